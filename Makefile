@@ -1,0 +1,33 @@
+# `make demo` and `make test` need nothing but a bare Debian 12 and root. Elsewhere, with the libraries of docs/building.md
+# in place: make build BOOTSTRAP=no
+BOOTSTRAP ?= yes
+CMAKE_FLAGS ?=
+
+.PHONY: bootstrap build demo test format check clean
+
+bootstrap:
+ifneq ($(BOOTSTRAP),no)
+	@scripts/bootstrap.sh
+endif
+
+build: bootstrap
+	cmake --preset release $(CMAKE_FLAGS)
+	cmake --build --preset release
+
+demo: build
+	build/release/veilnet demo
+
+# Tests use one thread each. OpenMP collapses when more threads than cores run, hence no more than two at a time.
+test: build
+	ctest --test-dir build/release --output-on-failure --no-tests=error -j2
+
+format:
+	scripts/format.sh
+
+check: build
+	scripts/format.sh --check
+	scripts/check-includes.py
+	scripts/tidy.py
+
+clean:
+	rm -rf build

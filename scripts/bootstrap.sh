@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that Veilnet is built from; silent when none is missing.
+# With --ci also those of the checks in .ci/run. Asks no questions.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build make ccache pkg-config python3
+  libtorch-dev libopenblas0-pthread
+  libcli11-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev
+  libpng-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev
+  libgtest-dev libgmock-dev
+)
+ci_packages=(clang-format-14 clang-tidy-14 libc++-14-dev libc++abi-14-dev)
+
+case "${1-}" in
+  "") ;;
+  --ci) packages+=("${ci_packages[@]}") ;;
+  *) echo "usage: scripts/bootstrap.sh [--ci]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+  cat >&2 <<TEXT
+bootstrap: this system has no dpkg, so nothing was checked or installed. Veilnet needs what these Debian packages hold:
+  ${packages[*]}
+docs/building.md says what each is for. When they are there: make build BOOTSTRAP=no
+TEXT
+  exit 1
+fi
+
+# One query for all; packages dpkg has never heard of are simply absent from its answer.
+installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^installed://p' | tr '\n' ' ' || true) "
+missing=()
+for package in "${packages[@]}"; do
+  [[ $installed == *" $package "* ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+id=$(. /etc/os-release && echo "${ID-} ${VERSION_ID-}") || id=unknown
+if [[ ${id% *} != debian || ${id#* } -lt 12 ]] 2>/dev/null; then
+  cat >&2 <<TEXT
+bootstrap: packages are missing, and they are installed by this script on Debian 12 only (this is "$id"):
+  ${missing[*]}
+Install what corresponds to them (docs/building.md says what each is for), then: make build BOOTSTRAP=no
+TEXT
+  exit 1
+fi
+if [[ $EUID -ne 0 ]]; then
+  cat >&2 <<TEXT
+bootstrap: packages are missing, and installing them needs root:
+  sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}
+TEXT
+  exit 1
+fi
+
+echo "bootstrap: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"
+
+# LibTorch multiplies matrices through whatever libblas.so.3 is; the reference BLAS is some 25 times slower than OpenBLAS.
+if [[ " ${missing[*]} " == *" libopenblas0-pthread "* ]]; then
+  for name in $(update-alternatives --get-selections | awk '$1 ~ /^libblas\.so\.3/ {print $1}'); do
+    openblas=$(update-alternatives --list "$name" | grep -m1 openblas-pthread || true)
+    [[ -z $openblas || $(update-alternatives --query "$name" | sed -n 's/^Value: //p') == "$openblas" ]] && continue
+    update-alternatives --set "$name" "$openblas" ||
+      echo "bootstrap: warning: $name is not OpenBLAS; training will be slow. Try: update-alternatives --config $name" >&2
+  done
+fi

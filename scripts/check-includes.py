@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Checks that the includes in src/ follow the dependency direction of docs/architecture.md.
+
+    core <- image <- {cipher, data, runtime}      {image, data} <- nn <- train <- attack <- eval
+    runtime <- service <- http                    cli on top of all
+
+Prints every violation as file:line and exits 1 if there is one. Takes the folder to check, src/ by default.
+"""
+import pathlib
+import re
+import sys
+
+# What each folder may include directly; what those include is allowed with them.
+DIRECT = {
+    "core": [],
+    "image": ["core"],
+    "cipher": ["image"],
+    "data": ["image"],
+    "runtime": ["image"],
+    "nn": ["image", "data"],
+    "train": ["nn"],
+    "attack": ["train"],
+    "eval": ["attack"],
+    "service": ["runtime"],
+    "http": ["service"],
+    "cli": ["cipher", "eval", "http"],
+}
+
+# Third-party headers that only some folders may see: (name, how the include starts, folders).
+CONFINED = [
+    ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "eval"}),
+    ("oneDNN", ("dnnl", "oneapi/"), {"runtime"}),
+    ("the HTTP library", ("boost/beast", "boost/asio"), {"http"}),
+]
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+
+
+def allowed_folders(folder):
+    reach = {folder}
+    for below in DIRECT[folder]:
+        reach |= allowed_folders(below)
+    return reach
+
+
+def problem(path, folder, quote, header):
+    """Why this file of this folder may not include this header, or None."""
+    for name, prefixes, folders in CONFINED:
+        if header.startswith(prefixes):
+            return None if folder in folders else f"{name} belongs in {', '.join(sorted(folders))} only"
+    target, slash, _ = header.partition("/")
+    if target in DIRECT and slash:
+        if target not in allowed_folders(folder):
+            return f"{folder} must not depend on {target}"
+    elif quote == '"' and (path.parent / header).exists():  # generated files have no folder
+        return "a project header is named by its path below src, as in \"core/error.h\""
+    return None
+
+
+def violations(root):
+    for path in sorted(p for p in root.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")):
+        folder = path.relative_to(root).parts[0]
+        if folder not in DIRECT:
+            yield f"{path}:1: folder {folder} has no place in the dependency table of scripts/check-includes.py"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if found := INCLUDE.match(line):
+                if why := problem(path, folder, *found.groups()):
+                    yield f"{path}:{number}: includes {found[2]}: {why}"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parent.parent / "src"
+    if not root.is_dir():
+        sys.exit(f"check-includes: no folder {root}")
+    found = list(violations(root))
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

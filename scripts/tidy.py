@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy-14 over src/, or over the files given, with the flags of a GCC build made clean for clang."""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def clean(command):
+    """Drops the compiler launcher, the precompiled header and the flags that only GCC knows.
+
+    Headers then come through the includes that each file writes down. LibTorch 1.13's headers are no C++20 for clang with
+    libstdc++ (a constexpr vector of an incomplete type); with libc++ they are.
+    """
+    words = shlex.split(command)
+    compiler = next(i for i, word in enumerate(words) if pathlib.Path(word).name in ("c++", "g++", "gcc", "clang++"))
+    kept = ["clang++"]
+    words = iter(words[compiler + 1:])
+    for word in words:
+        if word == "-include":
+            header = next(words)
+            if "cmake_pch" not in header:
+                kept += [word, header]
+        elif word not in ("-fpch-preprocess", "-Winvalid-pch"):
+            kept.append(word)
+    return kept + ["-stdlib=libc++", "-Wno-unknown-warning-option"]
+
+
+def clean_database(build, out):
+    """Writes the cleaned compile_commands.json of this project's sources and returns their paths."""
+    entries = []
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        path = pathlib.Path(entry["directory"], entry["file"]).resolve()
+        if path.is_relative_to(ROOT / "src"):
+            entries.append({"directory": entry["directory"], "file": str(path), "arguments": clean(entry["command"])})
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "compile_commands.json").write_text(json.dumps(entries, indent=1))
+    return [pathlib.Path(entry["file"]) for entry in entries]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="a configured build folder")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("files", nargs="*", type=pathlib.Path)
+    options = parser.parse_args()
+    if not (options.build / "compile_commands.json").is_file():
+        sys.exit(f"tidy: {options.build} is not configured; run: make build")
+
+    database = options.build / "tidy"
+    known = clean_database(options.build, database)
+    files = [path.resolve() for path in options.files] or known
+    unknown = [str(path) for path in files if path not in known]
+    if unknown or not files:
+        sys.exit(f"tidy: not compiled in {options.build}: {' '.join(unknown) or 'any file of src/'}")
+
+    def tidy(path):
+        start = time.monotonic()
+        done = subprocess.run(["clang-tidy-14", "--quiet", "-p", str(database), str(path)], cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return path, done, time.monotonic() - start
+
+    failed = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        # The slow files, those with LibTorch, start first.
+        order = sorted(files, key=lambda path: "torch/" not in path.read_text())
+        for result in concurrent.futures.as_completed([pool.submit(tidy, path) for path in order]):
+            path, done, seconds = result.result()
+            print(f"tidy: {path.relative_to(ROOT)} {seconds:.0f} s{' FAILED' if done.returncode else ''}", flush=True)
+            if done.returncode:
+                failed.append(path)
+                # Standard error only counts suppressed warnings, unless the file could not be checked at all.
+                print(done.stdout or done.stderr, flush=True)
+    print(f"tidy: {len(files) - len(failed)} of {len(files)} files clean")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

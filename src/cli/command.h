@@ -1,0 +1,52 @@
+// What the subcommands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+
+namespace veilnet::cli {
+
+/// The options every experiment command takes.
+struct CommonOptions {
+  std::filesystem::path config;
+  std::vector<std::string> sets;
+  std::filesystem::path json;
+  bool print_config = false;
+};
+
+/// Adds --config, --set, --print-config and --json.
+void add_common(CLI::App& command, CommonOptions& options);
+/// Adds --json alone, for commands that need no experiment.
+void add_json(CLI::App& command, CommonOptions& options);
+
+/// File (or nothing) plus overrides.
+Config load_config(const CommonOptions& options);
+
+/// Writes `value` to options.json when that was given, replacing an earlier file.
+void write_json(const CommonOptions& options, const nlohmann::json& value);
+
+/// Files as they are; folders recursively, picture files only, sorted. @throws Error{NotFound} for a missing path or a folder without pictures.
+struct Input {
+  std::filesystem::path path;      ///< to read
+  std::filesystem::path relative;  ///< name below the given folder, or the file name
+};
+std::vector<Input> collect_inputs(const std::vector<std::string>& paths);
+
+/// Each adds one subcommand; its callback runs it.
+void add_data(CLI::App& app);
+void add_train(CLI::App& app);
+void add_protect(CLI::App& app);
+void add_classify(CLI::App& app);
+void add_attack(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_report(CLI::App& app);
+void add_reproduce(CLI::App& app);
+void add_demo(CLI::App& app);
+
+}  // namespace veilnet::cli

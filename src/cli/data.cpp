@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/experiment_command.h"
+#include "core/error.h"
+#include "image/image.h"
+
+namespace veilnet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct DataOptions {
+  CommonOptions common;
+  fs::path export_folder, grid;
+  bool force = false;
+};
+
+image::Image picture(const data::Dataset& set, size_t i) {
+  const auto bytes = set.image(i);
+  return {set.height, set.width, {bytes.begin(), bytes.end()}};
+}
+
+void export_set(const data::Dataset& set, const fs::path& folder, Overwrite overwrite) {
+  for (size_t i = 0; i < set.size(); ++i) {
+    image::write_png(folder / set.class_names[static_cast<size_t>(set.labels[i])] / fmt::format("{:06}.png", i), picture(set, i), overwrite);
+  }
+}
+
+// One row per class, ten pictures each.
+image::Image class_grid(const data::Dataset& set) {
+  constexpr size_t kColumns = 10;
+  std::vector<image::Image> pictures;
+  for (size_t c = 0; c < set.class_names.size(); ++c) {
+    size_t found = 0;
+    for (size_t i = 0; i < set.size() && found < kColumns; ++i) {
+      if (set.labels[i] == static_cast<int32_t>(c)) {
+        pictures.push_back(picture(set, i));
+        ++found;
+      }
+    }
+    for (; found < kColumns; ++found) pictures.push_back({set.height, set.width, std::vector<uint8_t>(set.image_bytes(), 255)});
+  }
+  return image::tile(pictures, kColumns, 2, 2);
+}
+
+void run(const DataOptions& o) {
+  const auto e = open_experiment(o.common);
+  if (!e) return;
+  const auto w = train::open_workspace(*e);
+  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  std::vector<size_t> counts(w.data.train.class_names.size());
+  for (const auto label : w.data.train.labels) ++counts[static_cast<size_t>(label)];
+  fmt::print("{}: {} training ({} for validation), {} test pictures of {}x{}, SHA-256 {}\n", w.data.train.name, w.data.train.size(),
+             w.split.validation.size(), w.data.test.size(), w.data.train.height, w.data.train.width, w.data_sha256);
+  nlohmann::json classes = nlohmann::json::array();
+  for (size_t c = 0; c < counts.size(); ++c) {
+    fmt::print("  {:<20} {} training pictures\n", w.data.train.class_names[c], counts[c]);
+    classes.push_back({{"name", w.data.train.class_names[c]}, {"train", counts[c]}});
+  }
+  if (!o.export_folder.empty()) {
+    export_set(w.data.train, o.export_folder / "train", overwrite);
+    export_set(w.data.test, o.export_folder / "test", overwrite);
+    spdlog::info("exported to {}", o.export_folder.string());
+  }
+  if (!o.grid.empty()) image::write_png(o.grid, class_grid(w.data.test), overwrite);
+  write_json(o.common, {{"name", w.data.train.name},
+                        {"sha256", w.data_sha256},
+                        {"train", w.split.train.size()},
+                        {"validation", w.split.validation.size()},
+                        {"test", w.data.test.size()},
+                        {"classes", classes}});
+}
+
+}  // namespace
+
+void add_data(CLI::App& app) {
+  const auto options = std::make_shared<DataOptions>();
+  auto* command = app.add_subcommand("data", "Check, describe and export the configured data set");
+  add_common(*command, options->common);
+  command->add_option("--export", options->export_folder, "Write all pictures as <folder>/{train,test}/<class>/NNNNNN.png")->type_name("FOLDER");
+  command->add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")->type_name("FILE.png");
+  command->add_flag("--force", options->force, "Replace existing files");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace veilnet::cli

@@ -1,0 +1,40 @@
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/experiment_command.h"
+#include "core/files.h"
+#include "eval/evaluate.h"
+
+namespace veilnet::cli {
+namespace {
+
+// configs/demo.toml, embedded so that the program alone can run it.
+constexpr const char* kDemoConfig =
+#include "demo_config.inc"
+    ;
+
+}  // namespace
+
+void add_demo(CLI::App& app) {
+  const auto options = std::make_shared<CommonOptions>();
+  const auto force = std::make_shared<bool>(false);
+  auto* command = app.add_subcommand("demo", "The whole way on synthetic pictures: train psi and h, protect, attack, report");
+  add_common(*command, *options);
+  command->add_flag("--force", *force, "Start again instead of resuming");
+  command->callback([options, force] {
+    auto config = options->config.empty() ? Config::parse(kDemoConfig, "demo") : Config::load(options->config);
+    for (const auto& assignment : options->sets) config.set(assignment);
+    const auto e = open_experiment(std::move(config), options->print_config);
+    if (!e) return;
+    if (*force) std::filesystem::remove_all(e->folder());
+    const auto evaluation = eval::reproduce(*e);
+    print_evaluation(evaluation);
+    write_json(*options, evaluation);
+    std::cout << "\nOpen " << (e->folder() / "report.html").string() << " in a browser.\n";
+  });
+}
+
+}  // namespace veilnet::cli

@@ -1,0 +1,374 @@
+#include "core/config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <toml++/toml.h>
+
+#include "core/error.h"
+#include "core/files.h"
+
+namespace veilnet {
+
+namespace {
+
+constexpr std::uint64_t max_config_bytes = 1u << 20;
+constexpr std::size_t max_depth = 16;
+constexpr std::string_view override_source = "--set";
+
+bool is_bare_key(std::string_view key) {
+  return !key.empty() && std::ranges::all_of(key, [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+  });
+}
+
+std::vector<std::string> split_key(std::string_view key) {
+  std::vector<std::string> parts;
+  while (true) {
+    const auto dot = key.find('.');
+    parts.emplace_back(key.substr(0, dot));
+    if (dot == key.npos) return parts;
+    key.remove_prefix(dot + 1);
+  }
+}
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::string quote(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (c == '\n') {
+      result += "\\n";
+    } else if (c == '\t') {
+      result += "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      constexpr char digits[] = "0123456789ABCDEF";
+      result += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
+    } else {
+      result += c;
+    }
+  }
+  return result + "\"";
+}
+
+/// TOML text of a value; reading it gives the same value back, doubles to the bit.
+std::string to_toml(std::int64_t value) { return std::to_string(value); }
+std::string to_toml(bool value) { return value ? "true" : "false"; }
+std::string to_toml(const std::string& value) { return quote(value); }
+std::string to_toml(double value) {
+  std::array<char, 32> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  const std::string text(buffer.data(), end);
+  return text.find_first_of(".einf") == text.npos ? text + ".0" : text;  // 1 would read as an integer
+}
+template <class T>
+std::string to_toml(const std::vector<T>& values) {
+  std::string text = "[";
+  for (const auto& value : values) text += (text.size() > 1 ? ", " : "") + to_toml(value);
+  return text + "]";
+}
+
+/// A given value as messages show it.
+std::string shown(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&](const auto& value) { text << value; });
+  auto result = text.str();
+  std::ranges::replace(result, '\n', ' ');
+  return result.size() > 80 ? result.substr(0, 80) + "..." : result;
+}
+
+std::string range_text(const std::string& kind, const std::string& min, const std::string& max) {
+  return kind + " from " + min + " to " + max;
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// The first line with a key of too many parts, or 0. toml++ frees tables recursively, so that a key of very many dots would
+/// exhaust the stack; this looks before it parses. Strings and comments do not count.
+std::size_t find_deep_key(std::string_view text) {
+  std::size_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '#') {
+      i = std::min(text.find('\n', i), text.size());
+      dots = 0;
+    } else if (c == '"' || c == '\'') {
+      const bool multi_line = text.substr(i).starts_with(std::string(3, c));
+      const std::string delimiter(multi_line ? 3 : 1, c);
+      for (i += delimiter.size(); i < text.size() && !text.substr(i).starts_with(delimiter); ++i) {
+        if (text[i] == '\n' && !multi_line) break;  // a syntax error that the parser will name
+        if (text[i] == '\\' && c == '"') ++i;
+      }
+      i += delimiter.size() - 1;
+    } else if (c == '.') {
+      if (++dots >= max_depth) return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, i), '\n'));
+    } else if (c != ' ' && c != '\t' && !is_bare_key(text.substr(i, 1))) {
+      dots = 0;
+    }
+  }
+  return 0;
+}
+
+toml::table parse_toml(std::string_view text, const std::string& name) {
+  try {
+    return toml::parse(text, name);
+  } catch (const toml::parse_error& e) {
+    const auto at = e.source().begin;
+    throw Error(ErrorCode::BadData,
+                name + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + std::string(e.description()));
+  }
+}
+
+/// Calls `leaf(dotted key, node)` for every value and every empty table.
+void walk(const toml::table& table, const std::string& prefix,
+          const std::function<void(const std::string&, const toml::node&)>& leaf) {
+  for (const auto& [key, node] : table) {
+    const auto path = prefix + std::string(key.str());
+    if (const auto* inner = node.as_table(); inner && !inner->empty())
+      walk(*inner, path + ".", leaf);
+    else
+      leaf(path, node);
+  }
+}
+
+/// Keys must be bare, so that a dotted key means one thing only.
+void check_keys(const toml::table& table, const std::string& name, std::size_t depth = 1) {
+  for (const auto& [key, node] : table) {
+    const auto at = name + ":" + std::to_string(key.source().begin.line) + ": key '" + std::string(key.str()) + "' ";
+    if (!is_bare_key(key.str())) throw Error(ErrorCode::BadData, at + "is not allowed: use letters, digits, '_' and '-'");
+    if (depth > max_depth)
+      throw Error(ErrorCode::BadData, at + "is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+    if (const auto* inner = node.as_table()) check_keys(*inner, name, depth + 1);
+  }
+}
+
+}  // namespace
+
+struct Config::Impl {
+  toml::table given;
+  std::map<std::string, std::string> resolved;  ///< every key read so far, with its value as TOML
+
+  const toml::node* find(std::string_view key) const {
+    const toml::node* node = &given;
+    for (const auto& part : split_key(key)) {
+      const auto* table = node->as_table();
+      node = table ? table->get(part) : nullptr;
+      if (!node) return nullptr;
+    }
+    return node;
+  }
+
+  [[noreturn]] void refuse(std::string_view key, const toml::node& node, const std::string& allowed) const {
+    const auto& source = node.source();
+    std::string where = source.path ? *source.path : "config";
+    if (where != override_source && source.begin.line > 0) where += ":" + std::to_string(source.begin.line);
+    throw Error(ErrorCode::InvalidArgument,
+                where + ": " + std::string(key) + " = " + shown(node) + " is not allowed; it must be " + allowed);
+  }
+
+  /// Reads `key` with `convert` (which gives nothing for a value that is not allowed) and records the result.
+  template <class T>
+  T read(std::string_view key, const T& fallback, const std::string& allowed,
+         const std::function<std::optional<T>(const toml::node&)>& convert) {
+    T value = fallback;
+    if (const auto* node = find(key)) {
+      auto converted = convert(*node);
+      if (!converted) refuse(key, *node, allowed);
+      value = std::move(*converted);
+    }
+    resolved[std::string(key)] = to_toml(value);
+    return value;
+  }
+};
+
+namespace {
+
+std::optional<double> number_in(const toml::node& node, double min, double max) {
+  if (!node.is_number()) return std::nullopt;
+  const auto value = node.value<double>();
+  return value && *value >= min && *value <= max ? value : std::nullopt;  // NaN is in no range
+}
+
+std::optional<std::string> text_of(const toml::node& node) {
+  const auto* text = node.as_string();
+  return text ? std::optional(text->get()) : std::nullopt;
+}
+
+template <class T>
+std::optional<std::vector<T>> list_of(const toml::node& node,
+                                      const std::function<std::optional<T>(const toml::node&)>& convert) {
+  const auto* array = node.as_array();
+  if (!array) return std::nullopt;
+  std::vector<T> values;
+  for (const auto& element : *array) {
+    auto value = convert(element);
+    if (!value) return std::nullopt;
+    values.push_back(std::move(*value));
+  }
+  return values;
+}
+
+}  // namespace
+
+Config::Config() : impl_(std::make_unique<Impl>()) {}
+Config::Config(Config&&) noexcept = default;
+Config& Config::operator=(Config&&) noexcept = default;
+Config::~Config() = default;
+
+Config Config::load(const std::filesystem::path& path) { return parse(read_text(path, max_config_bytes), path.string()); }
+
+Config Config::parse(std::string_view text, const std::string& name) {
+  if (const auto line = find_deep_key(text))
+    throw Error(ErrorCode::BadData, name + ":" + std::to_string(line) + ": a key is nested too deep; allowed are " +
+                                        std::to_string(max_depth) + " levels");
+  Config config;
+  config.impl_->given = parse_toml(text, name);
+  check_keys(config.impl_->given, name);
+  return config;
+}
+
+void Config::set(std::string_view assignment) {
+  const auto refuse = [&](const std::string& message) {
+    throw Error(ErrorCode::InvalidArgument, "--set " + std::string(assignment) + ": " + message);
+  };
+  const auto equals = assignment.find('=');
+  if (equals == assignment.npos) refuse("expected key=value");
+  const auto key = trim(assignment.substr(0, equals));
+  if (key.empty()) refuse("the key is empty; expected key=value");
+  const auto parts = split_key(key);
+  if (!std::ranges::all_of(parts, is_bare_key)) refuse("the key may hold letters, digits, '_', '-' and single dots only");
+  if (parts.size() > max_depth) refuse("the key is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+
+  const auto value_text = trim(assignment.substr(equals + 1));
+  if (find_deep_key(value_text)) refuse("the value is nested too deep");
+  const std::string source(override_source);
+  toml::table parsed;
+  try {
+    parsed = toml::parse("value = " + std::string(value_text), source);
+  } catch (const toml::parse_error&) {
+  }
+  if (parsed.size() != 1) {  // no TOML value: a plain string such as cifar10
+    try {
+      parsed = toml::parse("value = " + quote(value_text), source);
+    } catch (const toml::parse_error&) {
+      refuse("the value is not valid UTF-8");
+    }
+  }
+  if (parsed.get("value")->is_table()) refuse("the value is a table; set its keys one by one");
+
+  toml::table* table = &impl_->given;
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    table = table->insert(parts[i], toml::table{}).first->second.as_table();
+    if (!table) refuse("'" + parts[i] + "' is a value, not a table");
+  }
+  if (const auto* present = table->get(parts.back()); present && present->is_table())
+    refuse("'" + parts.back() + "' is a table; set its keys one by one");
+  table->insert_or_assign(parts.back(), std::move(*parsed.get("value")));
+}
+
+bool Config::has(std::string_view key) const { return impl_->find(key) != nullptr; }
+
+std::int64_t Config::get_int(std::string_view key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
+  return impl_->read<std::int64_t>(key, fallback, range_text("an integer", to_toml(min), to_toml(max)),
+                                   [&](const toml::node& node) -> std::optional<std::int64_t> {
+                                     const auto* integer = node.as_integer();
+                                     if (!integer || integer->get() < min || integer->get() > max) return std::nullopt;
+                                     return integer->get();
+                                   });
+}
+
+double Config::get_double(std::string_view key, double fallback, double min, double max) {
+  return impl_->read<double>(key, fallback, range_text("a number", to_toml(min), to_toml(max)),
+                             [&](const toml::node& node) { return number_in(node, min, max); });
+}
+
+bool Config::get_bool(std::string_view key, bool fallback) {
+  return impl_->read<bool>(key, fallback, "true or false", [](const toml::node& node) -> std::optional<bool> {
+    return node.is_boolean() ? std::optional(node.as_boolean()->get()) : std::nullopt;
+  });
+}
+
+std::string Config::get_string(std::string_view key, const std::string& fallback) {
+  return impl_->read<std::string>(key, fallback, "a string", text_of);
+}
+
+std::string Config::get_choice(std::string_view key, const std::string& fallback, const std::vector<std::string>& choices) {
+  std::string allowed = "one of";
+  for (const auto& choice : choices) allowed.append(" ").append(quote(choice));
+  return impl_->read<std::string>(key, fallback, allowed, [&](const toml::node& node) {
+    const auto text = text_of(node);
+    return text && std::ranges::find(choices, *text) != choices.end() ? text : std::nullopt;
+  });
+}
+
+std::vector<double> Config::get_doubles(std::string_view key, const std::vector<double>& fallback, double min, double max) {
+  return impl_->read<std::vector<double>>(
+      key, fallback, range_text("an array of numbers", to_toml(min), to_toml(max)), [&](const toml::node& node) {
+        return list_of<double>(node, [&](const toml::node& element) { return number_in(element, min, max); });
+      });
+}
+
+std::vector<std::string> Config::get_strings(std::string_view key, const std::vector<std::string>& fallback) {
+  return impl_->read<std::vector<std::string>>(key, fallback, "an array of strings",
+                                               [](const toml::node& node) { return list_of<std::string>(node, text_of); });
+}
+
+void Config::refuse_unknown() const {
+  const auto& known = impl_->resolved;
+  std::string message;
+  walk(impl_->given, "", [&](const std::string& key, const toml::node& node) {
+    if (known.contains(key)) return;
+    if (node.is_table()) {  // an empty table is harmless where keys below it are known
+      const auto below = known.lower_bound(key + ".");
+      if (below != known.end() && below->first.starts_with(key + ".")) return;
+    }
+    message +=
+        (message.empty() ? "" : "; ") + (node.source().path ? *node.source().path : "config") + ": unknown key '" + key + "'";
+    if (known.empty()) return;
+    const auto nearest = std::ranges::min_element(known, {}, [&](const auto& item) { return edit_distance(key, item.first); });
+    message += ", did you mean '" + nearest->first + "'?";
+  });
+  if (!message.empty()) throw Error(ErrorCode::InvalidArgument, message);
+}
+
+std::string Config::resolved_toml() const {
+  std::map<std::string, std::string> tables;  // keys without a table come first, under ""
+  for (const auto& [key, value] : impl_->resolved) {
+    const auto dot = key.rfind('.');
+    const auto table = dot == key.npos ? std::string() : key.substr(0, dot);
+    tables[table] += key.substr(dot == key.npos ? 0 : dot + 1) + " = " + value + "\n";
+  }
+  std::string text;
+  for (const auto& [table, lines] : tables) {
+    if (!text.empty()) text += "\n";
+    if (!table.empty()) text += "[" + table + "]\n";
+    text += lines;
+  }
+  return text;
+}
+
+}  // namespace veilnet

@@ -1,0 +1,19 @@
+#include "core/error.h"
+
+namespace veilnet {
+
+std::string_view error_code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::InvalidArgument: return "invalid_argument";
+    case ErrorCode::NotFound: return "not_found";
+    case ErrorCode::BadData: return "bad_data";
+    case ErrorCode::AlreadyExists: return "already_exists";
+    case ErrorCode::Io: return "io";
+    case ErrorCode::Diverged: return "diverged";
+    case ErrorCode::Interrupted: return "interrupted";
+    case ErrorCode::Unsupported: return "unsupported";
+  }
+  return "unknown";
+}
+
+}  // namespace veilnet

@@ -1,0 +1,36 @@
+// The project's one exception type.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace veilnet {
+
+/// What went wrong, for callers that branch on it. Closed: new causes map to an existing code.
+enum class ErrorCode {
+  InvalidArgument,  ///< an option, config value or combination that is not allowed
+  NotFound,         ///< a file, folder, key or name that is not there
+  BadData,          ///< input that exists but is malformed, truncated or out of range
+  AlreadyExists,    ///< refusing to overwrite
+  Io,               ///< the operating system failed to read or write
+  Diverged,         ///< a training whose loss became NaN or exploded
+  Interrupted,      ///< stopped by the user; state was saved
+  Unsupported,      ///< valid, but not available in this build or on this machine
+};
+
+/// Lower-case snake_case name of a code, for JSON output and tests.
+std::string_view error_code_name(ErrorCode code);
+
+/// Everything Veilnet throws. The message names the file or key, the value and what is allowed; it never holds pixels or
+/// key bytes.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace veilnet

@@ -1,0 +1,183 @@
+#include "data/batches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "core/error.h"
+
+namespace veilnet::data {
+
+Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed) {
+  if (!(fraction > 0 && fraction < 1)) {
+    throw Error(ErrorCode::InvalidArgument,
+                "validation fraction " + std::to_string(fraction) + "; it must be greater than 0 and less than 1");
+  }
+  std::map<std::int32_t, std::vector<std::uint32_t>> by_class;
+  for (std::size_t i = 0; i < labels.size(); ++i) by_class[labels[i]].push_back(static_cast<std::uint32_t>(i));
+
+  Split split;
+  for (auto& [label, members] : by_class) {
+    Random random({seed, static_cast<std::uint64_t>(label)});
+    random.shuffle(std::span(members));
+    const auto count = static_cast<std::int64_t>(members.size());
+    auto wanted = std::llround(fraction * static_cast<double>(count));
+    wanted = count < 2 ? 0 : std::clamp<std::int64_t>(wanted, 1, count - 1);
+    split.validation.insert(split.validation.end(), members.begin(), members.begin() + wanted);
+    split.train.insert(split.train.end(), members.begin() + wanted, members.end());
+  }
+  if (split.validation.empty()) {
+    throw Error(ErrorCode::InvalidArgument, "cannot split " + std::to_string(labels.size()) +
+                                                " pictures into train and validation: no class has two or more");
+  }
+  std::sort(split.train.begin(), split.train.end());
+  std::sort(split.validation.begin(), split.validation.end());
+  return split;
+}
+
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Augmentation& augmentation, Random& random,
+             std::uint8_t* out) {
+  const bool flip = augmentation.horizontal_flip && random.below(2) == 1;
+  // Offset of the crop relative to the unpadded picture, in [-padding, padding].
+  int top = 0, left = 0;
+  if (const int padding = augmentation.crop_padding; padding > 0) {
+    const auto choices = 2 * static_cast<std::uint64_t>(padding) + 1;
+    top = static_cast<int>(random.below(choices)) - padding;
+    left = static_cast<int>(random.below(choices)) - padding;
+  }
+  const auto row_bytes = static_cast<std::size_t>(width) * 3;
+  for (int y = 0; y < height; ++y, out += row_bytes) {
+    std::memset(out, 0, row_bytes);
+    const int from_y = y + top;
+    if (from_y < 0 || from_y >= height) continue;
+    const auto* row = image_hwc.data() + static_cast<std::size_t>(from_y) * row_bytes;
+    for (int x = std::max(0, -left); x < std::min(width, width - left); ++x) {
+      const int from_x = flip ? width - 1 - (x + left) : x + left;
+      std::memcpy(out + 3 * x, row + 3 * from_x, 3);
+    }
+  }
+}
+
+struct BatchLoader::Impl {
+  const Dataset& dataset;
+  const std::vector<std::uint32_t> indices;
+  const Options options;
+  const std::uint64_t steps_per_epoch;
+
+  // Belong to the worker.
+  std::vector<std::uint32_t> order;
+  std::uint64_t order_epoch = std::numeric_limits<std::uint64_t>::max();
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Batch> ready;
+  std::exception_ptr failure;
+  bool stopping = false;
+  std::thread worker;
+
+  Impl(const Dataset& data, std::vector<std::uint32_t> given, const Options& given_options, std::uint64_t steps)
+      : dataset(data), indices(std::move(given)), options(given_options), steps_per_epoch(steps) {
+    worker = std::thread([this] { run(); });
+  }
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    changed.notify_all();
+    worker.join();
+  }
+
+  void run() {
+    try {
+      for (auto step = options.start_step;; ++step) {
+        auto batch = make(step);
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return stopping || ready.size() < std::max<std::size_t>(1, options.prefetch); });
+        if (stopping) return;
+        ready.push_back(std::move(batch));
+        changed.notify_all();
+      }
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      failure = std::current_exception();
+      changed.notify_all();
+    }
+  }
+
+  Batch make(std::uint64_t step) {
+    const auto epoch = step / steps_per_epoch;
+    if (epoch != order_epoch) {
+      order = indices;
+      // No picture has the largest position, so this stream is the epoch's own.
+      Random random({options.seed, epoch, std::numeric_limits<std::uint64_t>::max()});
+      random.shuffle(std::span(order));
+      order_epoch = epoch;
+    }
+    const auto begin = static_cast<std::size_t>(step % steps_per_epoch) * options.batch_size;
+    const auto count = std::min(options.batch_size, order.size() - begin);
+    Batch batch;
+    batch.indices.assign(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                         order.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    batch.labels.reserve(count);
+    batch.images_nhwc.resize(count * dataset.image_bytes());
+    auto* out = batch.images_nhwc.data();
+    for (std::size_t i = 0; i < count; ++i, out += dataset.image_bytes()) {
+      const auto index = batch.indices[i];
+      if (index >= dataset.size()) {
+        throw Error(ErrorCode::InvalidArgument, "picture index " + std::to_string(index) + " for data set '" + dataset.name +
+                                                    "', which has " + std::to_string(dataset.size()) + " pictures");
+      }
+      batch.labels.push_back(dataset.labels[index]);
+      if (options.augmentation) {
+        Random random({options.seed, epoch, begin + i});
+        augment(dataset.image(index), dataset.height, dataset.width, *options.augmentation, random, out);
+      } else {
+        std::ranges::copy(dataset.image(index), out);
+      }
+    }
+    return batch;
+  }
+};
+
+BatchLoader::BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options) {
+  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::InvalidArgument, what); };
+  if (indices.empty()) refuse("no pictures to make batches of from data set '" + dataset.name + "'");
+  if (options.batch_size == 0) refuse("batch size 0; it must be at least 1");
+  const int padding = options.augmentation ? options.augmentation->crop_padding : 0;
+  if (const int side = std::max(dataset.height, dataset.width); padding < 0 || padding > side) {
+    refuse("crop padding " + std::to_string(padding) + "; allowed is 0 to " + std::to_string(side) + ", the picture's side");
+  }
+  const auto whole = indices.size() / options.batch_size;
+  if (options.drop_last && whole == 0) {
+    refuse("batch size " + std::to_string(options.batch_size) + " with " + std::to_string(indices.size()) +
+           " pictures gives no whole batch; lower it or keep the last, smaller batch");
+  }
+  const auto steps = whole + (!options.drop_last && indices.size() % options.batch_size != 0 ? 1 : 0);
+  impl_ = std::make_unique<Impl>(dataset, std::move(indices), options, steps);
+}
+
+BatchLoader::~BatchLoader() = default;
+
+Batch BatchLoader::next() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->changed.wait(lock, [this] { return !impl_->ready.empty() || impl_->failure; });
+  if (impl_->ready.empty()) std::rethrow_exception(impl_->failure);
+  auto batch = std::move(impl_->ready.front());
+  impl_->ready.pop_front();
+  impl_->changed.notify_all();
+  return batch;
+}
+
+std::size_t BatchLoader::steps_per_epoch() const { return static_cast<std::size_t>(impl_->steps_per_epoch); }
+
+}  // namespace veilnet::data

@@ -1,0 +1,66 @@
+// From a data set to training batches: split, order, augmentation, prefetching.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/random.h"
+#include "data/dataset.h"
+
+namespace veilnet::data {
+
+struct Split {
+  std::vector<std::uint32_t> train;       ///< ascending
+  std::vector<std::uint32_t> validation;  ///< ascending
+};
+
+/// Draws round(fraction * count) pictures of every class for validation (at least one per class that has two or more). The same labels, fraction and seed
+/// give the same split, so psi and h share it.
+/// @throws Error{InvalidArgument} unless 0 < fraction < 1 and both parts are non-empty.
+Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed);
+
+struct Augmentation {
+  bool horizontal_flip = true;  ///< with probability 1/2
+  int crop_padding = 4;         ///< random crop of the original size from the zero-padded picture; 0 for none
+};
+
+struct Batch {
+  std::vector<std::uint8_t> images_nhwc;  ///< [size, height, width, 3]
+  std::vector<std::int32_t> labels;       ///< [size]
+  std::vector<std::uint32_t> indices;     ///< positions in the data set, [size]
+};
+
+/// Copies one picture into `out`, augmented. Public so that a test can show what it does.
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Augmentation& augmentation, Random& random,
+             std::uint8_t* out);
+
+/// Endless shuffled epochs of equal batches, prepared ahead of use by one background thread.
+///
+/// The order and the augmentation depend only on (seed, epoch, position), so a loader started at any step yields exactly what one started at step 0 would
+/// yield there. The last, smaller batch of an epoch is kept unless drop_last.
+class BatchLoader {
+ public:
+  struct Options {
+    std::size_t batch_size = 128;
+    std::optional<Augmentation> augmentation;
+    std::uint64_t seed = 1;
+    bool drop_last = false;
+    std::uint64_t start_step = 0;  ///< batches to skip, for resuming
+    std::size_t prefetch = 4;
+  };
+
+  /// `dataset` must outlive the loader. @throws Error{InvalidArgument} for no indices or batch size 0, or drop_last with fewer pictures than a batch.
+  BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options);
+  ~BatchLoader();
+  Batch next();
+  std::size_t steps_per_epoch() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace veilnet::data

@@ -1,0 +1,36 @@
+// Where pictures come from: CIFAR binaries, a folder of picture files, or the synthetic set.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "data/dataset.h"
+
+namespace veilnet::data {
+
+/// CIFAR-10 in the official binary layout: data_batch_1.bin .. data_batch_5.bin, test_batch.bin (records of 1 label byte and 3072 pixel bytes, planes
+/// R, G, B), any positive record count per file; data_batch_2..5 may be absent. Class names from batches.meta.txt when there, the official ones else.
+/// `folder` may be the folder itself or its parent (then cifar-10-batches-bin is appended).
+/// @throws Error{NotFound} for a missing folder or file; Error{BadData} for a size that is no multiple of the record or a label out of range, naming file,
+/// record index and value.
+TrainTest load_cifar10(const std::filesystem::path& folder);
+
+/// CIFAR-100 likewise: train.bin, test.bin (records of coarse label, fine label, 3072 pixels), fine_label_names.txt. Fine labels are used.
+TrainTest load_cifar100(const std::filesystem::path& folder);
+
+/// train/<class>/*.{png,jpg,jpeg,webp} and test/<class>/..., classes sorted by name, files sorted within a class, resized and centre-cropped.
+/// Without a test folder, every fifth file of each class (at least one) becomes the test set.
+/// @throws Error{NotFound} for a missing folder; Error{BadData} for an empty class folder, a class of test unknown in train, fewer than two classes, or a
+/// picture that cannot be decoded (named).
+TrainTest load_image_folder(const std::filesystem::path& folder, int height, int width);
+
+struct SyntheticOptions {
+  std::uint64_t seed = 1;
+  std::size_t train_size = 6000;
+  std::size_t test_size = 1000;
+};
+
+/// Ten classes of 32x32 pictures drawn deterministically from the seed: see synthetic.cpp for what they show.
+TrainTest make_synthetic(const SyntheticOptions& options = {});
+
+}  // namespace veilnet::data

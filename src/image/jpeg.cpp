@@ -1,0 +1,121 @@
+#include <csetjmp>
+#include <cstdio>
+// clang-format off
+#include <jpeglib.h>  // needs FILE
+#include <jerror.h>   // needs the configuration of jpeglib.h
+// clang-format on
+
+#include "core/error.h"
+#include "image/codecs.h"
+
+namespace veilnet::image {
+
+namespace {
+
+/// A progressive picture of very many empty scans would take hours; encoders use about ten.
+constexpr int max_scans = 500;
+
+struct ErrorState {
+  jpeg_error_mgr manager;  // first, so that the library's pointer is also ours
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void stop(j_common_ptr info) {
+  auto* state = reinterpret_cast<ErrorState*>(info->err);
+  (*info->err->format_message)(info, state->message);
+  std::longjmp(state->jump, 1);
+}
+
+/// The library fills gaps with grey and only warns; warnings that mean lost picture data are errors here.
+void on_message(j_common_ptr info, int level) {
+  if (level >= 0) return;
+  switch (info->err->msg_code) {
+    case JWRN_JPEG_EOF:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC: stop(info);
+    default: return;
+  }
+}
+
+void on_progress(j_common_ptr info) {
+  const auto* decoder = reinterpret_cast<j_decompress_ptr>(info);
+  if (decoder->input_scan_number <= max_scans) return;
+  auto* state = reinterpret_cast<ErrorState*>(info->err);
+  std::snprintf(state->message, sizeof state->message, "more than %d scans", max_scans);
+  std::longjmp(state->jump, 1);
+}
+
+/// A decoder and what it writes to. Nothing with a destructor lives in a function that longjmp leaves.
+struct Decoder {
+  jpeg_decompress_struct info{};
+  ErrorState error{};
+  jpeg_progress_mgr progress{};
+
+  Decoder() {
+    info.err = jpeg_std_error(&error.manager);
+    error.manager.error_exit = stop;
+    error.manager.emit_message = on_message;
+    progress.progress_monitor = on_progress;
+  }
+  ~Decoder() { jpeg_destroy_decompress(&info); }
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  /// Each step returns false after an error, with the message in `error`.
+  bool read_header(std::span<const std::uint8_t> bytes) {
+    if (setjmp(error.jump)) return false;
+    jpeg_create_decompress(&info);
+    info.progress = &progress;
+    jpeg_mem_src(&info, bytes.data(), bytes.size());
+    jpeg_read_header(&info, TRUE);
+    return true;
+  }
+  bool read_pixels(std::uint8_t* pixels, J_COLOR_SPACE space) {
+    if (setjmp(error.jump)) return false;
+    info.out_color_space = space;
+    info.dct_method = JDCT_ISLOW;
+    jpeg_start_decompress(&info);
+    const std::size_t stride = static_cast<std::size_t>(info.output_width) * info.output_components;
+    while (info.output_scanline < info.output_height) {
+      JSAMPROW row = pixels + info.output_scanline * stride;
+      jpeg_read_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_decompress(&info);
+    return true;
+  }
+};
+
+/// Adobe writes the four inks inverted, so that 255 is no ink.
+std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& cmyk, bool inverted) {
+  std::vector<std::uint8_t> rgb(cmyk.size() / 4 * 3);
+  for (std::size_t i = 0; i < cmyk.size() / 4; ++i) {
+    const auto light = [&](std::size_t c) -> unsigned { return inverted ? cmyk[4 * i + c] : 255u - cmyk[4 * i + c]; };
+    for (std::size_t c = 0; c < 3; ++c) rgb[3 * i + c] = static_cast<std::uint8_t>((light(c) * light(3) + 127) / 255);
+  }
+  return rgb;
+}
+
+}  // namespace
+
+Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name, const DecodeLimits& limits) {
+  Decoder decoder;
+  const auto fail = [&] { throw Error(ErrorCode::BadData, name + ": JPEG: " + decoder.error.message); };
+  if (!decoder.read_header(bytes)) fail();
+  const auto& info = decoder.info;
+  check_dimensions(info.image_height, info.image_width, name, limits);
+  const bool four_inks = info.num_components == 4;
+  if (!four_inks && info.num_components != 1 && info.num_components != 3)
+    throw Error(ErrorCode::BadData,
+                name + ": JPEG with " + std::to_string(info.num_components) + " components; allowed are 1, 3 and 4");
+
+  Image image{static_cast<int>(info.image_height), static_cast<int>(info.image_width), {}};
+  image.rgb.resize(static_cast<std::size_t>(image.height) * image.width * (four_inks ? 4 : 3));
+  if (!decoder.read_pixels(image.rgb.data(), four_inks ? JCS_CMYK : JCS_RGB)) fail();
+  if (four_inks) image.rgb = cmyk_to_rgb(image.rgb, info.saw_Adobe_marker);
+  return image;
+}
+
+}  // namespace veilnet::image

@@ -1,0 +1,82 @@
+#include "nn/resnet.h"
+
+#include <torch/nn/functional.h>
+#include <torch/nn/init.h>
+
+#include "core/error.h"
+
+namespace veilnet::nn {
+namespace {
+
+namespace F = torch::nn::functional;
+
+torch::nn::Conv2d conv3x3(int64_t in, int64_t out, int64_t stride) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).stride(stride).padding(1).bias(false));
+}
+
+class BasicBlock : public torch::nn::Module {
+ public:
+  BasicBlock(int64_t in, int64_t out, int64_t stride) : stride_(stride), pad_(out == in ? 0 : out / 4) {
+    conv1_ = register_module("conv1", conv3x3(in, out, stride));
+    bn1_ = register_module("bn1", torch::nn::BatchNorm2d(out));
+    conv2_ = register_module("conv2", conv3x3(out, out, 1));
+    bn2_ = register_module("bn2", torch::nn::BatchNorm2d(out));
+  }
+
+  torch::Tensor forward(const torch::Tensor& x) {
+    auto y = torch::relu(bn1_(conv1_(x)));
+    y = bn2_(conv2_(y));
+    return torch::relu(y + shortcut(x));
+  }
+
+ private:
+  torch::Tensor shortcut(const torch::Tensor& x) const {
+    if (stride_ == 1 && pad_ == 0) return x;
+    auto sub = x.slice(2, 0, c10::nullopt, stride_).slice(3, 0, c10::nullopt, stride_);
+    return torch::constant_pad_nd(sub, {0, 0, 0, 0, pad_, pad_});
+  }
+
+  int64_t stride_, pad_;
+  torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
+  torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr};
+};
+
+torch::nn::Sequential make_stage(int64_t in, int64_t out, int64_t blocks, int64_t first_stride) {
+  torch::nn::Sequential stage;
+  for (int64_t i = 0; i < blocks; ++i) {
+    stage->push_back(BasicBlock(i == 0 ? in : out, out, i == 0 ? first_stride : 1));
+  }
+  return stage;
+}
+
+}  // namespace
+
+ResNet::ResNet(int64_t depth, int64_t classes) {
+  if (depth < 8 || (depth - 2) % 6 != 0 || depth > 1202) {
+    throw Error(ErrorCode::InvalidArgument,
+                "resnet depth is " + std::to_string(depth) + "; allowed: 6n+2, for instance 20, 32, 44, 56, 110");
+  }
+  if (classes < 2) {
+    throw Error(ErrorCode::InvalidArgument, "resnet classes is " + std::to_string(classes) + "; allowed: 2 or more");
+  }
+  const int64_t blocks = (depth - 2) / 6;
+  conv1_ = register_module("conv1", conv3x3(3, 16, 1));
+  bn1_ = register_module("bn1", torch::nn::BatchNorm2d(16));
+  layer1_ = register_module("layer1", make_stage(16, 16, blocks, 1));
+  layer2_ = register_module("layer2", make_stage(16, 32, blocks, 2));
+  layer3_ = register_module("layer3", make_stage(32, 64, blocks, 2));
+  linear_ = register_module("linear", torch::nn::Linear(64, classes));
+  torch::NoGradGuard no_grad;
+  for (const auto& m : modules(/*include_self=*/false)) {
+    if (auto* conv = m->as<torch::nn::Conv2d>()) torch::nn::init::kaiming_normal_(conv->weight);
+    if (auto* linear = m->as<torch::nn::Linear>()) torch::nn::init::kaiming_normal_(linear->weight);
+  }
+}
+
+torch::Tensor ResNet::forward(torch::Tensor input) {
+  auto x = torch::relu(bn1_(conv1_(input)));
+  x = layer3_->forward(layer2_->forward(layer1_->forward(x)));
+  return linear_(x.mean({2, 3}));
+}
+
+}  // namespace veilnet::nn

@@ -1,0 +1,59 @@
+// The transformation network h_theta of arXiv 2008.03143, and the inverse network of its ITN-Attack.
+#pragma once
+
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+
+#include "nn/network.h"
+
+namespace veilnet::nn {
+
+/// U-Net with four poolings, nearest-neighbour up-sampling and batch normalisation.
+///
+/// Layer for layer the authors' released network at base width 64 (34,527,171 parameters); `width` scales every channel
+/// count. The sigmoid that turns the output into a picture is outside: see `transform`.
+///
+/// forward: [N, 3, H, W] in [0, 1], not normalised -> [N, 3, H, W] unbounded. Sides that are not multiples of 16 are padded
+/// by replicating the last row and column, and the output is cropped back.
+class UNet : public Network {
+ public:
+  /// @param width channels of the first level, 1 to 256. @throws Error{InvalidArgument} otherwise.
+  explicit UNet(int64_t width);
+  torch::Tensor forward(torch::Tensor input) override;
+
+  /// As forward, and also the output of the deepest encoder level, [N, 16 width, H/16, W/16].
+  struct Output {
+    torch::Tensor picture, bottleneck;
+  };
+  Output forward_with_bottleneck(torch::Tensor input);
+
+  int64_t width() const { return width_; }
+
+ private:
+  int64_t width_;
+  std::vector<torch::nn::Sequential> encoder_;        // conv1..conv5
+  std::vector<torch::nn::Sequential> up_, up_conv_;   // up5..up2, up_conv5..up_conv2
+  torch::nn::Conv2d head_{nullptr};
+};
+
+/// The encoder half of a UNet (conv1..conv5, same keys) under a linear classifier on its average-pooled deepest level: what the `quick` recipe
+/// trains first, so that h starts from an encoder that knows the classes.
+///
+/// forward: [N, 3, H, W] normalised or not (batch normalisation follows), sides at least 16 -> [N, classes] logits.
+class UNetEncoder : public Network {
+ public:
+  /// @throws Error{InvalidArgument} as UNet, and unless classes >= 2.
+  UNetEncoder(int64_t width, int64_t classes);
+  torch::Tensor forward(torch::Tensor input) override;
+
+  /// Copies the encoder levels into a U-Net of the same width. @throws Error{InvalidArgument} for another width.
+  void copy_into(UNet& unet) const;
+  const torch::nn::Linear& linear() const { return linear_; }
+
+ private:
+  int64_t width_;
+  std::vector<torch::nn::Sequential> encoder_;
+  torch::nn::Linear linear_{nullptr};
+};
+
+}  // namespace veilnet::nn

@@ -1,0 +1,22 @@
+#include "train/classifier.h"
+
+#include "train/losses.h"
+
+namespace veilnet::train {
+
+double accuracy(const torch::Tensor& logits, const torch::Tensor& labels) {
+  return logits.argmax(1).eq(labels).to(torch::kDouble).mean().item<double>();
+}
+
+Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo&) {
+  const auto loss = classification_loss(nn::classify(model_, pictures), labels, label_smoothing_);
+  return {loss, {{"class_loss", loss.detach()}}};
+}
+
+std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
+                                                                             const StepInfo&) {
+  const auto logits = nn::classify(model_, pictures);
+  return {{"loss", classification_loss(logits, labels).item<double>()}, {"accuracy", accuracy(logits, labels)}};
+}
+
+}  // namespace veilnet::train

@@ -1,0 +1,269 @@
+#include "train/experiment.h"
+
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/version.h"
+#include "data/sources.h"
+#include "train/classifier.h"
+#include "train/transform.h"
+
+namespace veilnet::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::array<double, 3> three(const std::vector<double>& values, const char* key) {
+  if (values.size() != 3) {
+    throw Error(ErrorCode::InvalidArgument, std::string(key) + " has " + std::to_string(values.size()) + " values; expected 3 (R, G, B)");
+  }
+  return {values[0], values[1], values[2]};
+}
+
+nn::ModelCard base_card(const Experiment& e, const Workspace& w) {
+  nn::ModelCard card;
+  card.class_names = w.data.train.class_names;
+  card.height = w.data.train.height;
+  card.width = w.data.train.width;
+  card.mean_rgb = e.classifier.mean_rgb;
+  card.std_rgb = e.classifier.std_rgb;
+  card.notes = {{"config_sha256", e.config_sha256}, {"data_sha256", w.data_sha256}, {"data", w.data.train.name}, {"commit", commit()}};
+  return card;
+}
+
+void require_sides(const data::TrainTest& data, int minimum, const std::string& what) {
+  if (data.train.height >= minimum && data.train.width >= minimum) return;
+  throw Error(ErrorCode::InvalidArgument, what + " needs pictures of at least " + std::to_string(minimum) + "x" + std::to_string(minimum) +
+                                              "; the data has " + std::to_string(data.train.height) + "x" + std::to_string(data.train.width));
+}
+
+
+// Trains the classifier in `folder` and returns the finished model.
+nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const Workspace& w, const nn::ModelCard& network,
+                              const Recipe& recipe, const std::string& title, RunMode mode) {
+  const auto file = folder / "model.safetensors";
+  if (mode == RunMode::Complete && is_finished(folder)) {
+    auto model = nn::load_model(file, nn::Role::Classifier);
+    check_fits(model, w.data, file);
+    nn::move_to(*model.net, e.compute.device);
+    return model;
+  }
+  const auto& architecture = network.architecture;
+  require_sides(w.data, architecture == "vgg16_bn" ? 32 : architecture == "unet_encoder" ? 16 : 8, architecture);
+  LoopOptions options;
+  options.run_folder = folder;
+  options.title = title;
+  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  auto card = base_card(e, w);
+  card.role = nn::Role::Classifier;
+  card.architecture = architecture;
+  card.depth = network.depth;
+  card.base_width = network.base_width;
+  torch::manual_seed(recipe.seed);
+  ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
+  run_training(task, w.data.train, w.split, recipe, e.compute, options);
+  return task.model();
+}
+
+}  // namespace
+
+std::string alpha_text(double alpha) { return nlohmann::json(alpha).dump(); }
+
+fs::path Experiment::transform_folder() const {
+  return folder() / ((curve.epochs == -1 ? "curve-a" : "transform-a") + alpha_text(transform.options.alpha));
+}
+
+Experiment Experiment::at_curve_point(double alpha) const {
+  Experiment point = *this;
+  point.transform.options = transform_options_for(transform.options, transform.recipe.name, alpha);
+  point.transform.recipe.epochs = curve.epochs;
+  point.attack.recipe.epochs = curve.attack_epochs;
+  point.curve.epochs = -1;
+  return point;
+}
+
+Experiment read_experiment(Config& config) {
+  Experiment e;
+  e.name = config.get_string("name", "experiment");
+  if (e.name.empty() || e.name.find_first_of("/\\") != std::string::npos || e.name.front() == '.') {
+    throw Error(ErrorCode::InvalidArgument, "name is \"" + e.name + "\"; allowed: a folder name without slashes");
+  }
+  e.runs = config.get_string("runs", "runs");
+
+  e.data.source = config.get_choice("data.source", "synthetic", {"cifar10", "cifar100", "folder", "synthetic"});
+  e.data.path = config.get_string("data.path", "");
+  e.data.height = static_cast<int>(config.get_int("data.height", 32, 8, 1024));
+  e.data.width = static_cast<int>(config.get_int("data.width", 32, 8, 1024));
+  e.data.seed = static_cast<uint64_t>(config.get_int("data.seed", 1, 0, INT64_MAX));
+  e.data.train_size = config.get_int("data.train_size", 6000, 20, 10'000'000);
+  e.data.test_size = config.get_int("data.test_size", 1000, 10, 10'000'000);
+  e.data.validation_fraction = config.get_double("data.validation_fraction", e.data.source == "cifar100" ? 0.05 : 0.1, 0.001, 0.9);
+  e.data.split_seed = static_cast<uint64_t>(config.get_int("data.split_seed", 300, 0, INT64_MAX));
+  if (e.data.source != "synthetic" && e.data.path.empty()) {
+    throw Error(ErrorCode::InvalidArgument, "data.path is not set; the source \"" + e.data.source + "\" needs the folder of the data");
+  }
+
+  e.compute = configure_compute(config);
+
+  e.classifier.architecture = config.get_choice("classifier.architecture", "resnet", {"resnet", "vgg16_bn"});
+  if (e.classifier.architecture == "resnet") e.classifier.depth = config.get_int("classifier.depth", 20, 8, 1202);
+  if (e.classifier.architecture != "resnet") e.classifier.depth = 0;
+  e.classifier.mean_rgb = three(config.get_doubles("classifier.mean_rgb", {0.485, 0.456, 0.406}, 0, 1), "classifier.mean_rgb");
+  e.classifier.std_rgb = three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10), "classifier.std_rgb");
+  e.classifier.recipe = read_recipe(config, Subject::Classifier);
+
+  e.phi.file = config.get_string("phi.file", "");
+  e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
+  e.phi.epochs = config.get_int("phi.epochs", 10, 1, 10'000);
+
+  e.transform.width = config.get_int("transform.width", 16, 1, 256);
+  e.transform.recipe = read_recipe(config, Subject::Transform);
+  e.transform.options = read_transform_options(config, e.transform.recipe.name);
+  e.attack.width = config.get_int("attack.width", 16, 1, 256);
+  e.attack.recipe = read_recipe(config, Subject::Inverse);
+  e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);
+  e.curve.epochs = config.get_int("curve.epochs", e.transform.recipe.epochs, 1, 100'000);
+  e.curve.attack_epochs = config.get_int("curve.attack_epochs", e.attack.recipe.epochs, 1, 100'000);
+
+  config.refuse_unknown();
+  e.resolved_toml = config.resolved_toml();
+  e.config_sha256 = sha256_hex(std::span(reinterpret_cast<const uint8_t*>(e.resolved_toml.data()), e.resolved_toml.size()));
+  return e;
+}
+
+data::TrainTest load_data(const Experiment& e) {
+  data::TrainTest loaded;
+  if (e.data.source == "cifar10") {
+    loaded = data::load_cifar10(e.data.path);
+  } else if (e.data.source == "cifar100") {
+    loaded = data::load_cifar100(e.data.path);
+  } else if (e.data.source == "folder") {
+    loaded = data::load_image_folder(e.data.path, e.data.height, e.data.width);
+  } else {
+    data::SyntheticOptions options;
+    options.seed = e.data.seed;
+    options.train_size = static_cast<size_t>(e.data.train_size);
+    options.test_size = static_cast<size_t>(e.data.test_size);
+    loaded = data::make_synthetic(options);
+  }
+  data::check(loaded);
+  return loaded;
+}
+
+Workspace open_workspace(const Experiment& e) {
+  Workspace w;
+  w.data = load_data(e);
+  w.data_sha256 = w.data.hash();
+  w.split = data::stratified_split(w.data.train.labels, e.data.validation_fraction, e.data.split_seed);
+  return w;
+}
+
+bool is_finished(const fs::path& folder) { return fs::exists(folder / "model.safetensors"); }
+
+bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml, RunMode mode) {
+  const bool exists = fs::exists(folder / "config.toml");
+  const bool checkpoint = fs::exists(folder / "checkpoint" / "state.pt");
+  if (mode == RunMode::Fresh && exists) {
+    throw Error(ErrorCode::AlreadyExists, folder.string() + " holds a run already; continue it with --resume or replace it with --force");
+  }
+  if (mode == RunMode::Resume && !checkpoint) {
+    throw Error(ErrorCode::NotFound, folder.string() + " holds no checkpoint to resume from");
+  }
+  const bool resume = (mode == RunMode::Resume || mode == RunMode::Complete) && checkpoint;
+  if (resume) {
+    if (read_text(folder / "config.toml") != resolved_toml) {
+      throw Error(ErrorCode::InvalidArgument, "the configuration differs from " + (folder / "config.toml").string() +
+                                                  "; a run is resumed with the configuration it was started with (or replaced with --force)");
+    }
+    return true;
+  }
+  fs::remove_all(folder);
+  write_file(folder / "config.toml", resolved_toml, Overwrite::Yes);
+  return false;
+}
+
+void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::path& psi_path) {
+  const auto& card = psi.card;
+  if (card.class_names != data.train.class_names) {
+    throw Error(ErrorCode::InvalidArgument, psi_path.string() + " knows " + std::to_string(card.class_names.size()) + " classes (" +
+                                                card.class_names.front() + ", ...); the data set " + data.train.name + " has " +
+                                                std::to_string(data.train.class_names.size()) + " (" + data.train.class_names.front() +
+                                                ", ...); they must be the same");
+  }
+  if (card.height != data.train.height || card.width != data.train.width) {
+    throw Error(ErrorCode::InvalidArgument, psi_path.string() + " was trained on " + std::to_string(card.height) + "x" +
+                                                std::to_string(card.width) + " pictures; the data set " + data.train.name + " has " +
+                                                std::to_string(data.train.height) + "x" + std::to_string(data.train.width));
+  }
+}
+
+nn::Model train_classifier(const Experiment& e, const Workspace& w, RunMode mode) {
+  nn::ModelCard network;
+  network.architecture = e.classifier.architecture;
+  network.depth = e.classifier.depth;
+  return train_classifier_in(e.classifier_folder(), e, w, network, e.classifier.recipe, "train psi", mode);
+}
+
+Phi open_phi(const Experiment& e, const Workspace& w) {
+  Phi phi;
+  if (!e.phi.file.empty()) {
+    phi.net = nn::load_feature_extractor(e.phi.file, e.phi.layer);
+    phi.description = e.phi.layer + " of " + e.phi.file.filename().string();
+  } else {
+    Recipe recipe = e.classifier.recipe;
+    recipe.epochs = e.phi.epochs;
+    recipe.lr = std::min(recipe.lr, 0.05);  // VGG has no shortcuts and diverges at the rates a ResNet takes
+    nn::ModelCard network;
+    network.architecture = "vgg16_bn";
+    const auto vgg = train_classifier_in(e.phi_folder(), e, w, network, recipe, "train VGG for phi", RunMode::Complete);
+    phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
+    phi.description = e.phi.layer + " cut from a VGG16-BN trained on " + w.data.train.name + " itself (no ImageNet weights were given)";
+  }
+  nn::move_to(*phi.net, e.compute.device);
+  return phi;
+}
+
+nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
+  const auto folder = e.transform_folder();
+  const auto file = folder / "model.safetensors";
+  if (mode == RunMode::Complete && is_finished(folder)) {
+    auto model = nn::load_model(file, nn::Role::Transform);
+    nn::move_to(*model.net, e.compute.device);
+    return model;
+  }
+  check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  const auto phi = open_phi(e, w);
+  nn::Model encoder;
+  if (e.transform.options.encoder_epochs > 0) {
+    Recipe recipe = e.classifier.recipe;
+    recipe.epochs = e.transform.options.encoder_epochs;
+    recipe.lr = std::min(recipe.lr, 0.15);  // no shortcuts
+    nn::ModelCard network;
+    network.architecture = "unet_encoder";
+    network.base_width = e.transform.width;
+    encoder = train_classifier_in(e.encoder_folder(), e, w, network, recipe, "train the encoder of h", RunMode::Complete);
+  }
+  LoopOptions options;
+  options.run_folder = folder;
+  options.title = "train h, alpha " + alpha_text(e.transform.options.alpha);
+  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  auto card = base_card(e, w);
+  card.role = nn::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = e.transform.width;
+  card.notes["alpha"] = alpha_text(e.transform.options.alpha);
+  card.notes["phi"] = phi.description;
+  card.notes["recipe"] = e.transform.recipe.name;
+  torch::manual_seed(e.transform.recipe.seed);
+  auto h = nn::make_model(card);
+  nn::move_to(*h.net, e.compute.device);
+  TransformTask task(std::move(h), psi, phi.net, e.transform.options, dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
+  run_training(task, w.data.train, w.split, e.transform.recipe, e.compute, options);
+  return task.model();
+}
+
+}  // namespace veilnet::train

@@ -1,0 +1,127 @@
+// One experiment as its configuration describes it: data, psi, phi, h and the attack, and the run folders they live in.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "data/batches.h"
+#include "data/dataset.h"
+#include "nn/model.h"
+#include "train/compute.h"
+#include "train/recipe.h"
+#include "train/transform.h"
+
+namespace veilnet::train {
+
+/// The whole configuration, read and checked. Every command reads all of it, so that one file serves them all and a misspelt key is
+/// refused by each. configs/*.toml show every key.
+struct Experiment {
+  std::string name;
+  std::filesystem::path runs;  ///< folder that holds <name>/
+
+  struct Data {
+    std::string source;  ///< "cifar10", "cifar100", "folder" or "synthetic"
+    std::filesystem::path path;
+    int height = 32, width = 32;  ///< folder
+    uint64_t seed = 1;            ///< synthetic
+    int64_t train_size = 6000, test_size = 1000;
+    double validation_fraction = 0.1;
+    uint64_t split_seed = 300;
+  } data;
+
+  Compute compute;
+
+  struct Classifier {
+    std::string architecture;  ///< "resnet" or "vgg16_bn"
+    int64_t depth = 20;
+    std::array<double, 3> mean_rgb, std_rgb;
+    Recipe recipe;
+  } classifier;
+
+  struct Phi {
+    std::filesystem::path file;  ///< empty: cut from a VGG trained on the data
+    std::string layer;
+    int64_t epochs = 10;  ///< of that VGG
+  } phi;
+
+  struct Transform {
+    int64_t width = 16;
+    TransformOptions options;
+    Recipe recipe;
+  } transform;
+
+  struct Attack {
+    int64_t width = 16;
+    Recipe recipe;
+  } attack;
+
+  /// Further values of alpha, trained and attacked with these (usually shorter) budgets for the trade-off curve.
+  struct Curve {
+    std::vector<double> alphas;
+    int64_t epochs = 0, attack_epochs = 0;
+  } curve;
+
+  std::string resolved_toml;
+  std::string config_sha256;
+
+  std::filesystem::path folder() const { return runs / name; }
+  std::filesystem::path classifier_folder() const { return folder() / "classifier"; }
+  std::filesystem::path phi_folder() const { return folder() / "phi-vgg"; }
+  std::filesystem::path encoder_folder() const { return folder() / "encoder"; }
+  std::filesystem::path transform_folder() const;
+
+  /// The same experiment at one point of its trade-off curve.
+  Experiment at_curve_point(double alpha) const;
+};
+
+/// @throws Error{InvalidArgument} for values out of range and unknown keys. Applies the thread count.
+Experiment read_experiment(Config& config);
+
+/// "0.005" for 0.005: shortest text that names a run.
+std::string alpha_text(double alpha);
+
+/// Loads the configured data. @throws as the loaders of data/sources.h.
+data::TrainTest load_data(const Experiment& experiment);
+
+/// What the stages of one experiment share while they run.
+struct Workspace {
+  data::TrainTest data;
+  std::string data_sha256;
+  data::Split split;
+};
+Workspace open_workspace(const Experiment& experiment);
+
+enum class RunMode {
+  Fresh,     ///< refuse an existing run
+  Resume,    ///< continue from its checkpoint; refuse when there is none or the configuration differs
+  Force,     ///< delete an existing run first
+  Complete,  ///< finished: load it; checkpoint: resume; else start: what `reproduce` and `demo` use
+};
+
+/// Each trains (or, in mode Complete, completes) one model of the experiment and leaves it in its run folder; returns it ready for use.
+/// @throws Error{AlreadyExists} for an existing run in mode Fresh; Error{InvalidArgument} for a combination that does not fit, before the first
+/// step; otherwise as run_training.
+nn::Model train_classifier(const Experiment& experiment, const Workspace& workspace, RunMode mode);
+nn::Model train_transform(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
+
+/// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on the data. `description` says which, for
+/// logs, model files and reports.
+struct Phi {
+  std::shared_ptr<nn::FeatureExtractor> net;
+  std::string description;
+};
+Phi open_phi(const Experiment& experiment, const Workspace& workspace);
+
+/// @throws Error{InvalidArgument} when psi's classes or input size are not those of the data.
+void check_fits(const nn::Model& psi, const data::TrainTest& data, const std::filesystem::path& psi_path);
+
+/// Prepares `folder` for a training in the given mode; writes config.toml. Returns whether to resume.
+bool prepare_run_folder(const std::filesystem::path& folder, const std::string& resolved_toml, RunMode mode);
+
+/// True when the run holds a finished model.
+bool is_finished(const std::filesystem::path& folder);
+
+}  // namespace veilnet::train

@@ -1,0 +1,59 @@
+// Training the transformation network h against a frozen classifier psi.
+#pragma once
+
+#include <torch/nn/modules/linear.h>
+
+#include "core/config.h"
+#include "nn/unet.h"
+#include "train/loop.h"
+
+namespace veilnet::train {
+
+/// The loss is L = L_class - alpha L_feat (arXiv 2008.03143 eq. 3). The other options are the `quick` recipe's; with their neutral values, which
+/// are the `paper` recipe's, nothing is added to the published loss.
+struct TransformOptions {
+  double alpha = 0.005;
+  /// alpha in force until the running mean of L_feat first passes `alpha_switch`. Equal to alpha in the paper.
+  double alpha_start = 0.005;
+  double alpha_switch = 0;
+  /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures (nn::UNetEncoder); h starts from it. 0 in the paper.
+  int64_t encoder_epochs = 0;
+  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep supervision: the encoder learns the classes
+  /// directly instead of through psi). The linear classifier is dropped after training. 0 in the paper.
+  double bottleneck_weight = 0;
+  /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's cost. 1 in the paper.
+  double feature_share = 1;
+};
+
+/// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value out of range.
+TransformOptions read_transform_options(Config& config, const std::string& recipe);
+
+/// The same options for another alpha: the starting alpha follows the rule of the recipe.
+TransformOptions transform_options_for(TransformOptions options, const std::string& recipe, double alpha);
+
+class TransformTask : public Task {
+ public:
+  /// @param h a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi. @param encoder what h starts from, or null.
+  TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi, const TransformOptions& options,
+                const nn::UNetEncoder* encoder = nullptr);
+
+  nn::Model& model() override { return h_; }
+  std::shared_ptr<torch::nn::Module> auxiliary() override;
+  Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) override;
+  /// "loss" is L at the final alpha; also L_class, L_feat and psi's accuracy on the protected pictures.
+  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
+                                                               const StepInfo& info) override;
+  nlohmann::json state() const override;
+  void restore(const nlohmann::json& state) override;
+
+ private:
+  nn::Model h_, psi_;
+  std::shared_ptr<nn::UNet> unet_;
+  std::shared_ptr<nn::FeatureExtractor> phi_;
+  TransformOptions options_;
+  torch::nn::Linear bottleneck_classifier_{nullptr};
+  double mean_feature_loss_ = 0;
+  bool switched_ = false;
+};
+
+}  // namespace veilnet::train

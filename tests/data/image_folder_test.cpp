@@ -1,0 +1,168 @@
+#include "data/fixtures.h"
+#include "data/sources.h"
+#include "image/image.h"
+
+namespace veilnet::data {
+namespace {
+
+using namespace test;
+
+void write_picture(const std::filesystem::path& path, std::uint8_t value, int height = 6, int width = 8) {
+  image::Image picture{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height) * width * 3, value)};
+  image::write_png(path, picture, Overwrite::Yes);
+}
+
+/// train/{cat,dog} with 2 and 3 pictures, test/{cat,dog} with 1 each.
+void write_folder(const std::filesystem::path& folder) {
+  write_picture(folder / "train/dog/b.png", 21);
+  write_picture(folder / "train/dog/a.PNG", 20);
+  write_picture(folder / "train/dog/c.png", 22);
+  write_picture(folder / "train/cat/2.png", 11);
+  write_picture(folder / "train/cat/1.png", 10);
+  write_picture(folder / "test/cat/1.png", 30);
+  write_picture(folder / "test/dog/1.png", 31);
+}
+
+std::vector<int> first_bytes(const Dataset& set) {
+  std::vector<int> values;
+  for (std::size_t i = 0; i < set.size(); ++i) values.push_back(set.image(i)[0]);
+  return values;
+}
+
+TEST(ImageFolder, SortsClassesAndFiles) {
+  TemporaryFolder folder;
+  write_folder(folder / "pets");
+  write_lines(folder / "pets/train/dog/notes.txt", "not a picture");
+  write_lines(folder / "pets/train/dog/.hidden.png", "not a picture");
+  write_lines(folder / "pets/train/README", "not a class");
+  const auto data = load_image_folder(folder / "pets/", 4, 4);
+  EXPECT_EQ(data.train.name, "pets");
+  EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{0, 0, 1, 1, 1}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 11, 20, 21, 22}));
+  EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{0, 1}));
+  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{30, 31}));
+}
+
+TEST(ImageFolder, ResizesAndCropsTheCentre) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  // Black with a white middle third: the centre square of the wide picture is all white.
+  image::Image wide{4, 12, std::vector<std::uint8_t>(4 * 12 * 3, 0)};
+  for (int y = 0; y < 4; ++y) std::fill_n(wide.rgb.begin() + (y * 12 + 4) * 3, 4 * 3, 255);
+  image::write_png(folder / "train/cat/1.png", wide, Overwrite::Yes);
+  const auto data = load_image_folder(folder.path(), 2, 2);
+  EXPECT_EQ(data.train.height, 2);
+  EXPECT_EQ(data.train.width, 2);
+  EXPECT_EQ(std::vector<std::uint8_t>(data.train.image(0).begin(), data.train.image(0).end()),
+            std::vector<std::uint8_t>(12, 255));
+}
+
+TEST(ImageFolder, WithoutATestFolderEveryFifthFileIsTest) {
+  TemporaryFolder folder;
+  for (int i = 0; i < 11; ++i)
+    write_picture(folder / ("train/many/" + std::to_string(100 + i) + ".png"), static_cast<std::uint8_t>(i));
+  for (int i = 0; i < 2; ++i)
+    write_picture(folder / ("train/few/" + std::to_string(i) + ".png"), static_cast<std::uint8_t>(50 + i));
+  const auto data = load_image_folder(folder.path(), 4, 4);
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{50, 0, 1, 2, 3, 5, 6, 7, 8, 10}));
+  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{51, 4, 9}));
+  EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{0, 1, 1}));
+}
+
+TEST(ImageFolder, RefusesAMissingFolder) {
+  TemporaryFolder folder;
+  expect_error(ErrorCode::NotFound, {"no such folder", "absent"}, [&] { load_image_folder(folder / "absent", 4, 4); });
+  expect_error(ErrorCode::NotFound, {"no such folder", "train"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesAnEmptyClassFolder) {
+  for (const std::string part : {"train", "test"}) {
+    TemporaryFolder folder;
+    write_folder(folder.path());
+    std::filesystem::remove_all(folder / (part + "/cat"));
+    write_lines(folder / (part + "/cat/notes.txt"), "no picture");
+    expect_error(ErrorCode::BadData, {part + "/cat", "no pictures", ".png, .jpg"},
+                 [&] { load_image_folder(folder.path(), 4, 4); });
+  }
+}
+
+TEST(ImageFolder, RefusesATestClassUnknownInTrain) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  write_picture(folder / "test/horse/1.png", 1);
+  expect_error(ErrorCode::BadData, {"test/horse", "'horse'", "does not occur in", "train"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesOneClassOnly) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  std::filesystem::remove_all(folder / "train/dog");
+  expect_error(ErrorCode::BadData, {"train", "1 class folder", "at least two"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesATestFolderWithoutClasses) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  std::filesystem::remove_all(folder / "test");
+  std::filesystem::create_directories(folder / "test");
+  expect_error(ErrorCode::BadData, {"(test)", "no pictures"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesASinglePictureWithoutATestFolder) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  std::filesystem::remove_all(folder / "test");
+  std::filesystem::remove(folder / "train/cat/1.png");
+  expect_error(ErrorCode::BadData, {"train/cat", "1 picture", "at least 2"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesAnUndecodablePicture) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  write_lines(folder / "train/cat/2.png", "this is text");
+  expect_error(ErrorCode::BadData, {"train/cat/2.png"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesATruncatedPicture) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  const auto path = folder / "train/cat/2.png";
+  write_picture(path, 7, 64, 64);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  expect_error(ErrorCode::BadData, {"train/cat/2.png"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesAnAbsurdlyLargePicture) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  const auto path = folder / "train/cat/2.png";
+  write_picture(path, 7);
+  auto bytes = read_file(path, 1 << 20);
+  // Width and height 30000 in the header (bytes 16 to 23), with the CRC-32 of the changed chunk.
+  for (std::size_t at : {16, 20}) {
+    bytes[at] = bytes[at + 1] = 0;
+    bytes[at + 2] = 0x75;
+    bytes[at + 3] = 0x30;
+  }
+  std::uint32_t crc = 0xffffffffu;
+  for (std::size_t i = 12; i < 29; ++i) {
+    crc ^= bytes[i];
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320u : 0);
+  }
+  crc = ~crc;
+  for (std::size_t i = 0; i < 4; ++i) bytes[29 + i] = static_cast<std::uint8_t>(crc >> (24 - 8 * i));
+  write_bytes(path, bytes);
+  expect_error(ErrorCode::BadData, {"train/cat/2.png", "30000"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
+TEST(ImageFolder, RefusesABadTargetSize) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  expect_error(ErrorCode::InvalidArgument, {"0x4", "at least 1"}, [&] { load_image_folder(folder.path(), 0, 4); });
+}
+
+}  // namespace
+}  // namespace veilnet::data

@@ -1,0 +1,75 @@
+"""scripts/check-includes.py accepts this tree and names each kind of violation."""
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def check(*arguments):
+    return subprocess.run([sys.executable, ROOT / "scripts/check-includes.py", *arguments], text=True, capture_output=True)
+
+
+def check_source(path, text):
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, path)
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        return check(folder)
+
+
+class CheckIncludes(unittest.TestCase):
+    def refuses(self, path, text, line, reason):
+        done = check_source(path, text)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(f"{path}:{line}: ", done.stdout)
+        self.assertIn(reason, done.stdout)
+        self.assertEqual(done.stdout.count("\n"), 1, done.stdout)
+
+    def accepts(self, path, text):
+        done = check_source(path, text)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_this_tree(self):
+        done = check()
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_upward_include(self):
+        self.refuses("core/a.h", '#include <string>\n\n#include "image/image.h"\n', 3, "core must not depend on image")
+
+    def test_sideways_include(self):
+        self.refuses("data/a.cpp", '#include "cipher/le.h"\n', 1, "data must not depend on cipher")
+        self.refuses("service/a.cpp", '#include "nn/unet.h"\n', 1, "service must not depend on nn")
+
+    def test_angle_brackets_do_not_hide_a_project_header(self):
+        self.refuses("image/a.h", "#include <train/trainer.h>\n", 1, "image must not depend on train")
+
+    def test_confined_libraries(self):
+        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, eval, nn, train only")
+        self.refuses("cli/a.cpp", "  #  include <ATen/Parallel.h>\n", 1, "LibTorch")
+        self.refuses("nn/a.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", 1, "oneDNN belongs in runtime only")
+        self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http only")
+
+    def test_header_without_folder(self):
+        self.refuses("core/a.cpp", '#include "a.cpp"\n', 1, "path below src")
+
+    def test_unknown_folder(self):
+        self.refuses("util/a.h", "", 1, "folder util has no place")
+
+    def test_allowed(self):
+        self.accepts("eval/a.cpp", '#include "eval/a.h"\n#include <c10/util/Half.h>\n#include "core/error.h"\n#include "nn/unet.h"\n')
+        self.accepts("cli/a.cpp", '#include "http/server.h"\n#include "cipher/le.h"\n#include "data/dataset.h"\n#include <CLI/CLI.hpp>\n')
+        self.accepts("runtime/a.cpp", "#include <dnnl.hpp>\n")
+        self.accepts("core/a.cpp", '#include "generated.inc"\n')
+        self.accepts("core/a.cpp", '// #include "image/image.h"\n')
+
+    def test_missing_folder(self):
+        done = check("/nonexistent")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no folder /nonexistent", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
