@@ -76,6 +76,7 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
   train::LoopOptions options;
   options.run_folder = folder;
   options.title = "ITN-Attack, alpha " + train::alpha_text(e.transform.options.alpha);
+  options.checkpoint_minutes = e.checkpoint_minutes;
   options.resume = train::prepare_run_folder(folder, e.resolved_toml, mode);
   nn::ModelCard card = h.card;
   card.role = nn::Role::Inverse;

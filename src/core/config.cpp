@@ -6,7 +6,7 @@
 #include <functional>
 #include <numeric>
 #include <optional>
-#include <set>
+#include <sstream>
 #include <toml++/toml.h>
 
 #include "core/error.h"
@@ -82,7 +82,10 @@ std::string to_toml(const std::vector<T>& values) {
 /// A given value as messages show it.
 std::string shown(const toml::node& node) {
   std::ostringstream text;
-  node.visit([&](const auto& value) { text << value; });
+  if (const auto* string = node.as_string())
+    text << quote(string->get());
+  else
+    node.visit([&](const auto& value) { text << value; });
   auto result = text.str();
   std::ranges::replace(result, '\n', ' ');
   return result.size() > 80 ? result.substr(0, 80) + "..." : result;

@@ -100,7 +100,9 @@ class HeaderReader {
 
   json parse(std::string_view text) const {
     if (text.empty() || text.front() != '{') fail("the header is not a JSON object: it must begin with '{'");
-    // nlohmann keeps the last of several equal keys and has no depth limit, so both are watched here.
+    // nlohmann takes a zero byte for the end, whatever follows.
+    if (text.find('\0') != text.npos) fail("the header is not valid JSON: it holds a zero byte");
+    // It keeps the last of several equal keys and has no depth limit, so both are watched here.
     constexpr int deepest = 3;  // header > tensor > shape
     std::vector<std::set<std::string>> open_objects;
     const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {

@@ -17,8 +17,8 @@ struct Split {
   std::vector<std::uint32_t> validation;  ///< ascending
 };
 
-/// Draws round(fraction * count) pictures of every class for validation (at least one per class that has two or more). The same labels, fraction and seed
-/// give the same split, so psi and h share it.
+/// Draws round(fraction * count) pictures of every class for validation; of a class with two or more at least one and never
+/// all, of a class with one none. The same labels, fraction and seed give the same split, so psi and h share it.
 /// @throws Error{InvalidArgument} unless 0 < fraction < 1 and both parts are non-empty.
 Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed);
 
@@ -33,14 +33,15 @@ struct Batch {
   std::vector<std::uint32_t> indices;     ///< positions in the data set, [size]
 };
 
-/// Copies one picture into `out`, augmented. Public so that a test can show what it does.
+/// Copies one picture into `out` (height * width * 3 bytes): flipped, then cropped from the zero-padded picture. Public so that
+/// a test can show what it does.
 void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Augmentation& augmentation, Random& random,
              std::uint8_t* out);
 
 /// Endless shuffled epochs of equal batches, prepared ahead of use by one background thread.
 ///
-/// The order and the augmentation depend only on (seed, epoch, position), so a loader started at any step yields exactly what one started at step 0 would
-/// yield there. The last, smaller batch of an epoch is kept unless drop_last.
+/// The order and the augmentation depend only on (seed, epoch, position), so a loader started at any step yields exactly what
+/// one started at step 0 would yield there. The last, smaller batch of an epoch is kept unless drop_last.
 class BatchLoader {
  public:
   struct Options {
@@ -49,12 +50,17 @@ class BatchLoader {
     std::uint64_t seed = 1;
     bool drop_last = false;
     std::uint64_t start_step = 0;  ///< batches to skip, for resuming
-    std::size_t prefetch = 4;
+    std::size_t prefetch = 4;      ///< batches held ready; 0 counts as 1
   };
 
-  /// `dataset` must outlive the loader. @throws Error{InvalidArgument} for no indices or batch size 0, or drop_last with fewer pictures than a batch.
+  /// `dataset` must outlive the loader.
+  /// @throws Error{InvalidArgument} for no indices, batch size 0, drop_last with fewer pictures than a batch, or a crop padding
+  /// outside 0 to the longer side of a picture.
   BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options);
   ~BatchLoader();
+  /// Waits for the next batch. Call from one thread.
+  /// @throws what went wrong in the background thread, once the batches before it are used up and at every call from then on:
+  /// Error{InvalidArgument} for an index outside the data set, naming it.
   Batch next();
   std::size_t steps_per_epoch() const;
 

@@ -30,7 +30,8 @@ struct TrainTest {
   std::string hash() const;
 };
 
-/// @throws Error{BadData} unless every set has pictures, sizes agree, labels are in range and at least two classes occur in train.
+/// @throws Error{BadData} unless every set has pictures, sizes agree, labels are in range and at least two classes occur in
+/// train.
 void check(const TrainTest& data);
 
 }  // namespace veilnet::data

@@ -248,6 +248,12 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
     evaluation["paper"] = {{"source", "arXiv 2008.03143, Table I, ResNet-20"}, {"plain_accuracy", paper_plain}};
   write_file(e.folder() / "config.toml", e.resolved_toml, Overwrite::Yes);
   evaluation["commands"] = {"build/release/veilnet reproduce --config " + (e.folder() / "config.toml").string()};
+  const auto& main = pictures.front();
+  std::vector<image::Image> rows;
+  for (const auto* row : {&main.plain, &main.protected_pictures, &main.reconstructed}) {
+    rows.insert(rows.end(), row->begin(), row->begin() + static_cast<long>(std::min<size_t>(row->size(), 10)));
+  }
+  image::write_png(e.folder() / "grid.png", image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2), Overwrite::Yes);
   fs::remove_all(e.folder() / "pictures");
   write_pictures(e.folder() / "pictures", pictures, Overwrite::Yes);
   write_file(e.folder() / "evaluation.json", evaluation.dump(1) + "\n", Overwrite::Yes);

@@ -12,7 +12,8 @@ constexpr std::string_view style = R"(
 :root{color-scheme:light;--ink:#1f2933;--faint:#5b6770;--line:#d9e0e7;--tint:#eaf3fb;--accent:#0b5c94}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;background:#f4f6f8;color:var(--ink);font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",Arial,sans-serif}
+body{margin:0;background:#f4f6f8;color:var(--ink);
+font:16px/1.6 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",Arial,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:32px 40px 40px;background:#fff}
 header{border-bottom:3px solid var(--accent);margin-bottom:20px}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 4px}
@@ -51,7 +52,8 @@ table{border-collapse:collapse;font-size:.92rem;line-height:1.4}
 .data .hi{background:var(--tint)}
 .pictures th{font-weight:600;padding:4px 6px;font-size:.88rem}
 .pictures tbody th{text-align:right;vertical-align:middle;min-width:5.5em;max-width:9em;position:sticky;left:0;background:#fff}
-.pictures td{padding:4px 5px;text-align:center;vertical-align:top;font-size:.82rem;color:var(--faint);font-variant-numeric:tabular-nums}
+.pictures td{padding:4px 5px;text-align:center;vertical-align:top;
+font-size:.82rem;color:var(--faint);font-variant-numeric:tabular-nums}
 .pictures img{display:block;margin:0 auto 3px;border:1px solid var(--line)}
 .pictures img.px{image-rendering:pixelated}
 figure{margin:16px 0 22px}

@@ -245,8 +245,11 @@ Markup headline_cards(const Model& m) {
 }
 
 Markup threat_model(const std::vector<Model>& models) {
-  const auto attacked = std::find_if(models.begin(), models.end(), [](const Model& m) { return m.attack.has_value(); });
-  if (attacked == models.end())
+  std::string attacks;
+  for (const auto& m : models)
+    if (m.attack && attacks.find(m.attack->name) == std::string::npos)
+      attacks += (attacks.empty() ? "" : ", ") + m.attack->name;
+  if (attacks.empty())
     return callout(paragraph(strong("No attack was run.") +
                              text(" The similarity figures below say how much a person would see in a protected picture. They "
                                   "say nothing about what an attacker could compute from it.")));
@@ -257,7 +260,7 @@ Markup threat_model(const std::vector<Model>& models) {
                "pictures, drawn here from the training set. No test picture was among them.",
                "Gets each protected picture as an 8-bit PNG file.",
                "Does not see the plain test pictures, nor anything else from inside the client."}) +
-      paragraph("With the pairs they train a network that turns protected pictures back (" + attacked->attack->name +
+      paragraph("With the pairs they train a network that turns protected pictures back (" + attacks +
                 "), and the figures compare what it returns with the plain picture.");
   // Attacks on several models are usually alike; equal settings are shown once.
   std::vector<std::pair<std::vector<std::vector<std::string>>, std::string>> settings;
@@ -365,7 +368,7 @@ Markup leak_tables(const std::vector<Model>& models) {
           paragraph(
               "Blind guess: the PSNR of always answering with the mean training picture, which needs no attack. Only what lies "
               "above it was learnt from the protected picture. Named: how many reconstructions the classifier still names "
-              "correctly; it may go by traces no person sees, and the class is what psi is told in any case.");
+              "correctly; it may go by traces no person sees, and the class is what the cloud is meant to learn in any case.");
   if (seen.rows.empty() && recovered.rows.empty()) out = out + paragraph("No similarity figures were measured.");
   if (const auto count = infinite_count(models))
     out = out + callout(paragraph(
@@ -470,7 +473,7 @@ Markup box_plots(const std::vector<Model>& models) {
   if (charts.empty()) return {};
   return figure(charts,
                 "All test pictures. Box: quartiles; line: median; diamond: mean; whiskers: outermost value within 1.5 times "
-                "the box's height; dots: pictures beyond (thinned). Higher means more is seen.");
+                "the box's height; dots: pictures beyond (thinned). More is seen where PSNR is higher or SSIM farther from 0.");
 }
 
 /// Accuracy and leak over alpha, one line per architecture; empty unless two alphas are there.

@@ -24,9 +24,9 @@
 //                      reconstruction_accuracy?, baseline_mean_image_psnr_db?, settings?: {name: value, ...}}
 //                     Values are per picture and feed the box plots; boxes are left out where they are absent.
 //     provenance?     object, any depth
-//   notes?          [string, ...]   remarks on this run
-//   commands?       [string, ...]   what to type to get these figures again
-//   provenance?     object, any depth: versions, device, commit, seed
+//   The page states that the attacker knows h, has exact 8-bit pairs made from training pictures, and none from test pictures:
+//   whoever makes the evaluation keeps that true. notes?          [string, ...]   remarks on this run commands?       [string,
+//   ...]   what to type to get these figures again provenance?     object, any depth: versions, device, commit, seed
 #pragma once
 
 #include <cstddef>

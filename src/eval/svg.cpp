@@ -364,7 +364,9 @@ std::string box_plot(const BoxPlot& chart) {
 
   Canvas canvas;
   Legend legend(canvas, width);
-  for (std::size_t i = 0; i < chart.colour_names.size(); ++i) legend.box(chart.colour_names[i], i);
+  for (std::size_t i = 0; i < chart.colour_names.size(); ++i)
+    if (std::any_of(chart.groups.begin(), chart.groups.end(), [&](const BoxGroup& g) { return g.colour == i; }))
+      legend.box(chart.colour_names[i], i);
   legend.references(chart.references);
   const std::string note = dropped_note(dropped);
   const double below = 12 + line_height * static_cast<double>(label_lines + 1) + (note.empty() ? 0 : 18);
@@ -573,10 +575,14 @@ std::string histogram(const Histogram& chart) {
   for (const auto& reference : chart.references) {
     if (!std::isfinite(reference.value)) continue;
     const double x = x_axis(reference.value);
-    const bool left_half = x < (frame.left + frame.right) / 2;
+    const double end = x + 5 + text_width(reference.label, 11);
+    const bool crowded =
+        end > frame.right || std::any_of(chart.references.begin(), chart.references.end(), [&](const auto& other) {
+          return other.value > reference.value && x_axis(other.value) < end;
+        });
     canvas.line(x, frame.top, x, frame.bottom, ink, 1.3, "5 4");
-    canvas.text(x + (left_half ? 5 : -5), label_y, reference.label,
-                {.anchor = left_half ? "start" : "end", .size = 11, .colour = ink, .halo = true});
+    canvas.text(x + (crowded ? -5 : 5), label_y, reference.label,
+                {.anchor = crowded ? "end" : "start", .size = 11, .colour = ink, .halo = true});
     label_y += line_height;
   }
   draw_dropped_note(canvas, chart.height, note);

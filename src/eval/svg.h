@@ -46,7 +46,7 @@ struct BoxPlot {
   std::string title;
   std::string y_label;  ///< with its unit
   std::vector<BoxGroup> groups;
-  std::vector<std::string> colour_names;  ///< legend for the colours 0, 1, ... in use; empty for none
+  std::vector<std::string> colour_names;  ///< what the colours 0, 1, ... mean, for the legend
   std::vector<ReferenceLine> references;
   int width = 512;  ///< grows when the boxes need more
   int height = 380;

@@ -73,7 +73,7 @@ Compute configure_compute(Config& config) {
   Compute compute;
   const auto device = config.get_string("compute.device", "cpu");
   compute.threads = static_cast<int>(config.get_int("compute.threads", 0, 0, 1024));
-  compute.bf16 = config.get_bool("compute.bf16", false);
+  const auto precision = config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
   if (compute.threads == 0) compute.threads = physical_cores();
   at::set_num_threads(compute.threads);
   const bool cuda = device == "cuda" || (device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 8 &&
@@ -89,6 +89,7 @@ Compute configure_compute(Config& config) {
       throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but there are " + std::to_string(count) + " CUDA devices");
     }
   }
+  compute.bf16 = precision == "bfloat16" || (precision == "auto" && (cuda || __builtin_cpu_supports("avx512bf16")));
   return compute;
 }
 

@@ -15,7 +15,8 @@ struct Compute {
   bool bf16 = false;  ///< autocast convolutions and linear layers to bfloat16; weights, losses and optimiser stay float32
 };
 
-/// Reads [compute] device ("cpu", "cuda", "cuda:N"), threads (0 = the physical cores), bf16; applies the thread count.
+/// Reads [compute] device ("cpu", "cuda", "cuda:N"), threads (0 = the physical cores), precision ("float32", "bfloat16",
+/// "auto": bfloat16 where the processor computes in it, at two to three times the speed); applies the thread count.
 /// @throws Error{InvalidArgument} for another device name; Error{Unsupported} for CUDA where this LibTorch or machine has none.
 Compute configure_compute(Config& config);
 

@@ -57,6 +57,7 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
   LoopOptions options;
   options.run_folder = folder;
   options.title = title;
+  options.checkpoint_minutes = e.checkpoint_minutes;
   options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
   auto card = base_card(e, w);
   card.role = nn::Role::Classifier;
@@ -67,6 +68,24 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
   ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
   run_training(task, w.data.train, w.split, recipe, e.compute, options);
   return task.model();
+}
+
+// Scales the last convolution so that the mean squared feature distance between different training pictures is what the ImageNet-trained VGG gives at
+// relu2_2 on CIFAR-10, for which the papers chose alpha. Batch normalisation leaves a self-trained VGG's features much smaller.
+void scale_features(nn::FeatureExtractor& phi, const nn::ModelCard& card, const Workspace& w, const Compute& compute) {
+  constexpr double kImageNetDistance = 19.0;
+  torch::NoGradGuard no_grad;
+  const auto count = std::min<size_t>(256, w.split.train.size());
+  for_each_batch(w.data.train, std::span(w.split.train).first(count), static_cast<int64_t>(count), compute.device,
+                 [&](const torch::Tensor& pictures, const torch::Tensor&, size_t) {
+                   const auto features = phi.forward(nn::normalise(pictures, card));
+                   const double distance = torch::mse_loss(features, features.roll(1, 0)).item<double>();
+                   const auto modules = phi.features->children();
+                   auto* last = modules[modules.size() - 2]->as<torch::nn::Conv2d>();
+                   const double scale = std::sqrt(kImageNetDistance / std::max(distance, 1e-12));
+                   last->weight.mul_(scale);
+                   last->bias.mul_(scale);
+                 });
 }
 
 }  // namespace
@@ -93,6 +112,8 @@ Experiment read_experiment(Config& config) {
     throw Error(ErrorCode::InvalidArgument, "name is \"" + e.name + "\"; allowed: a folder name without slashes");
   }
   e.runs = config.get_string("runs", "runs");
+
+  e.checkpoint_minutes = config.get_double("checkpoint_minutes", 5, 0, 1e6);
 
   e.data.source = config.get_choice("data.source", "synthetic", {"cifar10", "cifar100", "folder", "synthetic"});
   e.data.path = config.get_string("data.path", "");
@@ -221,6 +242,8 @@ Phi open_phi(const Experiment& e, const Workspace& w) {
     network.architecture = "vgg16_bn";
     const auto vgg = train_classifier_in(e.phi_folder(), e, w, network, recipe, "train VGG for phi", RunMode::Complete);
     phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
+    nn::move_to(*phi.net, e.compute.device);
+    scale_features(*phi.net, vgg.card, w, e.compute);
     phi.description = e.phi.layer + " cut from a VGG16-BN trained on " + w.data.train.name + " itself (no ImageNet weights were given)";
   }
   nn::move_to(*phi.net, e.compute.device);
@@ -250,6 +273,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
   LoopOptions options;
   options.run_folder = folder;
   options.title = "train h, alpha " + alpha_text(e.transform.options.alpha);
+  options.checkpoint_minutes = e.checkpoint_minutes;
   options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
   auto card = base_card(e, w);
   card.role = nn::Role::Transform;

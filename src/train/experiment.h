@@ -22,6 +22,8 @@ struct Experiment {
   std::string name;
   std::filesystem::path runs;  ///< folder that holds <name>/
 
+  double checkpoint_minutes = 5;  ///< 0 saves the state after every step
+
   struct Data {
     std::string source;  ///< "cifar10", "cifar100", "folder" or "synthetic"
     std::filesystem::path path;

@@ -148,7 +148,6 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   const auto checkpoint_path = options.run_folder / "checkpoint" / "state.pt";
   if (options.resume) {
     checkpoint.load(checkpoint_path, compute.device);
-    task.restore(state.at("task"));
     nn::move_to(net, compute.device);
     info.step = state["step"];
   }
@@ -164,7 +163,6 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   Progress progress(options.title, static_cast<uint64_t>(info.total_steps), static_cast<uint64_t>(info.step));
   auto save_checkpoint = [&] {
     state["step"] = info.step;
-    state["task"] = task.state();
     checkpoint.save(checkpoint_path);
   };
 

@@ -30,7 +30,7 @@ struct Losses {
   std::vector<std::pair<std::string, torch::Tensor>> parts;
 };
 
-/// What is trained and on which loss.
+/// What is trained and on which loss. A loss may depend on weights, batch and step only, so that a training can be resumed.
 class Task {
  public:
   virtual ~Task() = default;
@@ -43,9 +43,6 @@ class Task {
   /// Called with the model in evaluation mode and gradients off; means over the batch. A part named "loss" selects the epoch.
   virtual std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
                                                                        const StepInfo& info) = 0;
-  /// State besides weights that later steps depend on; saved in checkpoints.
-  virtual nlohmann::json state() const { return nlohmann::json::object(); }
-  virtual void restore(const nlohmann::json&) {}
 };
 
 struct LoopOptions {

@@ -18,13 +18,13 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   TransformOptions o;
   o = transform_options_for(o, recipe, config.get_double("transform.alpha", o.alpha, 0, 10));
   if (recipe == "quick") {
-    o.alpha_switch = 150;
+    o.alpha_start_share = 0.4;
     o.encoder_epochs = 20;
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
   }
   o.alpha_start = config.get_double("transform.alpha_start", o.alpha_start, 0, 10);
-  o.alpha_switch = config.get_double("transform.alpha_switch", o.alpha_switch, 0, 1e6);
+  o.alpha_start_share = config.get_double("transform.alpha_start_share", o.alpha_start_share, 0, 1);
   o.encoder_epochs = config.get_int("transform.encoder_epochs", o.encoder_epochs, 0, 100'000);
   o.bottleneck_weight = config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
   o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
@@ -37,8 +37,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       psi_(std::move(psi)),
       unet_(std::dynamic_pointer_cast<nn::UNet>(h_.net)),
       phi_(std::move(phi)),
-      options_(options),
-      switched_(options.alpha_start == options.alpha) {
+      options_(options) {
   if (!unet_) throw Error(ErrorCode::InvalidArgument, "the transformation network must be a unet, not " + h_.card.architecture);
   if (options_.bottleneck_weight > 0) {
     bottleneck_classifier_ = torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
@@ -63,13 +62,8 @@ Losses TransformTask::training_losses(const torch::Tensor& pictures, const torch
   const auto share = std::max<int64_t>(1, std::llround(options_.feature_share * static_cast<double>(pictures.size(0))));
   const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share), pictures.slice(0, 0, share));
 
-  // The bias of the running mean towards its first value is removed as Adam does.
-  constexpr double kDecay = 0.95;
-  if (!switched_) {
-    mean_feature_loss_ = kDecay * mean_feature_loss_ + (1 - kDecay) * feat_loss.item<double>();
-    switched_ = mean_feature_loss_ / (1 - std::pow(kDecay, static_cast<double>(info.step + 1))) > options_.alpha_switch;
-  }
-  const double alpha = switched_ ? options_.alpha : options_.alpha_start;
+  const bool started = static_cast<double>(info.step) >= options_.alpha_start_share * static_cast<double>(info.total_steps);
+  const double alpha = started ? options_.alpha : options_.alpha_start;
 
   Losses losses{class_loss - alpha * feat_loss, {{"class_loss", class_loss.detach()}, {"feature_loss", feat_loss.detach()}}};
   if (bottleneck_classifier_) {
@@ -87,13 +81,6 @@ std::vector<std::pair<std::string, double>> TransformTask::validation_means(cons
           {"class_loss", loss.class_loss.item<double>()},
           {"feature_loss", loss.feature_loss.item<double>()},
           {"accuracy", accuracy(loss.logits, labels)}};
-}
-
-nlohmann::json TransformTask::state() const { return {{"mean_feature_loss", mean_feature_loss_}, {"switched", switched_}}; }
-
-void TransformTask::restore(const nlohmann::json& state) {
-  mean_feature_loss_ = state.at("mean_feature_loss");
-  switched_ = state.at("switched");
 }
 
 }  // namespace veilnet::train

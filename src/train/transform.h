@@ -13,9 +13,9 @@ namespace veilnet::train {
 /// are the `paper` recipe's, nothing is added to the published loss.
 struct TransformOptions {
   double alpha = 0.005;
-  /// alpha in force until the running mean of L_feat first passes `alpha_switch`. Equal to alpha in the paper.
+  /// alpha in force for the first `alpha_start_share` of all steps. Equal to alpha in the paper.
   double alpha_start = 0.005;
-  double alpha_switch = 0;
+  double alpha_start_share = 0;
   /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures (nn::UNetEncoder); h starts from it. 0 in the paper.
   int64_t encoder_epochs = 0;
   /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep supervision: the encoder learns the classes
@@ -43,8 +43,6 @@ class TransformTask : public Task {
   /// "loss" is L at the final alpha; also L_class, L_feat and psi's accuracy on the protected pictures.
   std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
                                                                const StepInfo& info) override;
-  nlohmann::json state() const override;
-  void restore(const nlohmann::json& state) override;
 
  private:
   nn::Model h_, psi_;
@@ -52,8 +50,6 @@ class TransformTask : public Task {
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
   torch::nn::Linear bottleneck_classifier_{nullptr};
-  double mean_feature_loss_ = 0;
-  bool switched_ = false;
 };
 
 }  // namespace veilnet::train

@@ -234,7 +234,7 @@ TEST(ConfigUnknown, ListsEveryKeyWithTheNearestKnownOne) {
   try {
     config.refuse_unknown();
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()).find("'train.alpha'"), std::string::npos);
+    EXPECT_EQ(std::string(e.what()).find("key 'train.alpha'"), std::string::npos);
   }
 }
 

@@ -125,7 +125,8 @@ TEST(SafetensorsHostile, NoJsonObject) {
 TEST(SafetensorsHostile, BrokenJson) {
   for (const std::string header : {"{", "{}x", "{\"a\":}", "{\"a\xff\":1}", "{/**/}", "{\"a\":1e999}"})
     expect_refused(header, 0, {"not valid JSON"});
-  expect_refused(std::string("{}\0", 3), 0, {"not valid JSON"});
+  expect_refused(std::string("{}\0", 3), 0, {"not valid JSON", "zero byte"});
+  expect_refused(std::string("{}\0{}", 5), 0, {"not valid JSON", "zero byte"});
 }
 
 TEST(SafetensorsHostile, DuplicateTensor) {

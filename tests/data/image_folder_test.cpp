@@ -76,6 +76,13 @@ TEST(ImageFolder, RefusesAMissingFolder) {
   expect_error(ErrorCode::NotFound, {"no such folder", "train"}, [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
+TEST(ImageFolder, ReportsAFolderThatCannotBeListed) {
+  TemporaryFolder folder;
+  write_folder(folder.path());
+  std::filesystem::create_symlink("loop", folder / "train/loop");
+  expect_error(ErrorCode::Io, {"cannot list", "train"}, [&] { load_image_folder(folder.path(), 4, 4); });
+}
+
 TEST(ImageFolder, RefusesAnEmptyClassFolder) {
   for (const std::string part : {"train", "test"}) {
     TemporaryFolder folder;

@@ -76,7 +76,8 @@ inline Bytes encode_png_form(int height, int width, Bytes rows, const PngForm& f
   return bytes;
 }
 
-/// `samples` has 1, 3 or 4 components per pixel, as `space` says. @param stored colour space inside the file.
+/// `samples` has 1, 3 or 4 components per pixel, as `space` says, or 2 for JCS_UNKNOWN. @param stored colour space inside the
+/// file.
 inline Bytes encode_jpeg(int height, int width, const Bytes& samples, J_COLOR_SPACE space, J_COLOR_SPACE stored,
                          bool adobe = false, bool progressive = false, int quality = 95) {
   jpeg_compress_struct info{};
@@ -88,7 +89,7 @@ inline Bytes encode_jpeg(int height, int width, const Bytes& samples, J_COLOR_SP
   jpeg_mem_dest(&info, &buffer, &size);
   info.image_width = static_cast<JDIMENSION>(width);
   info.image_height = static_cast<JDIMENSION>(height);
-  info.input_components = space == JCS_GRAYSCALE ? 1 : space == JCS_CMYK ? 4 : 3;
+  info.input_components = space == JCS_GRAYSCALE ? 1 : space == JCS_UNKNOWN ? 2 : space == JCS_CMYK ? 4 : 3;
   info.in_color_space = space;
   jpeg_set_defaults(&info);
   jpeg_set_colorspace(&info, stored);

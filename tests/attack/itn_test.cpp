@@ -1,0 +1,82 @@
+#include "attack/itn.h"
+
+#include <torch/torch.h>
+
+#include "data/sources.h"
+#include "support.h"
+
+namespace veilnet::attack {
+namespace {
+
+nn::Model tiny_unet(nn::Role role) {
+  nn::ModelCard card;
+  card.role = role;
+  card.architecture = "unet";
+  card.base_width = 2;
+  card.height = card.width = 32;
+  torch::manual_seed(1);
+  auto model = nn::make_model(card);
+  model.net->eval();
+  return model;
+}
+
+data::Dataset some_pictures() { return data::make_synthetic({7, 40, 10}).test; }
+
+TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
+  const auto plain = some_pictures();
+  const auto h = tiny_unet(nn::Role::Transform);
+  const train::Compute compute;
+  const auto pairs = make_pairs(plain, h, compute);
+  ASSERT_EQ(pairs.size(), plain.size());
+  EXPECT_EQ(pairs.height, 64);
+  EXPECT_EQ(pairs.labels, plain.labels);
+  for (const size_t i : {size_t{0}, size_t{3}, plain.size() - 1}) {
+    const auto pair = pairs.image(i);
+    const auto alone = nn::to_bytes(nn::transform(h, nn::to_tensor(plain.image(i), 1, 32, 32)));
+    int largest = 0;  // batched and single arithmetic may round differently by one level
+    for (size_t j = 0; j < alone.size(); ++j) largest = std::max(largest, std::abs(int{pair[j]} - int{alone[j]}));
+    EXPECT_LE(largest, 1);
+    EXPECT_TRUE(std::equal(plain.image(i).begin(), plain.image(i).end(), pair.begin() + 3072));
+  }
+}
+
+TEST(InverseTask, LossIsTheMeanSquaredErrorAgainstTheLowerHalf) {
+  InverseTask task(tiny_unet(nn::Role::Inverse));
+  torch::NoGradGuard no_grad;
+  const auto pairs = torch::rand({2, 3, 64, 32});
+  const auto guess = torch::sigmoid(task.model().net->forward(pairs.slice(2, 0, 32)));
+  const double expected = (guess - pairs.slice(2, 32)).square().mean().item<double>();
+  EXPECT_NEAR(task.training_losses(pairs, {}, {}).total.item<double>(), expected, 1e-6);
+}
+
+TEST(Itn, LearnsToUndoATransformationThatKeepsThePicture) {
+  // An untrained U-Net lets the picture through its skip connections, so an attack that works must beat the mean picture by far.
+  const test::TemporaryFolder folder;
+  auto config = Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
+                                  "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 300\ntest_size = 20\n"
+                                  "[attack]\nwidth = 4\nepochs = 6\nbatch_size = 16\n",
+                              "test");
+  const auto e = train::read_experiment(config);
+  const auto w = train::open_workspace(e);
+  auto h = tiny_unet(nn::Role::Transform);
+  h.card.notes["alpha"] = "0.005";
+  const auto inverse = train_itn(e, w, h, train::RunMode::Fresh);
+  const double mse = std::pow(10, -std::stod(inverse.card.notes.at("metric.validation_psnr_db")) / 10);
+  const auto pixels = nn::to_tensor(w.data.train.images_nhwc, static_cast<int64_t>(w.data.train.size()), 32, 32);
+  const double mean_picture_mse = (pixels - pixels.mean(0, true)).square().mean().item<double>();
+  EXPECT_LT(mse, 0.6 * mean_picture_mse);
+  EXPECT_EQ(inverse.card.notes.at("attacks_alpha"), "0.005");
+}
+
+TEST(Itn, RefusesAModelForAnotherInputSize) {
+  const test::TemporaryFolder folder;
+  auto config = Config::parse("name = \"t\"\nruns = \"" + folder.path().string() + "\"\n[data]\ntrain_size = 40\ntest_size = 10\n", "test");
+  const auto e = train::read_experiment(config);
+  const auto w = train::open_workspace(e);
+  auto h = tiny_unet(nn::Role::Transform);
+  h.card.height = 48;
+  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"}, [&] { train_itn(e, w, h, train::RunMode::Fresh); });
+}
+
+}  // namespace
+}  // namespace veilnet::attack

@@ -1,0 +1,186 @@
+"""The command line from the outside: exit codes, messages, files.
+
+usage: cli_test.py VEILNET
+"""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+VEILNET = sys.argv.pop(1)
+SETTINGS = """
+name = "t"
+runs = "{runs}"
+[compute]
+threads = 1
+[data]
+train_size = 120
+test_size = 30
+[classifier]
+depth = 8
+epochs = 1
+batch_size = 16
+[phi]
+epochs = 1
+layer = "relu1_1"
+[transform]
+width = 2
+epochs = 1
+batch_size = 16
+encoder_epochs = 1
+[attack]
+width = 2
+epochs = 1
+batch_size = 16
+[curve]
+alphas = [0.0]
+epochs = 1
+attack_epochs = 1
+"""
+
+
+def png(width, height):
+    """A valid grey PNG with a gradient."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + bytes((x * 3 + y * 5) % 256 for x in range(width)) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def png_size(data):
+    return struct.unpack(">II", data[16:24])
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.root = pathlib.Path(cls.folder.name)
+        cls.config = cls.root / "t.toml"
+        cls.config.write_text(SETTINGS.format(runs=cls.root / "runs"))
+        done = cls.veilnet("reproduce", "--config", cls.config, "--json", cls.root / "evaluation.json", "--result", cls.root / "result.json")
+        assert done.returncode == 0, done.stderr
+        cls.h = cls.root / "runs/t/transform-a0.005/model.safetensors"
+        cls.psi = cls.root / "runs/t/classifier/model.safetensors"
+        cls.pictures = cls.root / "pictures"
+        (cls.pictures / "sub").mkdir(parents=True)
+        (cls.pictures / "a.png").write_bytes(png(40, 30))
+        (cls.pictures / "sub" / "b.png").write_bytes(png(33, 35))
+
+    @staticmethod
+    def veilnet(*words, **more):
+        return subprocess.run([VEILNET, *map(str, words)], capture_output=True, **more)
+
+    def expect(self, code, parts, *words, **more):
+        done = self.veilnet(*words, **more)
+        text = (done.stderr + done.stdout).decode(errors="replace")
+        self.assertEqual(done.returncode, code, text)
+        for part in parts:
+            self.assertIn(str(part), text)
+        return done
+
+    def out(self, name):
+        return self.root / self.id() / name
+
+    def test_reproduce_leaves_evaluation_report_and_result(self):
+        evaluation = json.loads((self.root / "evaluation.json").read_text())
+        self.assertEqual([m["alpha"] for m in evaluation["models"]], [0.005, 0.0])
+        for model in evaluation["models"]:
+            self.assertEqual(len(model["attack"]["psnr_db_values"]), 30)
+            self.assertIn("protected_png8", model["accuracy"])
+        result = json.loads((self.root / "result.json").read_text())
+        for key in ("plain_accuracy", "protected_accuracy", "protected_accuracy_png8", "accuracy_gap_points", "ssim_plain_protected_mean",
+                    "itn_images", "itn_psnr_db_mean", "itn_ssim_mean"):
+            self.assertIn(key, result["metrics"])
+        self.assertEqual(result["metrics"]["itn_images"], 30)
+        self.assertEqual(len(result["curve"]), 1)
+        page = (self.root / "runs/t/report.html").read_text()
+        self.assertIn("alpha = 0.005", page)
+        self.assertIn("VGG16-BN trained on synthetic itself", page)  # phi's origin is said
+
+    def test_reproduce_again_trains_nothing(self):
+        before = self.h.stat().st_mtime_ns
+        self.expect(0, ["protected"], "reproduce", "--config", self.config)
+        self.assertEqual(self.h.stat().st_mtime_ns, before)
+
+    def test_protect_folder_keeps_names_and_never_overwrites(self):
+        out = self.out("o")
+        self.expect(0, ["2 of 2"], "protect", self.pictures, "--model", self.h, "-o", out)
+        self.assertEqual(sorted(str(p.relative_to(out)) for p in out.rglob("*.png")), ["a.png", "sub/b.png"])
+        self.assertEqual(png_size((out / "a.png").read_bytes()), (32, 32))
+        self.expect(1, ["a.png", "exists"], "protect", self.pictures, "--model", self.h, "-o", out)
+        self.expect(0, ["2 of 2"], "protect", self.pictures, "--model", self.h, "-o", out, "--force")
+
+    def test_protect_keeps_the_size_when_asked(self):
+        out = self.out("o")
+        self.expect(0, [], "protect", self.pictures / "sub" / "b.png", "--model", self.h, "-o", out, "--keep-size")
+        self.assertEqual(png_size((out / "b.png").read_bytes()), (33, 35))
+
+    def test_protect_standard_input(self):
+        done = self.expect(0, [], "protect", "-", "--model", self.h, input=png(50, 20))
+        self.assertEqual(png_size(done.stdout), (32, 32))
+        self.expect(1, ["standard input"], "protect", "-", "--model", self.h, input=b"no picture")
+
+    def test_protect_goes_on_after_a_bad_picture_and_fails_at_the_end(self):
+        source = self.out("i")
+        source.mkdir(parents=True)
+        (source / "bad.png").write_bytes(png(20, 20)[:60])
+        (source / "good.png").write_bytes(png(20, 20))
+        self.expect(1, ["bad.png", "1 of 2 pictures failed"], "protect", source, "--model", self.h, "-o", self.out("o"))
+        self.assertEqual([p.name for p in self.out("o").iterdir()], ["good.png"])
+
+    def test_protect_refuses_two_inputs_with_one_name(self):
+        self.expect(2, ["a.png"], "protect", self.pictures / "a.png", self.pictures / "a.png", "--model", self.h, "-o", self.out("o"))
+        self.assertFalse(self.out("o").exists())
+
+    def test_protect_refuses_a_classifier_and_a_missing_model(self):
+        self.expect(1, [self.psi, "transform"], "protect", self.pictures, "--model", self.psi, "-o", self.out("o"))
+        self.expect(1, ["none.safetensors"], "protect", self.pictures, "--model", self.root / "none.safetensors", "-o", self.out("o"))
+        self.expect(1, ["nowhere"], "protect", self.root / "nowhere", "--model", self.h, "-o", self.out("o"))
+        self.expect(2, ["--output"], "protect", self.pictures, "--model", self.h)
+
+    def test_classify_plain_and_protected(self):
+        out = self.out("o")
+        self.expect(0, [], "protect", self.pictures, "--model", self.h, "-o", out)
+        self.out("j").parent.mkdir(parents=True, exist_ok=True)
+        self.expect(0, ["a.png", "%"], "classify", self.pictures, out, "--model", self.psi, "--top-k", 4, "--json", self.out("j"))
+        results = json.loads(self.out("j").read_text())["results"]
+        self.assertEqual(len(results), 4)
+        for result in results:
+            probabilities = [t["probability"] for t in result["top"]]
+            self.assertEqual(len(probabilities), 4)
+            self.assertEqual(probabilities, sorted(probabilities, reverse=True))
+
+    def test_data_exports_a_folder_that_loads_again(self):
+        out = self.out("set")
+        self.expect(0, ["synthetic", "SHA-256"], "data", "--config", self.config, "--export", out, "--grid", self.out("grid.png"))
+        self.expect(0, ["120 training", "30 test"], "data", "--set", "data.source=folder", "--set", f"data.path={out}")
+
+    def test_wrong_usage_exits_with_2(self):
+        self.expect(2, ["unknown", "nonsense"], "data", "--set", "nonsense=1")
+        self.expect(2, [], "no-such-command")
+        self.expect(2, [], "train")
+        self.expect(2, ["data.train_size", "5"], "data", "--set", "data.train_size=5")
+
+    def test_missing_parts_are_named(self):
+        self.expect(1, ["classifier"], "train", "transform", "--set", f"runs={self.out('empty')}")
+        self.expect(1, ["train transform"], "evaluate", "--config", self.config, "--set", "transform.alpha=0.5", "--set", "curve.alphas=[]")
+        self.expect(1, ["evaluation.json"], "report", self.root)
+        self.expect(1, ["missing.toml"], "data", "--config", self.root / "missing.toml")
+
+    def test_print_config_is_a_configuration(self):
+        done = self.expect(0, ["[transform]"], "train", "transform", "--config", self.config, "--print-config")
+        again = self.out("again.toml")
+        again.parent.mkdir(parents=True, exist_ok=True)
+        again.write_bytes(done.stdout)
+        self.assertEqual(self.veilnet("train", "transform", "--config", again, "--print-config").stdout, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,43 @@
+#include "train/losses.h"
+
+#include "../nn/tensors.h"
+#include "nn/resnet.h"
+#include "support.h"
+
+namespace veilnet::train {
+namespace {
+
+TEST(TransformLoss, MatchesTheReferenceInValueFeaturesAndGradient) {
+  const auto path = test::vector_file("transform_loss.safetensors"), psi_path = test::vector_file("resnet20.safetensors"),
+             phi_path = test::vector_file("../weights/vgg_relu2_2.safetensors");
+  VEILNET_NEED_VECTOR(path);
+  VEILNET_NEED_VECTOR(psi_path);
+  VEILNET_NEED_VECTOR(phi_path);
+  const auto file = Safetensors::load(path);
+  nn::Model psi{nn::ModelCard{}, std::make_shared<nn::ResNet>(20, 10)};
+  nn::load_weights(psi_path, *psi.net, "model.", /*allow_extra=*/true);
+  psi.net->eval();
+  const auto phi = nn::load_feature_extractor(phi_path, "relu2_2");
+  const auto plain = test::tensor(file, "input");
+
+  EXPECT_LT(test::relative_error(phi->forward(nn::normalise(plain, psi.card)), test::tensor(file, "relu2_2_input")), 1e-5);
+
+  const auto unet_output = test::tensor(file, "unet_output").requires_grad_(true);
+  const auto loss = transform_loss(psi, *phi, unet_output, plain, test::tensor(file, "target"), 0.01);
+  EXPECT_LT(test::relative_error(loss.class_loss, test::tensor(file, "loss_class")), 1e-5);
+  EXPECT_LT(test::relative_error(loss.feature_loss, test::tensor(file, "loss_feat")), 1e-5);
+  EXPECT_LT(test::relative_error(loss.total, test::tensor(file, "loss")), 1e-5);
+  loss.total.backward();
+  EXPECT_LT(test::relative_error(unet_output.grad(), test::tensor(file, "grad_unet_output")), 1e-4);
+}
+
+TEST(TransformLoss, FeatureLossIsZeroForEqualPicturesAndPositiveOtherwise) {
+  torch::manual_seed(1);
+  nn::FeatureExtractor phi("relu1_1");
+  const auto x = torch::rand({2, 3, 16, 16});
+  EXPECT_EQ(feature_loss(phi, nn::ModelCard{}, x, x).item<double>(), 0);
+  EXPECT_GT(feature_loss(phi, nn::ModelCard{}, x, 1 - x).item<double>(), 0);
+}
+
+}  // namespace
+}  // namespace veilnet::train
