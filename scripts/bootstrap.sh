@@ -10,7 +10,7 @@ packages=(
   libpng-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev
   libgtest-dev libgmock-dev
 )
-ci_packages=(clang-format-14 clang-tidy-14 libc++-14-dev libc++abi-14-dev)
+ci_packages=(clang-format-14 clang-tidy-14)
 
 case "${1-}" in
   "") ;;

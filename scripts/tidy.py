@@ -14,10 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def clean(command):
-    """Drops the compiler launcher, the precompiled header and the flags that only GCC knows.
+    """Drops the compiler launcher, the precompiled header and the flags that only GCC knows; adds tidy-vector.h, which says why.
 
-    Headers then come through the includes that each file writes down. LibTorch 1.13's headers are no C++20 for clang with
-    libstdc++ (a constexpr vector of an incomplete type); with libc++ they are.
+    Headers then come through the includes that each file writes down.
     """
     words = shlex.split(command)
     compiler = next(i for i, word in enumerate(words) if pathlib.Path(word).name in ("c++", "g++", "gcc", "clang++"))
@@ -30,7 +29,7 @@ def clean(command):
                 kept += [word, header]
         elif word not in ("-fpch-preprocess", "-Winvalid-pch"):
             kept.append(word)
-    return kept + ["-stdlib=libc++", "-Wno-unknown-warning-option"]
+    return kept + ["-include", str(ROOT / "scripts/tidy-vector.h"), "-Wno-unknown-warning-option"]
 
 
 def clean_database(build, out):

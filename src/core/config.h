@@ -12,8 +12,9 @@
 
 namespace veilnet {
 
-/// A tree of dotted keys ("train.epochs"). Each read names the allowed range and records the resolved value, so that after reading,
-/// `refuse_unknown` can name keys nobody asked for and `resolved_toml` prints the whole configuration, defaults included.
+/// A tree of dotted keys ("train.epochs"). Each read names the allowed range and records the resolved value, so that after
+/// reading, `refuse_unknown` can name keys nobody asked for and `resolved_toml` prints the whole configuration, defaults
+/// included.
 class Config {
  public:
   Config();
@@ -30,8 +31,8 @@ class Config {
   /// True when the key was given by file or override.
   bool has(std::string_view key) const;
 
-  /// Each getter returns the given value or the default. @throws Error{InvalidArgument} naming source file, key, value and what is allowed
-  /// (wrong type, out of range, not one of the choices). An integer is accepted where a double is asked for.
+  /// Each getter returns the given value or the default. @throws Error{InvalidArgument} naming source file, key, value and what
+  /// is allowed (wrong type, out of range, not one of the choices). An integer is accepted where a double is asked for.
   std::int64_t get_int(std::string_view key, std::int64_t fallback, std::int64_t min, std::int64_t max);
   double get_double(std::string_view key, double fallback, double min, double max);
   bool get_bool(std::string_view key, bool fallback);

@@ -253,7 +253,8 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
   for (const auto* row : {&main.plain, &main.protected_pictures, &main.reconstructed}) {
     rows.insert(rows.end(), row->begin(), row->begin() + static_cast<long>(std::min<size_t>(row->size(), 10)));
   }
-  image::write_png(e.folder() / "grid.png", image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2), Overwrite::Yes);
+  image::write_png(e.folder() / "grid.png", image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2),
+                   Overwrite::Yes);
   fs::remove_all(e.folder() / "pictures");
   write_pictures(e.folder() / "pictures", pictures, Overwrite::Yes);
   write_file(e.folder() / "evaluation.json", evaluation.dump(1) + "\n", Overwrite::Yes);

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "eval/html.h"
@@ -410,19 +411,27 @@ Markup alpha_grid(const std::vector<Model>& models, std::span<const ModelPicture
   return grid.rows.empty() ? paragraph("No picture is shown for all models.") : picture_grid(grid);
 }
 
-/// Fig. 4: columns are pictures; plain, protected and, after an attack, reconstructed one below the other.
+/// Fig. 4: columns are pictures; plain, protected and, after an attack, reconstructed one below the other. As many columns as
+/// the page is wide, then the next block.
 Markup attack_grid(const ModelPictures& p) {
-  PictureGrid grid;
-  grid.column_headers = p.labels;
-  grid.row_headers = {"plain", "protected"};
-  if (!p.reconstructed.empty()) grid.row_headers.push_back("reconstructed");
-  grid.rows.resize(grid.row_headers.size());
-  for (std::size_t k = 0; k < p.plain.size(); ++k) {
-    grid.rows[0].push_back({p.plain[k], ""});
-    grid.rows[1].push_back({p.protected_pictures[k], psnr_caption(p.plain[k], p.protected_pictures[k])});
-    if (!p.reconstructed.empty()) grid.rows[2].push_back({p.reconstructed[k], psnr_caption(p.plain[k], p.reconstructed[k])});
+  constexpr std::size_t columns = 8;
+  Markup out;
+  for (std::size_t first = 0; first < p.plain.size(); first += columns) {
+    const std::size_t end = std::min(first + columns, p.plain.size());
+    PictureGrid grid;
+    if (!p.labels.empty())
+      for (std::size_t k = first; k < end; ++k) grid.column_headers.push_back(p.labels[k]);
+    grid.row_headers = {"plain", "protected"};
+    if (!p.reconstructed.empty()) grid.row_headers.push_back("reconstructed");
+    grid.rows.resize(grid.row_headers.size());
+    for (std::size_t k = first; k < end; ++k) {
+      grid.rows[0].push_back({p.plain[k], ""});
+      grid.rows[1].push_back({p.protected_pictures[k], psnr_caption(p.plain[k], p.protected_pictures[k])});
+      if (!p.reconstructed.empty()) grid.rows[2].push_back({p.reconstructed[k], psnr_caption(p.plain[k], p.reconstructed[k])});
+    }
+    out = out + picture_grid(grid);
   }
-  return picture_grid(grid);
+  return out;
 }
 
 Markup attack_section(const std::vector<Model>& models, std::span<const ModelPictures> pictures) {
@@ -476,65 +485,78 @@ Markup box_plots(const std::vector<Model>& models) {
                 "the box's height; dots: pictures beyond (thinned). More is seen where PSNR is higher or SSIM farther from 0.");
 }
 
-/// Accuracy and leak over alpha, one line per architecture; empty unless two alphas are there.
+/// Accuracy and leak over alpha. Only models of one architecture and recipe make a curve, and only two alphas or more; empty
+/// where there is none.
 Markup trade_off(const std::vector<Model>& models) {
+  std::map<std::string, std::vector<const Model*>> curves;
+  for (const auto& m : models)
+    if (m.alpha) curves[m.architecture + (m.recipe.empty() ? "" : ", " + m.recipe)].push_back(&m);
   std::map<double, std::size_t> alphas;
-  std::set<std::string> architectures;
-  for (const auto& m : models) {
-    if (!m.alpha) continue;
-    alphas.emplace(*m.alpha, 0);
-    architectures.insert(m.architecture);
+  std::vector<const Model*> drawn;
+  for (auto it = curves.begin(); it != curves.end();) {
+    auto& members = it->second;
+    std::stable_sort(members.begin(), members.end(), [](const Model* a, const Model* b) { return *a->alpha < *b->alpha; });
+    if (*members.front()->alpha == *members.back()->alpha) {
+      it = curves.erase(it);
+      continue;
+    }
+    for (const auto* m : members) alphas.emplace(*m->alpha, 0);
+    drawn.insert(drawn.end(), members.begin(), members.end());
+    ++it;
   }
-  if (alphas.size() < 2) return {};
+  if (drawn.empty()) return {};
+  std::stable_sort(drawn.begin(), drawn.end(), [](const Model* a, const Model* b) { return *a->alpha < *b->alpha; });
+
   LineChart accuracy, ssim, psnr;
-  for (auto* chart : {&accuracy, &ssim, &psnr}) {
-    chart->x_label = "alpha";
-    chart->x_scale = XScale::Categorical;
-    chart->width = 337;
-    chart->height = 330;
-  }
   for (auto& [alpha, index] : alphas) {
     index = accuracy.categories.size();
     accuracy.categories.push_back(shortest(alpha));
   }
-  ssim.categories = psnr.categories = accuracy.categories;
   accuracy.title = "Accuracy";
   accuracy.y_label = "test accuracy (%)";
   ssim.title = "Structure that is left";
   ssim.y_label = "mean SSIM against plain";
   psnr.title = "Pixels that are left";
   psnr.y_label = "mean PSNR against plain (dB)";
-
-  for (const auto& architecture : architectures) {
-    const std::string suffix = architectures.size() == 1 ? "" : ", " + architecture;
-    const auto line = [&](LineChart& chart, const std::string& label, auto value) {
-      Series series{label + suffix, {}};
-      for (const auto& m : models) {
-        if (!m.alpha || m.architecture != architecture) continue;
-        if (const std::optional<double> y = value(m)) series.points.emplace_back(static_cast<double>(alphas.at(*m.alpha)), *y);
-      }
-      std::sort(series.points.begin(), series.points.end());
-      if (!series.points.empty()) chart.series.push_back(std::move(series));
-    };
-    line(accuracy, "protected", [](const Model& m) { return std::optional(100 * m.protected_accuracy()); });
-    line(accuracy, "plain", [](const Model& m) { return std::optional(100 * m.plain); });
-    line(accuracy, "paper", [](const Model& m) { return m.paper ? std::optional(100 * *m.paper) : std::nullopt; });
-    line(ssim, "protected",
-         [](const Model& m) { return m.similarity ? std::optional(m.similarity->ssim.mean) : std::nullopt; });
-    line(ssim, "reconstructed",
-         [](const Model& m) { return m.attack ? std::optional(m.attack->leak.ssim.mean) : std::nullopt; });
-    line(psnr, "protected",
-         [](const Model& m) { return m.similarity ? std::optional(m.similarity->psnr_db.mean) : std::nullopt; });
-    line(psnr, "reconstructed",
-         [](const Model& m) { return m.attack ? std::optional(m.attack->leak.psnr_db.mean) : std::nullopt; });
-    line(psnr, "blind guess", [](const Model& m) { return m.attack ? m.attack->baseline_psnr_db : std::nullopt; });
+  for (auto* chart : {&accuracy, &ssim, &psnr}) {
+    chart->x_label = "alpha";
+    chart->x_scale = XScale::Categorical;
+    chart->categories = accuracy.categories;
+    chart->width = 337;
+    chart->height = 330;
   }
+  const auto line = [&](LineChart& chart, const std::string& label, const std::vector<const Model*>& members, auto value) {
+    Series series{label, {}};
+    for (const auto* m : members)
+      if (const std::optional<double> y = value(*m)) series.points.emplace_back(static_cast<double>(alphas.at(*m->alpha)), *y);
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
+  };
+  for (const auto& [name, members] : curves) {
+    const std::string suffix = curves.size() == 1 ? "" : ", " + name;
+    line(accuracy, "protected" + suffix, members, [](const Model& m) { return std::optional(100 * m.protected_accuracy()); });
+    const auto seen = [&](LineChart& chart, Summary Leak::*measure) {
+      line(chart, "protected" + suffix, members,
+           [&](const Model& m) { return m.similarity ? std::optional(((*m.similarity).*measure).mean) : std::nullopt; });
+      line(chart, "reconstructed" + suffix, members,
+           [&](const Model& m) { return m.attack ? std::optional((m.attack->leak.*measure).mean) : std::nullopt; });
+    };
+    seen(ssim, &Leak::ssim);
+    seen(psnr, &Leak::psnr_db);
+  }
+  // What does not depend on h is drawn once.
+  line(accuracy, "plain", drawn, [](const Model& m) { return std::optional(100 * m.plain); });
+  line(accuracy, "paper", drawn, [](const Model& m) { return m.paper ? std::optional(100 * *m.paper) : std::nullopt; });
+  line(psnr, "blind guess", drawn, [](const Model& m) { return m.attack ? m.attack->baseline_psnr_db : std::nullopt; });
+
   std::vector<std::string> charts;
   for (const auto* chart : {&accuracy, &ssim, &psnr})
     if (!chart->series.empty()) charts.push_back(line_chart(*chart));
+  const std::string what =
+      curves.size() == 1 && !curves.begin()->first.empty() ? " Models: " + curves.begin()->first + "." : "";
   return figure(charts,
-                "The trade: a larger alpha hides more and costs accuracy. Wanted is high on the left and low on the other two. "
-                "The alphas are spaced evenly, not to scale.");
+                "The trade between accuracy and protection. Wanted is high on the left and low on the other two. The alphas "
+                "are spaced evenly, not to scale." +
+                    what);
 }
 
 Markup not_covered() {

@@ -106,6 +106,32 @@ TEST(Report, OneModelHasNoCurve) {
   EXPECT_TRUE(contains(html, "class=\"card\""));
 }
 
+TEST(Report, CurvesJoinOnlyModelsOfOneRecipe) {
+  auto e = evaluation({0.005, 0.01, 0.1});
+  e["models"][0]["recipe"] = "long";
+  const auto two = render_report(e, {});
+  EXPECT_TRUE(contains(two, "Models: unet width 16, quick."));
+  EXPECT_TRUE(contains(two, "protected, 0.01: 87"));
+  EXPECT_FALSE(contains(two, "protected, 0.005: 87.5"));
+  e["models"][1]["recipe"] = "other";
+  EXPECT_FALSE(contains(render_report(e, {}), "Accuracy against protection"));
+}
+
+TEST(Report, ManyPicturesBreakIntoBlocks) {
+  ModelPictures many;
+  for (int k = 0; k < 19; ++k) {
+    many.plain.push_back(flat(static_cast<std::uint8_t>(k)));
+    many.protected_pictures.push_back(flat(100));
+    many.reconstructed.push_back(flat(50));
+    many.labels.push_back("p" + std::to_string(k));
+  }
+  const auto html = render_report(evaluation({0.005}), std::vector<ModelPictures>{many});
+  EXPECT_EQ(markup_fault(html), "");
+  EXPECT_EQ(occurrences(html, "<img "), 57u);
+  EXPECT_EQ(occurrences(html, "<th scope=\"row\">reconstructed</th>"), 3u);
+  EXPECT_TRUE(contains(html, "<th scope=\"col\">p18</th>"));
+}
+
 TEST(Report, SeveralModelsHaveCardsOnlyWithAHeadline) {
   auto e = evaluation({0, 0.005});
   EXPECT_FALSE(contains(render_report(e, {}), "class=\"card\""));
