@@ -1,10 +1,9 @@
 // What several test programs need.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <string>
 
 #include "core/error.h"
@@ -43,7 +42,8 @@ void expect_error(ErrorCode code, std::initializer_list<std::string> parts, Acti
     ADD_FAILURE() << "no error thrown; expected " << error_code_name(code);
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), code) << e.what();
-    for (const auto& part : parts) EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << "message: " << e.what() << "\nlacks: " << part;
+    for (const auto& part : parts)
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << "message: " << e.what() << "\nlacks: " << part;
   }
 }
 

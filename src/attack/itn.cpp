@@ -1,8 +1,7 @@
 #include "attack/itn.h"
 
-#include <torch/utils.h>
-
 #include <numeric>
+#include <torch/utils.h>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -70,8 +69,9 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
   }
   if (h.card.height != w.data.train.height || h.card.width != w.data.train.width) {
     throw Error(ErrorCode::InvalidArgument, "the attacked model was trained on " + std::to_string(h.card.height) + "x" +
-                                                std::to_string(h.card.width) + " pictures; the data set " + w.data.train.name + " has " +
-                                                std::to_string(w.data.train.height) + "x" + std::to_string(w.data.train.width));
+                                                std::to_string(h.card.width) + " pictures; the data set " + w.data.train.name +
+                                                " has " + std::to_string(w.data.train.height) + "x" +
+                                                std::to_string(w.data.train.width));
   }
   train::LoopOptions options;
   options.run_folder = folder;
@@ -81,7 +81,10 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
   nn::ModelCard card = h.card;
   card.role = nn::Role::Inverse;
   card.base_width = e.attack.width;
-  card.notes = {{"config_sha256", e.config_sha256}, {"data_sha256", w.data_sha256}, {"commit", commit()}, {"attacks_alpha", h.card.notes.at("alpha")}};
+  card.notes = {{"config_sha256", e.config_sha256},
+                {"data_sha256", w.data_sha256},
+                {"commit", commit()},
+                {"attacks_alpha", h.card.notes.at("alpha")}};
   torch::manual_seed(e.attack.recipe.seed);
   InverseTask task(nn::make_model(card));
   const auto pairs = make_pairs(w.data.train, h, e.compute);

@@ -17,7 +17,9 @@ void add_json(CLI::App& command, CommonOptions& options) {
 
 void add_common(CLI::App& command, CommonOptions& options) {
   command.add_option("--config", options.config, "Experiment configuration (see configs/)")->type_name("FILE.toml");
-  command.add_option("--set", options.sets, "Override one key, for instance transform.alpha=0.01; repeatable")->type_name("KEY=VALUE")->allow_extra_args(false);
+  command.add_option("--set", options.sets, "Override one key, for instance transform.alpha=0.01; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   command.add_flag("--print-config", options.print_config, "Print the resolved configuration and stop");
   add_json(command, options);
 }
@@ -42,8 +44,10 @@ std::vector<Input> collect_inputs(const std::vector<std::string>& paths) {
           inputs.push_back({entry.path(), fs::relative(entry.path(), path)});
         }
       }
-      if (inputs.size() == before) throw Error(ErrorCode::NotFound, path.string() + ": holds no .png, .jpg, .jpeg or .webp file");
-      std::sort(inputs.begin() + static_cast<long>(before), inputs.end(), [](const Input& a, const Input& b) { return a.path < b.path; });
+      if (inputs.size() == before)
+        throw Error(ErrorCode::NotFound, path.string() + ": holds no .png, .jpg, .jpeg or .webp file");
+      std::sort(inputs.begin() + static_cast<long>(before), inputs.end(),
+                [](const Input& a, const Input& b) { return a.path < b.path; });
     } else if (fs::exists(path)) {
       inputs.push_back({path, path.filename()});
     } else {

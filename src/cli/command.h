@@ -1,12 +1,13 @@
 // What the subcommands share.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "core/config.h"
 
@@ -31,7 +32,8 @@ Config load_config(const CommonOptions& options);
 /// Writes `value` to options.json when that was given, replacing an earlier file.
 void write_json(const CommonOptions& options, const nlohmann::json& value);
 
-/// Files as they are; folders recursively, picture files only, sorted. @throws Error{NotFound} for a missing path or a folder without pictures.
+/// Files as they are; folders recursively, picture files only, sorted. @throws Error{NotFound} for a missing path or a folder
+/// without pictures.
 struct Input {
   std::filesystem::path path;      ///< to read
   std::filesystem::path relative;  ///< name below the given folder, or the file name

@@ -1,7 +1,6 @@
-#include <spdlog/spdlog.h>
-
 #include <iostream>
 #include <memory>
+#include <spdlog/spdlog.h>
 
 #include "cli/command.h"
 #include "cli/experiment_command.h"

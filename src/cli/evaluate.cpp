@@ -9,7 +9,8 @@
 namespace veilnet::cli {
 void add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<CommonOptions>();
-  auto* command = app.add_subcommand("evaluate", "Measure accuracy, similarity and what the attack recovers on the test pictures");
+  auto* command =
+      app.add_subcommand("evaluate", "Measure accuracy, similarity and what the attack recovers on the test pictures");
   add_common(*command, *options);
   command->callback([options] {
     const auto e = open_experiment(*options);
@@ -36,7 +37,8 @@ void add_report(CLI::App& app) {
 void add_reproduce(CLI::App& app) {
   const auto options = std::make_shared<CommonOptions>();
   const auto result = std::make_shared<std::filesystem::path>();
-  auto* command = app.add_subcommand("reproduce", "Run or resume a whole experiment: psi, h, attack, curve, evaluation, report");
+  auto* command =
+      app.add_subcommand("reproduce", "Run or resume a whole experiment: psi, h, attack, curve, evaluation, report");
   add_common(*command, *options);
   command->add_option("--result", *result, "Write the record for results/ to this file")->type_name("FILE.json");
   command->callback([options, result] {

@@ -1,9 +1,8 @@
-#include <spdlog/spdlog.h>
-
 #include <iostream>
 #include <iterator>
 #include <memory>
 #include <set>
+#include <spdlog/spdlog.h>
 
 #include "cli/command.h"
 #include "core/error.h"
@@ -24,7 +23,8 @@ struct ProtectOptions {
 };
 
 image::Image protect(const nn::Model& h, const image::Image& plain, bool keep_size) {
-  const auto fitted = keep_size ? plain : image::resize_and_crop(plain, static_cast<int>(h.card.height), static_cast<int>(h.card.width));
+  const auto fitted =
+      keep_size ? plain : image::resize_and_crop(plain, static_cast<int>(h.card.height), static_cast<int>(h.card.width));
   torch::NoGradGuard no_grad;
   const auto pictures = nn::to_tensor(fitted.rgb, 1, fitted.height, fitted.width);
   return {fitted.height, fitted.width, nn::to_bytes(nn::transform(h, pictures))};
@@ -48,20 +48,23 @@ void protect_stdin(const ProtectOptions& o, const nn::Model& h) {
 void run(const ProtectOptions& o) {
   const auto h = nn::load_model(o.model, nn::Role::Transform);
   if (o.inputs == std::vector<std::string>{"-"}) return protect_stdin(o, h);
-  if (o.output.empty()) throw Error(ErrorCode::InvalidArgument, "--output is not set; give the folder for the protected pictures");
+  if (o.output.empty())
+    throw Error(ErrorCode::InvalidArgument, "--output is not set; give the folder for the protected pictures");
   const auto inputs = collect_inputs(o.inputs);
   std::set<fs::path> names;
   for (const auto& input : inputs) {
     const auto name = fs::path(input.relative).replace_extension(".png");
     if (!names.insert(name).second) {
-      throw Error(ErrorCode::InvalidArgument, input.path.string() + ": another input would also be written as " + name.string());
+      throw Error(ErrorCode::InvalidArgument,
+                  input.path.string() + ": another input would also be written as " + name.string());
     }
   }
   nlohmann::json written = nlohmann::json::array(), failed = nlohmann::json::array();
   for (const auto& input : inputs) {
     const auto target = o.output / fs::path(input.relative).replace_extension(".png");
     try {
-      image::write_png(target, protect(h, image::read_image(input.path), o.keep_size), o.force ? Overwrite::Yes : Overwrite::No);
+      image::write_png(target, protect(h, image::read_image(input.path), o.keep_size),
+                       o.force ? Overwrite::Yes : Overwrite::No);
       written.push_back({{"input", input.path.string()}, {"output", target.string()}});
     } catch (const Error& e) {
       // One bad picture does not stop the others; the exit status says that something failed.
@@ -71,7 +74,9 @@ void run(const ProtectOptions& o) {
   }
   write_json(o.common, {{"model", o.model.string()}, {"written", written}, {"failed", failed}});
   spdlog::info("protected {} of {} pictures into {}", written.size(), inputs.size(), o.output.string());
-  if (!failed.empty()) throw Error(ErrorCode::BadData, std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
+  if (!failed.empty())
+    throw Error(ErrorCode::BadData,
+                std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
 }
 
 }  // namespace
@@ -79,11 +84,14 @@ void run(const ProtectOptions& o) {
 void add_protect(CLI::App& app) {
   const auto options = std::make_shared<ProtectOptions>();
   auto* command = app.add_subcommand("protect", "Turn plain pictures into protected ones (8-bit PNG)");
-  command->add_option("input", options->inputs, "Picture files, folders, or - for standard input")->required()->type_name("INPUT");
+  command->add_option("input", options->inputs, "Picture files, folders, or - for standard input")
+      ->required()
+      ->type_name("INPUT");
   command->add_option("--model", options->model, "Transformation network (model.safetensors)")->required()->type_name("FILE");
   command->add_option("--output,-o", options->output, "Folder to write to; a file or - for standard input")->type_name("PATH");
-  command->add_flag("--keep-size", options->keep_size,
-                    "Protect at the picture's own size instead of the size the model was trained on (accuracy was measured only there)");
+  command->add_flag(
+      "--keep-size", options->keep_size,
+      "Protect at the picture's own size instead of the size the model was trained on (accuracy was measured only there)");
   command->add_flag("--force", options->force, "Replace existing files");
   add_json(*command, options->common);
   command->callback([options] { run(*options); });

@@ -1,7 +1,6 @@
-#include <spdlog/spdlog.h>
-
 #include <iostream>
 #include <memory>
+#include <spdlog/spdlog.h>
 
 #include "attack/itn.h"
 #include "cli/command.h"

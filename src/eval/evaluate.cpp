@@ -96,6 +96,21 @@ json device_json(const train::Compute& compute) {
   return out;
 }
 
+// The configuration without the folders of the machine it ran on: paths keep their last part.
+std::string portable_config(const std::string& toml) {
+  std::istringstream lines(toml);
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    for (const char* key : {"path = ", "file = ", "runs = "}) {
+      const auto slash = line.find_last_of('/');
+      if (line.rfind(key, 0) == 0 && slash != std::string::npos)
+        line = key + line.substr(line.find_first_of("'\"", 0), 1) + line.substr(slash + 1);
+    }
+    out += line + "\n";
+  }
+  return out;
+}
+
 double spread(const json& summary) { return number_from_json(summary.at("standard_deviation"), "standard_deviation"); }
 
 json measured(const json& summary) {
@@ -332,7 +347,7 @@ json result_record(const train::Experiment& e, const json& evaluation) {
   }
   json record = {{"experiment", e.name},
                  {"config_sha256", e.config_sha256},
-                 {"config", e.resolved_toml},
+                 {"config", portable_config(e.resolved_toml)},
                  {"commit", commit()},
                  {"data", evaluation.at("dataset")},
                  {"phi", evaluation.at("phi")},

@@ -29,7 +29,8 @@ nlohmann::json evaluate_model(const train::Experiment& experiment, const train::
                               const nn::Model& h, const nn::Model* inverse, ModelPictures& pictures);
 
 /// Evaluates every finished transformation network of the experiment (the main one first, then the curve), and writes
-/// <experiment>/evaluation.json, <experiment>/pictures and <experiment>/grid.png (rows: plain, protected, reconstructed). @throws Error{NotFound} when there is none.
+/// <experiment>/evaluation.json, <experiment>/pictures and <experiment>/grid.png (rows: plain, protected, reconstructed).
+/// @throws Error{NotFound} when there is none.
 nlohmann::json evaluate_experiment(const train::Experiment& experiment, const train::Workspace& workspace);
 
 /// Renders <experiment>/report.html from evaluation.json and the pictures. @throws Error{NotFound} before an evaluation.

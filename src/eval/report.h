@@ -51,8 +51,8 @@ struct ModelPictures {
 };
 
 /// Renders the page. The PSNR under a picture is computed from the pictures shown. The alpha grid has a row for each picture of
-/// the first model that all models show. Trade-off curves join models of one architecture and recipe. Deterministic: no time, no host
-/// name beyond what the evaluation holds.
+/// the first model that all models show. Trade-off curves join models of one architecture and recipe. Deterministic: no time,
+/// no host name beyond what the evaluation holds.
 /// @param pictures empty, or one entry per model in the same order.
 /// @throws Error{BadData} naming the key that is missing, of the wrong type or out of range.
 /// @throws Error{InvalidArgument} if the pictures do not fit the models or each other.

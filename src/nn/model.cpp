@@ -1,9 +1,9 @@
 #include "nn/model.h"
 
+#include <set>
 #include <torch/serialize.h>
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/error.h"
 #include "core/safetensors.h"
@@ -66,7 +66,8 @@ ModelCard card_from_metadata(const Safetensors& file) {
     if (it == metadata.end()) bad(file.name(), std::string("metadata lacks \"") + key + "\": not a model written by Veilnet");
     return it->second;
   };
-  if (text("format") != kFormat) bad(file.name(), "metadata format is \"" + text("format") + "\"; expected \"" + kFormat + "\"");
+  if (text("format") != kFormat)
+    bad(file.name(), "metadata format is \"" + text("format") + "\"; expected \"" + kFormat + "\"");
   if (text("format_version") != kFormatVersion) {
     bad(file.name(), "format_version is \"" + text("format_version") + "\"; this build reads \"" + kFormatVersion + "\"");
   }
@@ -148,7 +149,8 @@ Model make_model(const ModelCard& card) {
   if (classifier && card.architecture == "unet_encoder") return {card, std::make_shared<UNetEncoder>(card.base_width, classes)};
   if (!classifier && card.architecture == "unet") return {card, std::make_shared<UNet>(card.base_width)};
   throw Error(ErrorCode::InvalidArgument, "architecture \"" + card.architecture + "\" is not available for a " +
-                                              role_name(card.role) + "; allowed: " + (classifier ? "resnet, vgg16_bn, unet_encoder" : "unet"));
+                                              role_name(card.role) +
+                                              "; allowed: " + (classifier ? "resnet, vgg16_bn, unet_encoder" : "unet"));
 }
 
 void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite) {
@@ -157,7 +159,9 @@ void save_model(const Model& model, const std::filesystem::path& path, Overwrite
   for (const auto& [name, tensor] : state_tensors(*model.net)) {
     keep_alive.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
     const auto& t = keep_alive.back();
-    views.push_back({name, DType::F32, t.sizes().vec(),
+    views.push_back({name,
+                     DType::F32,
+                     t.sizes().vec(),
                      {static_cast<const uint8_t*>(t.data_ptr()), static_cast<size_t>(t.numel()) * sizeof(float)}});
   }
   save_safetensors(path, views, card_to_metadata(model.card), overwrite);
@@ -220,7 +224,8 @@ torch::Tensor to_tensor(std::span<const uint8_t> images_nhwc, int64_t count, int
 }
 
 std::vector<uint8_t> to_bytes(const torch::Tensor& pictures) {
-  const auto bytes = pictures.detach().mul(255.0).round_().clamp_(0, 255).to(torch::kCPU, torch::kUInt8).permute({0, 2, 3, 1}).contiguous();
+  const auto bytes =
+      pictures.detach().mul(255.0).round_().clamp_(0, 255).to(torch::kCPU, torch::kUInt8).permute({0, 2, 3, 1}).contiguous();
   const auto* begin = bytes.data_ptr<uint8_t>();
   return {begin, begin + bytes.numel()};
 }

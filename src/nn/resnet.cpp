@@ -32,7 +32,7 @@ class BasicBlock : public torch::nn::Module {
  private:
   torch::Tensor shortcut(const torch::Tensor& x) const {
     if (stride_ == 1 && pad_ == 0) return x;
-    auto sub = x.slice(2, 0, c10::nullopt, stride_).slice(3, 0, c10::nullopt, stride_);
+    auto sub = x.slice(2, 0, x.size(2), stride_).slice(3, 0, x.size(3), stride_);
     return torch::constant_pad_nd(sub, {0, 0, 0, 0, pad_, pad_});
   }
 

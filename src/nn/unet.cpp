@@ -1,11 +1,10 @@
 #include "nn/unet.h"
 
+#include <map>
 #include <torch/nn/functional.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/upsampling.h>
-
-#include <map>
 
 #include "core/error.h"
 
@@ -24,7 +23,8 @@ class Wrapped : public torch::nn::Module {
 
 torch::nn::Sequential double_conv(int64_t in, int64_t out) {
   const auto relu = [] { return torch::nn::ReLU(torch::nn::ReLUOptions(true)); };
-  return torch::nn::Sequential(conv3x3(in, out), torch::nn::BatchNorm2d(out), relu(), conv3x3(out, out), torch::nn::BatchNorm2d(out), relu());
+  return torch::nn::Sequential(conv3x3(in, out), torch::nn::BatchNorm2d(out), relu(), conv3x3(out, out),
+                               torch::nn::BatchNorm2d(out), relu());
 }
 
 torch::nn::Sequential up_conv(int64_t in, int64_t out) {
@@ -33,7 +33,8 @@ torch::nn::Sequential up_conv(int64_t in, int64_t out) {
       conv3x3(in, out), torch::nn::BatchNorm2d(out), torch::nn::ReLU(torch::nn::ReLUOptions(true)));
 }
 
-torch::nn::Sequential add(torch::nn::Module& parent, const std::string& name, const char* key, const torch::nn::Sequential& body) {
+torch::nn::Sequential add(torch::nn::Module& parent, const std::string& name, const char* key,
+                          const torch::nn::Sequential& body) {
   parent.register_module(name, std::make_shared<Wrapped>(key, body));
   return body;
 }
@@ -103,7 +104,8 @@ torch::Tensor UNetEncoder::forward(torch::Tensor input) { return linear_(encode(
 
 void UNetEncoder::copy_into(UNet& unet) const {
   if (unet.width() != width_) {
-    throw Error(ErrorCode::InvalidArgument, "the encoder has width " + std::to_string(width_) + ", the U-Net " + std::to_string(unet.width()));
+    throw Error(ErrorCode::InvalidArgument,
+                "the encoder has width " + std::to_string(width_) + ", the U-Net " + std::to_string(unet.width()));
   }
   torch::NoGradGuard no_grad;
   std::map<std::string, torch::Tensor> target;

@@ -31,13 +31,13 @@ class UNet : public Network {
 
  private:
   int64_t width_;
-  std::vector<torch::nn::Sequential> encoder_;        // conv1..conv5
-  std::vector<torch::nn::Sequential> up_, up_conv_;   // up5..up2, up_conv5..up_conv2
+  std::vector<torch::nn::Sequential> encoder_;       // conv1..conv5
+  std::vector<torch::nn::Sequential> up_, up_conv_;  // up5..up2, up_conv5..up_conv2
   torch::nn::Conv2d head_{nullptr};
 };
 
-/// The encoder half of a UNet (conv1..conv5, same keys) under a linear classifier on its average-pooled deepest level: what the `quick` recipe
-/// trains first, so that h starts from an encoder that knows the classes.
+/// The encoder half of a UNet (conv1..conv5, same keys) under a linear classifier on its average-pooled deepest level: what the
+/// `quick` recipe trains first, so that h starts from an encoder that knows the classes.
 ///
 /// forward: [N, 3, H, W] normalised or not (batch normalisation follows), sides at least 16 -> [N, classes] logits.
 class UNetEncoder : public Network {

@@ -1,5 +1,6 @@
 #include "nn/vgg.h"
 
+#include <cmath>
 #include <torch/nn/init.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
@@ -7,8 +8,6 @@
 #include <torch/nn/modules/dropout.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/pooling.h>
-
-#include <cmath>
 
 #include "core/error.h"
 

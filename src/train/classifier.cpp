@@ -13,8 +13,8 @@ Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torc
   return {loss, {{"class_loss", loss.detach()}}};
 }
 
-std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
-                                                                             const StepInfo&) {
+std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(const torch::Tensor& pictures,
+                                                                             const torch::Tensor& labels, const StepInfo&) {
   const auto logits = nn::classify(model_, pictures);
   return {{"loss", classification_loss(logits, labels).item<double>()}, {"accuracy", accuracy(logits, labels)}};
 }

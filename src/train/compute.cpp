@@ -3,19 +3,17 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
-#include <torch/cuda.h>
-#include <torch/version.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <torch/cuda.h>
+#include <torch/version.h>
 
 #include "core/error.h"
 #include "core/progress.h"
 
 namespace veilnet::train {
 namespace {
-
 
 // Autocast got one interface for all devices in LibTorch 2.4.
 void set_autocast(torch::DeviceType type, bool on) {
@@ -84,9 +82,11 @@ Compute configure_compute(Config& config) {
   if (cuda) {
     const auto count = static_cast<int64_t>(torch::cuda::is_available() ? torch::cuda::device_count() : 0);
     compute.device = torch::Device(device);
-    if (count == 0) throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but this LibTorch finds no CUDA device");
+    if (count == 0)
+      throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but this LibTorch finds no CUDA device");
     if (compute.device.has_index() && compute.device.index() >= count) {
-      throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but there are " + std::to_string(count) + " CUDA devices");
+      throw Error(ErrorCode::Unsupported,
+                  "compute.device is \"" + device + "\", but there are " + std::to_string(count) + " CUDA devices");
     }
   }
   compute.bf16 = precision == "bfloat16" || (precision == "auto" && (cuda || __builtin_cpu_supports("avx512bf16")));

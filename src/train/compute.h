@@ -1,9 +1,8 @@
 // Where the arithmetic happens: device, threads, precision.
 #pragma once
 
-#include <torch/types.h>
-
 #include <string>
+#include <torch/types.h>
 
 #include "core/config.h"
 

@@ -1,10 +1,10 @@
 #include "train/experiment.h"
 
+#include <algorithm>
+#include <numeric>
 #include <torch/utils.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 
 std::array<double, 3> three(const std::vector<double>& values, const char* key) {
   if (values.size() != 3) {
-    throw Error(ErrorCode::InvalidArgument, std::string(key) + " has " + std::to_string(values.size()) + " values; expected 3 (R, G, B)");
+    throw Error(ErrorCode::InvalidArgument,
+                std::string(key) + " has " + std::to_string(values.size()) + " values; expected 3 (R, G, B)");
   }
   return {values[0], values[1], values[2]};
 }
@@ -31,16 +32,17 @@ nn::ModelCard base_card(const Experiment& e, const Workspace& w) {
   card.width = w.data.train.width;
   card.mean_rgb = e.classifier.mean_rgb;
   card.std_rgb = e.classifier.std_rgb;
-  card.notes = {{"config_sha256", e.config_sha256}, {"data_sha256", w.data_sha256}, {"data", w.data.train.name}, {"commit", commit()}};
+  card.notes = {
+      {"config_sha256", e.config_sha256}, {"data_sha256", w.data_sha256}, {"data", w.data.train.name}, {"commit", commit()}};
   return card;
 }
 
 void require_sides(const data::TrainTest& data, int minimum, const std::string& what) {
   if (data.train.height >= minimum && data.train.width >= minimum) return;
-  throw Error(ErrorCode::InvalidArgument, what + " needs pictures of at least " + std::to_string(minimum) + "x" + std::to_string(minimum) +
-                                              "; the data has " + std::to_string(data.train.height) + "x" + std::to_string(data.train.width));
+  throw Error(ErrorCode::InvalidArgument, what + " needs pictures of at least " + std::to_string(minimum) + "x" +
+                                              std::to_string(minimum) + "; the data has " + std::to_string(data.train.height) +
+                                              "x" + std::to_string(data.train.width));
 }
-
 
 // Trains the classifier in `folder` and returns the finished model.
 nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const Workspace& w, const nn::ModelCard& network,
@@ -70,8 +72,9 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
   return task.model();
 }
 
-// Scales the last convolution so that the mean squared feature distance between different training pictures is what the ImageNet-trained VGG gives at
-// relu2_2 on CIFAR-10, for which the papers chose alpha. Batch normalisation leaves a self-trained VGG's features much smaller.
+// Scales the last convolution so that the mean squared feature distance between different training pictures is what the
+// ImageNet-trained VGG gives at relu2_2 on CIFAR-10, for which the papers chose alpha. Batch normalisation leaves a
+// self-trained VGG's features much smaller.
 void scale_features(nn::FeatureExtractor& phi, const nn::ModelCard& card, const Workspace& w, const Compute& compute) {
   constexpr double kImageNetDistance = 19.0;
   torch::NoGradGuard no_grad;
@@ -122,10 +125,12 @@ Experiment read_experiment(Config& config) {
   e.data.seed = static_cast<uint64_t>(config.get_int("data.seed", 1, 0, INT64_MAX));
   e.data.train_size = config.get_int("data.train_size", 6000, 20, 10'000'000);
   e.data.test_size = config.get_int("data.test_size", 1000, 10, 10'000'000);
-  e.data.validation_fraction = config.get_double("data.validation_fraction", e.data.source == "cifar100" ? 0.05 : 0.1, 0.001, 0.9);
+  e.data.validation_fraction =
+      config.get_double("data.validation_fraction", e.data.source == "cifar100" ? 0.05 : 0.1, 0.001, 0.9);
   e.data.split_seed = static_cast<uint64_t>(config.get_int("data.split_seed", 300, 0, INT64_MAX));
   if (e.data.source != "synthetic" && e.data.path.empty()) {
-    throw Error(ErrorCode::InvalidArgument, "data.path is not set; the source \"" + e.data.source + "\" needs the folder of the data");
+    throw Error(ErrorCode::InvalidArgument,
+                "data.path is not set; the source \"" + e.data.source + "\" needs the folder of the data");
   }
 
   e.compute = configure_compute(config);
@@ -189,7 +194,8 @@ bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml
   const bool exists = fs::exists(folder / "config.toml");
   const bool checkpoint = fs::exists(folder / "checkpoint" / "state.pt");
   if (mode == RunMode::Fresh && exists) {
-    throw Error(ErrorCode::AlreadyExists, folder.string() + " holds a run already; continue it with --resume or replace it with --force");
+    throw Error(ErrorCode::AlreadyExists,
+                folder.string() + " holds a run already; continue it with --resume or replace it with --force");
   }
   if (mode == RunMode::Resume && !checkpoint) {
     throw Error(ErrorCode::NotFound, folder.string() + " holds no checkpoint to resume from");
@@ -197,8 +203,9 @@ bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml
   const bool resume = (mode == RunMode::Resume || mode == RunMode::Complete) && checkpoint;
   if (resume) {
     if (read_text(folder / "config.toml") != resolved_toml) {
-      throw Error(ErrorCode::InvalidArgument, "the configuration differs from " + (folder / "config.toml").string() +
-                                                  "; a run is resumed with the configuration it was started with (or replaced with --force)");
+      throw Error(ErrorCode::InvalidArgument,
+                  "the configuration differs from " + (folder / "config.toml").string() +
+                      "; a run is resumed with the configuration it was started with (or replaced with --force)");
     }
     return true;
   }
@@ -210,15 +217,16 @@ bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml
 void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::path& psi_path) {
   const auto& card = psi.card;
   if (card.class_names != data.train.class_names) {
-    throw Error(ErrorCode::InvalidArgument, psi_path.string() + " knows " + std::to_string(card.class_names.size()) + " classes (" +
-                                                card.class_names.front() + ", ...); the data set " + data.train.name + " has " +
-                                                std::to_string(data.train.class_names.size()) + " (" + data.train.class_names.front() +
-                                                ", ...); they must be the same");
+    throw Error(ErrorCode::InvalidArgument, psi_path.string() + " knows " + std::to_string(card.class_names.size()) +
+                                                " classes (" + card.class_names.front() + ", ...); the data set " +
+                                                data.train.name + " has " + std::to_string(data.train.class_names.size()) +
+                                                " (" + data.train.class_names.front() + ", ...); they must be the same");
   }
   if (card.height != data.train.height || card.width != data.train.width) {
     throw Error(ErrorCode::InvalidArgument, psi_path.string() + " was trained on " + std::to_string(card.height) + "x" +
-                                                std::to_string(card.width) + " pictures; the data set " + data.train.name + " has " +
-                                                std::to_string(data.train.height) + "x" + std::to_string(data.train.width));
+                                                std::to_string(card.width) + " pictures; the data set " + data.train.name +
+                                                " has " + std::to_string(data.train.height) + "x" +
+                                                std::to_string(data.train.width));
   }
 }
 
@@ -244,7 +252,8 @@ Phi open_phi(const Experiment& e, const Workspace& w) {
     phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
     nn::move_to(*phi.net, e.compute.device);
     scale_features(*phi.net, vgg.card, w, e.compute);
-    phi.description = e.phi.layer + " cut from a VGG16-BN trained on " + w.data.train.name + " itself (no ImageNet weights were given)";
+    phi.description =
+        e.phi.layer + " cut from a VGG16-BN trained on " + w.data.train.name + " itself (no ImageNet weights were given)";
   }
   nn::move_to(*phi.net, e.compute.device);
   return phi;

@@ -16,8 +16,8 @@
 
 namespace veilnet::train {
 
-/// The whole configuration, read and checked. Every command reads all of it, so that one file serves them all and a misspelt key is
-/// refused by each. configs/*.toml show every key.
+/// The whole configuration, read and checked. Every command reads all of it, so that one file serves them all and a misspelt
+/// key is refused by each. configs/*.toml show every key.
 struct Experiment {
   std::string name;
   std::filesystem::path runs;  ///< folder that holds <name>/
@@ -103,14 +103,15 @@ enum class RunMode {
   Complete,  ///< finished: load it; checkpoint: resume; else start: what `reproduce` and `demo` use
 };
 
-/// Each trains (or, in mode Complete, completes) one model of the experiment and leaves it in its run folder; returns it ready for use.
-/// @throws Error{AlreadyExists} for an existing run in mode Fresh; Error{InvalidArgument} for a combination that does not fit, before the first
-/// step; otherwise as run_training.
+/// Each trains (or, in mode Complete, completes) one model of the experiment and leaves it in its run folder; returns it ready
+/// for use.
+/// @throws Error{AlreadyExists} for an existing run in mode Fresh; Error{InvalidArgument} for a combination that does not fit,
+/// before the first step; otherwise as run_training.
 nn::Model train_classifier(const Experiment& experiment, const Workspace& workspace, RunMode mode);
 nn::Model train_transform(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
 
-/// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on the data. `description` says which, for
-/// logs, model files and reports.
+/// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on the data. `description`
+/// says which, for logs, model files and reports.
 struct Phi {
   std::shared_ptr<nn::FeatureExtractor> net;
   std::string description;

@@ -1,14 +1,13 @@
 #include "train/loop.h"
 
-#include <torch/nn/utils/clip_grad.h>
-#include <torch/serialize.h>
-#include <torch/utils.h>
-
 #include <chrono>
 #include <cmath>
 #include <map>
 #include <numeric>
 #include <sstream>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/serialize.h>
+#include <torch/utils.h>
 
 #include "core/error.h"
 #include "core/progress.h"
@@ -76,7 +75,8 @@ struct Checkpoint {
       }
     } catch (const std::exception& e) {
       const std::string reason = e.what();
-      throw Error(ErrorCode::BadData, path.string() + ": is no checkpoint of this training: " + reason.substr(0, reason.find('\n')));
+      throw Error(ErrorCode::BadData,
+                  path.string() + ": is no checkpoint of this training: " + reason.substr(0, reason.find('\n')));
     }
   }
 };
@@ -133,7 +133,8 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   const auto optimizer = make_optimizer(recipe, parameters);
 
   data::BatchLoader::Options loader_options;
-  loader_options.batch_size = static_cast<size_t>(std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
+  loader_options.batch_size =
+      static_cast<size_t>(std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
   loader_options.augmentation = recipe.augmentation();
   loader_options.seed = recipe.seed;
   loader_options.drop_last = true;  // a last batch of a few pictures would give batch normalisation useless statistics
@@ -160,7 +161,7 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
                  {"total_steps", info.total_steps},
                  {"compute", describe(compute)}}
                 .dump());
-  Progress progress(options.title, static_cast<uint64_t>(info.total_steps), static_cast<uint64_t>(info.step));
+  Progress progress(options.title, static_cast<uint64_t>(info.total_steps), static_cast<uint64_t>(info.step), "steps");
   auto save_checkpoint = [&] {
     state["step"] = info.step;
     checkpoint.save(checkpoint_path);
@@ -216,9 +217,12 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       const auto figures = validate(task, dataset, split, recipe, compute, info);
       const double loss = figures.at("loss");
       if (!std::isfinite(loss)) {
-        throw Error(ErrorCode::Diverged, "training diverged: the validation loss after step " + std::to_string(info.step) + " is not finite");
+        throw Error(ErrorCode::Diverged,
+                    "training diverged: the validation loss after step " + std::to_string(info.step) + " is not finite");
       }
-      log.write(json{{"event", "validation"}, {"step", info.step}, {"epoch", info.step / info.steps_per_epoch}, {"figures", figures}}.dump());
+      log.write(
+          json{{"event", "validation"}, {"step", info.step}, {"epoch", info.step / info.steps_per_epoch}, {"figures", figures}}
+              .dump());
       if (recipe.select == "last" || state["best_loss"].is_null() || loss <= state["best_loss"].get<double>()) {
         best = copy_weights(net);
         state["best_loss"] = loss;
@@ -234,8 +238,9 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       last_checkpoint = Clock::now();
     }
     if (stop) {
-      throw Error(ErrorCode::Interrupted, "interrupted at step " + std::to_string(info.step) + " of " + std::to_string(info.total_steps) +
-                                              "; the state is in " + checkpoint_path.string() + ", continue with --resume");
+      throw Error(ErrorCode::Interrupted, "interrupted at step " + std::to_string(info.step) + " of " +
+                                              std::to_string(info.total_steps) + "; the state is in " +
+                                              checkpoint_path.string() + ", continue with --resume");
     }
   }
 

@@ -1,14 +1,14 @@
 // The one training loop: psi, h and attack networks all go through it.
 #pragma once
 
-#include <torch/nn/module.h>
-
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <torch/nn/module.h>
 #include <utility>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "data/batches.h"
 #include "nn/model.h"
@@ -41,8 +41,8 @@ class Task {
   /// pictures: float [N, 3, H, W] in [0, 1]; labels: int64 [N]. Called with the model in training mode, autocast set.
   virtual Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) = 0;
   /// Called with the model in evaluation mode and gradients off; means over the batch. A part named "loss" selects the epoch.
-  virtual std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
-                                                                       const StepInfo& info) = 0;
+  virtual std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures,
+                                                                       const torch::Tensor& labels, const StepInfo& info) = 0;
 };
 
 struct LoopOptions {
@@ -53,21 +53,22 @@ struct LoopOptions {
   int64_t log_every_steps = 20;
 };
 
-/// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the validation figures of the kept epoch.
+/// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the validation figures of the
+/// kept epoch.
 ///
-/// The order of pictures, augmentation and every draw inside LibTorch depend only on the recipe's seed and the step, so a training resumed from
-/// a checkpoint ends with bit for bit the weights of an uninterrupted one on the same machine, LibTorch and thread count.
-/// Epoch validation figures are unweighted means of batch means, as in the reference.
+/// The order of pictures, augmentation and every draw inside LibTorch depend only on the recipe's seed and the step, so a
+/// training resumed from a checkpoint ends with bit for bit the weights of an uninterrupted one on the same machine, LibTorch
+/// and thread count. Epoch validation figures are unweighted means of batch means, as in the reference.
 ///
-/// @throws Error{Diverged} when a loss is NaN, infinite or beyond 1e6 in magnitude, naming step and part; Error{Interrupted} after a signal, state saved;
-/// Error{BadData} for a checkpoint that does not fit; Error{NotFound} when resuming without one.
+/// @throws Error{Diverged} when a loss is NaN, infinite or beyond 1e6 in magnitude, naming step and part; Error{Interrupted}
+/// after a signal, state saved; Error{BadData} for a checkpoint that does not fit; Error{NotFound} when resuming without one.
 nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split, const Recipe& recipe,
                             const Compute& compute, const LoopOptions& options);
 
 /// Calls fn(pictures, labels, first_index) for consecutive batches of the given pictures, on the compute device.
 template <class Fn>
-void for_each_batch(const data::Dataset& dataset, std::span<const uint32_t> indices, int64_t batch_size, const torch::Device& device,
-                    Fn&& fn) {
+void for_each_batch(const data::Dataset& dataset, std::span<const uint32_t> indices, int64_t batch_size,
+                    const torch::Device& device, Fn&& fn) {
   std::vector<uint8_t> bytes;
   for (size_t begin = 0; begin < indices.size(); begin += static_cast<size_t>(batch_size)) {
     const size_t count = std::min(static_cast<size_t>(batch_size), indices.size() - begin);

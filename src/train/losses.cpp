@@ -5,8 +5,8 @@
 namespace veilnet::train {
 
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels, double label_smoothing) {
-  return torch::nn::functional::cross_entropy(logits.to(torch::kFloat), labels,
-                                              torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(label_smoothing));
+  return torch::nn::functional::cross_entropy(
+      logits.to(torch::kFloat), labels, torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(label_smoothing));
 }
 
 torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card, const torch::Tensor& protected_pictures,

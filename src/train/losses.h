@@ -10,8 +10,8 @@ namespace veilnet::train {
 /// Cross entropy with label smoothing, mean over the batch. logits [N, classes], labels int64 [N].
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels, double label_smoothing = 0);
 
-/// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected)) - phi(n(plain)))^2. Both inputs are pictures
-/// in [0, 1]; n is psi's normalisation. Gradients flow into `protected_pictures` only.
+/// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected)) - phi(n(plain)))^2. Both
+/// inputs are pictures in [0, 1]; n is psi's normalisation. Gradients flow into `protected_pictures` only.
 torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card, const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures);
 

@@ -1,10 +1,9 @@
 #include "train/recipe.h"
 
-#include <torch/optim/adamw.h>
-#include <torch/optim/sgd.h>
-
 #include <cmath>
 #include <numbers>
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
 
 namespace veilnet::train {
 namespace {
@@ -47,7 +46,9 @@ std::optional<data::Augmentation> Recipe::augmentation() const {
 }
 
 Recipe read_recipe(Config& config, Subject subject) {
-  const std::string t = subject == Subject::Classifier ? "classifier." : subject == Subject::Transform ? "transform." : "attack.";
+  const std::string t = subject == Subject::Classifier  ? "classifier."
+                        : subject == Subject::Transform ? "transform."
+                                                        : "attack.";
   const auto name = config.get_choice(t + "recipe", "quick", {"paper", "quick"});
   Recipe r = name == "paper" ? Recipe{} : quick(subject);
   r.name = name;
@@ -65,8 +66,8 @@ Recipe read_recipe(Config& config, Subject subject) {
   r.milestones = config.get_doubles(t + "milestones", r.milestones, 0, kInf);
   r.gamma = config.get_double(t + "gamma", r.gamma, 0, 1);
   r.warmup = config.get_double(t + "warmup", r.warmup, 0, 1);
+  if (subject == Subject::Classifier) r.label_smoothing = config.get_double(t + "label_smoothing", r.label_smoothing, 0, 0.9);
   if (subject != Subject::Inverse) {
-    r.label_smoothing = config.get_double(t + "label_smoothing", r.label_smoothing, 0, 0.9);
     r.crop_padding = static_cast<int>(config.get_int(t + "crop_padding", r.crop_padding, 0, 1024));
   }
   r.flip = config.get_bool(t + "flip", r.flip);
@@ -96,9 +97,10 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe, st
     return std::make_unique<torch::optim::AdamW>(std::move(parameters),
                                                  torch::optim::AdamWOptions(recipe.lr).weight_decay(recipe.weight_decay));
   }
-  return std::make_unique<torch::optim::SGD>(
-      std::move(parameters),
-      torch::optim::SGDOptions(recipe.lr).momentum(recipe.momentum).weight_decay(recipe.weight_decay).nesterov(recipe.nesterov));
+  return std::make_unique<torch::optim::SGD>(std::move(parameters), torch::optim::SGDOptions(recipe.lr)
+                                                                        .momentum(recipe.momentum)
+                                                                        .weight_decay(recipe.weight_decay)
+                                                                        .nesterov(recipe.nesterov));
 }
 
 void set_learning_rate(torch::optim::Optimizer& optimizer, double lr) {

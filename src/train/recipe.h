@@ -1,11 +1,10 @@
 // How a network is optimised: the numbers of a recipe, and what follows from them.
 #pragma once
 
-#include <torch/optim/optimizer.h>
-
 #include <memory>
 #include <optional>
 #include <string>
+#include <torch/optim/optimizer.h>
 #include <vector>
 
 #include "core/config.h"
@@ -26,11 +25,12 @@ struct Recipe {
   double momentum = 0.9;          ///< sgd
   bool nesterov = false;          ///< sgd
   double weight_decay = 5e-4;
-  std::string schedule = "step";                ///< "step" or "one_cycle"
+  std::string schedule = "step";                 ///< "step" or "one_cycle"
   std::vector<double> milestones{60, 120, 160};  ///< step: epochs after which the rate is multiplied by `gamma`
   double gamma = 0.2;
-  double warmup = 0.2;  ///< one_cycle: share of all steps in which the rate rises from lr/25; it then falls along a cosine to lr/1000
-  double label_smoothing = 0;
+  double warmup =
+      0.2;  ///< one_cycle: share of all steps in which the rate rises from lr/25; it then falls along a cosine to lr/1000
+  double label_smoothing = 0;  ///< psi only
   bool flip = true;
   int crop_padding = 4;
   std::string select = "lowest_validation_loss";  ///< or "last": which epoch's weights are kept
@@ -41,8 +41,9 @@ struct Recipe {
   std::optional<data::Augmentation> augmentation() const;
 };
 
-/// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143): SGD, momentum 0.9, weight decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200
-/// epochs, batch 128, the epoch of lowest validation loss. `quick` is ours for CPUs; docs/recipes.md has its measurements.
+/// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143): SGD, momentum 0.9, weight
+/// decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128, the epoch of lowest validation loss. `quick` is ours
+/// for CPUs; docs/recipes.md has its measurements.
 /// @throws Error{InvalidArgument} for a value out of range.
 Recipe read_recipe(Config& config, Subject subject);
 

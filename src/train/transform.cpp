@@ -31,8 +31,8 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   return o;
 }
 
-TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi, const TransformOptions& options,
-                             const nn::UNetEncoder* encoder)
+TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
+                             const TransformOptions& options, const nn::UNetEncoder* encoder)
     : h_(std::move(h)),
       psi_(std::move(psi)),
       unet_(std::dynamic_pointer_cast<nn::UNet>(h_.net)),
@@ -74,8 +74,8 @@ Losses TransformTask::training_losses(const torch::Tensor& pictures, const torch
   return losses;
 }
 
-std::vector<std::pair<std::string, double>> TransformTask::validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
-                                                                            const StepInfo&) {
+std::vector<std::pair<std::string, double>> TransformTask::validation_means(const torch::Tensor& pictures,
+                                                                            const torch::Tensor& labels, const StepInfo&) {
   const auto loss = transform_loss(psi_, *phi_, h_.net->forward(pictures), pictures, labels, options_.alpha);
   return {{"loss", loss.total.item<double>()},
           {"class_loss", loss.class_loss.item<double>()},

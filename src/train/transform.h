@@ -9,17 +9,18 @@
 
 namespace veilnet::train {
 
-/// The loss is L = L_class - alpha L_feat (arXiv 2008.03143 eq. 3). The other options are the `quick` recipe's; with their neutral values, which
-/// are the `paper` recipe's, nothing is added to the published loss.
+/// The loss is L = L_class - alpha L_feat (arXiv 2008.03143 eq. 3). The other options are the `quick` recipe's; with their
+/// neutral values, which are the `paper` recipe's, nothing is added to the published loss.
 struct TransformOptions {
   double alpha = 0.005;
   /// alpha in force for the first `alpha_start_share` of all steps. Equal to alpha in the paper.
   double alpha_start = 0.005;
   double alpha_start_share = 0;
-  /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures (nn::UNetEncoder); h starts from it. 0 in the paper.
+  /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures (nn::UNetEncoder); h starts from
+  /// it. 0 in the paper.
   int64_t encoder_epochs = 0;
-  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep supervision: the encoder learns the classes
-  /// directly instead of through psi). The linear classifier is dropped after training. 0 in the paper.
+  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep supervision: the encoder
+  /// learns the classes directly instead of through psi). The linear classifier is dropped after training. 0 in the paper.
   double bottleneck_weight = 0;
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's cost. 1 in the paper.
   double feature_share = 1;
@@ -33,7 +34,8 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
 
 class TransformTask : public Task {
  public:
-  /// @param h a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi. @param encoder what h starts from, or null.
+  /// @param h a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi. @param encoder what h starts from,
+  /// or null.
   TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi, const TransformOptions& options,
                 const nn::UNetEncoder* encoder = nullptr);
 

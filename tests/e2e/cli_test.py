@@ -171,7 +171,7 @@ class CommandLine(unittest.TestCase):
     def test_missing_parts_are_named(self):
         self.expect(1, ["classifier"], "train", "transform", "--set", f"runs={self.out('empty')}")
         self.expect(1, ["train transform"], "evaluate", "--config", self.config, "--set", "transform.alpha=0.5", "--set", "curve.alphas=[]")
-        self.expect(1, ["evaluation.json"], "report", self.root)
+        self.expect(1, ["evaluation.json"], "report", self.root / "runs")
         self.expect(1, ["missing.toml"], "data", "--config", self.root / "missing.toml")
 
     def test_print_config_is_a_configuration(self):

@@ -5,6 +5,7 @@ usage: resume_test.py VEILNET
 import json
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,12 +31,12 @@ epochs = 1
 layer = "relu1_1"
 [transform]
 width = 2
-epochs = 3
+epochs = 4
 batch_size = 16
 encoder_epochs = 1
 [attack]
 width = 2
-epochs = 3
+epochs = 4
 batch_size = 16
 """
 
@@ -54,57 +55,62 @@ def steps_logged(run):
 
 
 class Resume(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.root = pathlib.Path(self.folder.name)
-        self.config = self.root / "t.toml"
-        self.config.write_text(SETTINGS)
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        cls.config = cls.root / "t.toml"
+        cls.config.write_text(SETTINGS)
+        # A whole experiment from which each test removes the part that it trains again. Saving after every step is for that part only.
+        cls.runs, cls.whole = cls.root / "runs", cls.root / "whole"
+        cls.run_to_end(["reproduce"], "--set", "checkpoint_minutes=5.0")
+        cls.runs.rename(cls.whole)
 
-    def command(self, words, runs, *flags):
-        return [VEILNET, *words, "--config", str(self.config), "--set", f"runs={runs}", *flags]
+    @classmethod
+    def command(cls, words, *flags):
+        return [VEILNET, *words, "--config", str(cls.config), "--set", f"runs={cls.runs}", *flags]
 
-    def run_to_end(self, words, runs, *flags):
-        done = subprocess.run(self.command(words, runs, *flags), capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
+    @classmethod
+    def run_to_end(cls, words, *flags):
+        done = subprocess.run(cls.command(words, *flags), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
-    def stop_at_random_step(self, words, runs, run, total_steps, how):
-        # Steps are logged every 20; stopping a random while after a random one of them hits any step.
+    def stop_at_random_step(self, words, run, total_steps, how):
+        # Steps are logged every 20; stopping a random while after one of them hits any step.
         target = random.randrange(0, total_steps - 40)
-        process = subprocess.Popen(self.command(words, runs), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command(words), stderr=subprocess.PIPE, text=True)
         # A kill before the first checkpoint would leave nothing to resume.
         while process.poll() is None and (steps_logged(run) < target or not (run / "checkpoint" / "state.pt").exists()):
-            time.sleep(0.002)
-        time.sleep(random.uniform(0, 0.02))
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.05))
         process.send_signal(how)
         stderr = process.communicate()[1]
         self.assertFalse((run / "model.safetensors").exists(), "the training ended before it could be stopped")
         return process.returncode, stderr
 
-    def check(self, words, name, total_steps, prepare=(), how=signal.SIGKILL):
+    def check(self, words, name, total_steps, how=signal.SIGKILL):
         seed = random.randrange(1 << 30)
         random.seed(seed)
         print(f"seed {seed}")
+        run = self.runs / "t" / name
         models = []
-        for kind in ("whole", "stopped"):
-            # The configuration holds the runs folder, and a model its configuration's hash, so both must use the same one.
-            runs = self.root / "runs"
-            for words_before in prepare:
-                self.run_to_end(words_before, runs)
-            run = runs / "t" / name
-            if kind == "stopped":
-                code, stderr = self.stop_at_random_step(words, runs, run, total_steps, how)
+        for stopped in (False, True):
+            shutil.rmtree(self.runs, ignore_errors=True)
+            shutil.copytree(self.whole, self.runs)
+            shutil.rmtree(run)
+            if stopped:
+                code, stderr = self.stop_at_random_step(words, run, total_steps, how)
                 if how == signal.SIGINT:
                     self.assertEqual(code, 1)
                     self.assertIn("--resume", stderr)
                 else:
                     self.assertEqual(code, -how)
-                self.run_to_end(words, runs, "--resume")
-                self.assertTrue(any(json.loads(l).get("event") == "resume" for l in (run / "log.jsonl").read_text().splitlines()))
+                self.run_to_end(words, "--resume")
+                self.assertIn("resume", [json.loads(line).get("event") for line in (run / "log.jsonl").read_text().splitlines()])
             else:
-                self.run_to_end(words, runs)
+                self.run_to_end(words)
             models.append((run / "model.safetensors").read_bytes())
-            runs.rename(self.root / kind)
         self.assertEqual(models[0], models[1])
 
     def test_classifier_after_kill(self):
@@ -114,10 +120,10 @@ class Resume(unittest.TestCase):
         self.check(["train", "classifier"], "classifier", 22 * 4, how=signal.SIGINT)
 
     def test_transform_after_kill(self):
-        self.check(["train", "transform"], "transform-a0.005", 22 * 3, prepare=[["train", "classifier"]])
+        self.check(["train", "transform"], "transform-a0.005", 22 * 4)
 
     def test_attack_after_kill(self):
-        self.check(["attack", "itn"], "transform-a0.005/attack-itn", 22 * 3, prepare=[["train", "classifier"], ["train", "transform"]])
+        self.check(["attack", "itn"], "transform-a0.005/attack-itn", 22 * 4)
 
 
 if __name__ == "__main__":

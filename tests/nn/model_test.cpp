@@ -73,7 +73,8 @@ TEST_F(ModelFile, RoundTripKeepsWeightsAndCard) {
 }
 
 TEST_F(ModelFile, RefusesAnotherRole) {
-  test::expect_error(ErrorCode::BadData, {path.string(), "classifier", "transform"}, [&] { load_model(path, Role::Transform); });
+  test::expect_error(ErrorCode::BadData, {path.string(), "classifier", "transform"},
+                     [&] { load_model(path, Role::Transform); });
 }
 
 TEST_F(ModelFile, RefusesAMissingTensor) {
@@ -117,11 +118,16 @@ TEST_F(ModelFile, RefusesNanAndInfinity) {
 }
 
 TEST_F(ModelFile, RefusesMetadataThatDoesNotDescribeAModel) {
-  const std::vector<std::array<std::string, 3>> cases = {
-      {"format", "other", "other"},           {"format_version", "99", "99"},      {"role", "king", "king"},
-      {"architecture", "perceptron", "perceptron"}, {"parameters", "{", "parameters"},   {"parameters", R"({"depth": 9})", "depth is 9"},
-      {"input_size", "[0, 16]", "input_size"}, {"std_rgb", "[0, 1, 1]", "std_rgb"}, {"class_names", "[\"one\"]", "1 class"},
-      {"mean_rgb", "\"x\"", "mean_rgb"}};
+  const std::vector<std::array<std::string, 3>> cases = {{"format", "other", "other"},
+                                                         {"format_version", "99", "99"},
+                                                         {"role", "king", "king"},
+                                                         {"architecture", "perceptron", "perceptron"},
+                                                         {"parameters", "{", "parameters"},
+                                                         {"parameters", R"({"depth": 9})", "depth is 9"},
+                                                         {"input_size", "[0, 16]", "input_size"},
+                                                         {"std_rgb", "[0, 1, 1]", "std_rgb"},
+                                                         {"class_names", "[\"one\"]", "1 class"},
+                                                         {"mean_rgb", "\"x\"", "mean_rgb"}};
   for (const auto& [key, value, message] : cases) {
     SCOPED_TRACE(key + "=" + value);
     torch::manual_seed(1);

@@ -21,7 +21,8 @@ TEST(Reference, DepthsHaveTheirNumberOfLayers) {
   for (const int64_t depth : {20, 32, 44, 56, 110}) {
     const ResNet net(depth, 10);
     int64_t layers = 0;
-    for (const auto& m : net.modules()) layers += m->as<torch::nn::Conv2d>() || m->as<torch::nn::Linear>();
+    for (const auto& m : net.modules(/*include_self=*/false))
+      layers += m->as<torch::nn::Conv2d>() || m->as<torch::nn::Linear>();
     EXPECT_EQ(layers, depth);
   }
 }
@@ -72,7 +73,8 @@ TEST(UNet, EncoderCopiesIntoAUNetOfTheSameWidth) {
   encoder.copy_into(net);
   torch::NoGradGuard no_grad;
   const auto x = torch::rand({3, 3, 32, 32});
-  const auto logits = encoder.linear()->forward(net.forward_with_bottleneck(x).bottleneck.mean({2, 3}));
+  const auto logits =
+      torch::linear(net.forward_with_bottleneck(x).bottleneck.mean({2, 3}), encoder.linear()->weight, encoder.linear()->bias);
   EXPECT_TRUE(torch::allclose(logits, encoder.forward(x), 1e-5, 1e-6));
   UNet wider(3);
   test::expect_error(ErrorCode::InvalidArgument, {"2", "3"}, [&] { encoder.copy_into(wider); });

@@ -1,8 +1,8 @@
 #include "train/experiment.h"
 
+#include <fstream>
 #include <torch/torch.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "support.h"
@@ -12,13 +12,14 @@ namespace {
 
 // Small enough to train in a second or two on one thread.
 Experiment tiny(const std::filesystem::path& runs, const std::string& more = "") {
-  auto config = Config::parse(
-      "name = \"t\"\nruns = \"" + runs.string() +
-          "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
-          "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = 1\nlayer = \"relu1_1\"\n"
-          "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = 1\n[attack]\nwidth = 2\nepochs = 1\nbatch_size = 32\n" +
-          more,
-      "tiny");
+  auto config =
+      Config::parse("name = \"t\"\nruns = \"" + runs.string() +
+                        "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
+                        "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = 1\nlayer = \"relu1_1\"\n"
+                        "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = 1\n[attack]\nwidth = 2\nepochs "
+                        "= 1\nbatch_size = 32\n" +
+                        more,
+                    "tiny");
   return read_experiment(config);
 }
 
@@ -57,7 +58,8 @@ TEST(Experiment, TrainsEveryStageAndRecordsProvenance) {
 
   EXPECT_TRUE(is_finished(e.classifier_folder()));
   EXPECT_EQ(h.card.notes.at("data_sha256"), w.data_sha256);
-  EXPECT_NE(h.card.notes.at("phi").find("cut from a VGG16-BN trained on synthetic"), std::string::npos) << h.card.notes.at("phi");
+  EXPECT_NE(h.card.notes.at("phi").find("cut from a VGG16-BN trained on synthetic"), std::string::npos)
+      << h.card.notes.at("phi");
   // A finished stage is loaded, not trained again; a second fresh start is refused.
   const auto before = std::filesystem::last_write_time(e.classifier_folder() / "model.safetensors");
   train_classifier(e, w, RunMode::Complete);
@@ -83,7 +85,7 @@ TEST(Experiment, ResumingWithAnotherConfigurationIsRefused) {
   const auto w = open_workspace(e);
   train_classifier(e, w, RunMode::Fresh);
   test::expect_error(ErrorCode::InvalidArgument, {"config.toml", "--force"},
-                     [&] { train_classifier(tiny(folder.path(), "alpha_start = 0.5\n"), w, RunMode::Resume); });
+                     [&] { train_classifier(tiny(folder.path(), "lr = 0.5\n"), w, RunMode::Resume); });
   test::expect_error(ErrorCode::NotFound, {"no checkpoint"},
                      [&] { train_classifier(tiny(folder.path() / "elsewhere"), w, RunMode::Resume); });
 }
@@ -95,7 +97,8 @@ TEST(Experiment, ADamagedCheckpointIsRefused) {
   train_classifier(e, w, RunMode::Fresh);
   const auto path = e.classifier_folder() / "checkpoint" / "state.pt";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  test::expect_error(ErrorCode::BadData, {path.string(), "no checkpoint of this training"}, [&] { train_classifier(e, w, RunMode::Resume); });
+  test::expect_error(ErrorCode::BadData, {path.string(), "no checkpoint of this training"},
+                     [&] { train_classifier(e, w, RunMode::Resume); });
 }
 
 TEST(Experiment, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
@@ -134,7 +137,8 @@ TEST(Experiment, TheLogIsJsonLinesWithTheMachineFirst) {
   for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
   ASSERT_GE(lines.size(), 3u);
   const std::string machine = lines.front().at("compute");
-  for (const char* item : {"device: ", "threads: ", "LibTorch: ", "BLAS: ", "ISA: "}) EXPECT_NE(machine.find(item), std::string::npos) << item;
+  for (const char* item : {"device: ", "threads: ", "LibTorch: ", "BLAS: ", "ISA: "})
+    EXPECT_NE(machine.find(item), std::string::npos) << item;
   EXPECT_EQ(lines.back().at("event"), "done");
 }
 
