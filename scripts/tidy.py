@@ -14,22 +14,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def clean(command):
-    """Drops the compiler launcher, the precompiled header and the flags that only GCC knows; adds tidy-vector.h, which says why.
-
-    Headers then come through the includes that each file writes down.
-    """
+    """Puts clang in the place of the launcher and GCC, and adds tidy-vector.h, which says why."""
     words = shlex.split(command)
     compiler = next(i for i, word in enumerate(words) if pathlib.Path(word).name in ("c++", "g++", "gcc", "clang++"))
-    kept = ["clang++"]
-    words = iter(words[compiler + 1:])
-    for word in words:
-        if word == "-include":
-            header = next(words)
-            if "cmake_pch" not in header:
-                kept += [word, header]
-        elif word not in ("-fpch-preprocess", "-Winvalid-pch"):
-            kept.append(word)
-    return kept + ["-include", str(ROOT / "scripts/tidy-vector.h"), "-Wno-unknown-warning-option"]
+    return ["clang++", *words[compiler + 1:], "-include", str(ROOT / "scripts/tidy-vector.h"), "-Wno-unknown-warning-option"]
 
 
 def clean_database(build, out):
