@@ -7,6 +7,8 @@
 
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "nn/adaptation.h"
+#include "nn/densenet.h"
 #include "nn/resnet.h"
 #include "nn/unet.h"
 
@@ -47,6 +49,10 @@ std::map<std::string, std::string> card_to_metadata(const ModelCard& card) {
   json parameters = json::object();
   if (card.depth) parameters["depth"] = card.depth;
   if (card.base_width) parameters["base_width"] = card.base_width;
+  if (!card.adaptation.empty()) {
+    parameters["adaptation"] = card.adaptation;
+    parameters["block_size"] = card.block_size;
+  }
   return {{"format", kFormat},
           {"format_version", kFormatVersion},
           {"role", role_name(card.role)},
@@ -88,6 +94,8 @@ ModelCard card_from_metadata(const Safetensors& file) {
     const auto parameters = json::parse(text(key));
     card.depth = parameters.value("depth", int64_t{0});
     card.base_width = parameters.value("base_width", int64_t{0});
+    card.adaptation = parameters.value("adaptation", std::string());
+    card.block_size = parameters.value("block_size", int64_t{0});
     const auto size = json::parse(text(key = "input_size")).get<std::array<int64_t, 2>>();
     card.height = size[0];
     card.width = size[1];
@@ -143,14 +151,32 @@ std::string role_name(Role role) {
 
 Model make_model(const ModelCard& card) {
   const auto classes = static_cast<int64_t>(card.class_names.size());
-  const bool classifier = card.role == Role::Classifier;
-  if (classifier && card.architecture == "resnet") return {card, std::make_shared<ResNet>(card.depth, classes)};
-  if (classifier && card.architecture == "vgg16_bn") return {card, std::make_shared<Vgg16Bn>(classes)};
-  if (classifier && card.architecture == "unet_encoder") return {card, std::make_shared<UNetEncoder>(card.base_width, classes)};
-  if (!classifier && card.architecture == "unet") return {card, std::make_shared<UNet>(card.base_width)};
-  throw Error(ErrorCode::InvalidArgument, "architecture \"" + card.architecture + "\" is not available for a " +
-                                              role_name(card.role) +
-                                              "; allowed: " + (classifier ? "resnet, vgg16_bn, unet_encoder" : "unet"));
+  const auto& name = card.architecture;
+  std::shared_ptr<AdaptationNetwork> adaptation;
+  if (!card.adaptation.empty()) adaptation = make_adaptation(card.adaptation, card.block_size, card.height, card.width);
+  const int64_t channels = adaptation ? adaptation->out_channels() : 3;
+  std::shared_ptr<Network> net;
+  if (card.role != Role::Classifier) {
+    if (name == "unet") net = std::make_shared<UNet>(card.base_width);
+  } else if (name == "resnet") {
+    net = std::make_shared<ResNet>(card.depth, classes, channels);
+  } else if (name == "resnet18") {
+    net = std::make_shared<ResNet18>(classes, channels);
+  } else if (name == "vgg16_bn") {
+    net = std::make_shared<Vgg16Bn>(classes, channels);
+  } else if (name == "densenet") {
+    net = std::make_shared<DenseNet>(classes, channels);
+  } else if (name == "unet_encoder" && !adaptation) {
+    net = std::make_shared<UNetEncoder>(card.base_width, classes);
+  }
+  if (!net || (adaptation && card.role != Role::Classifier)) {
+    throw Error(ErrorCode::InvalidArgument,
+                "architecture \"" + name + "\"" + (adaptation ? " behind adaptation \"" + card.adaptation + "\"" : "") +
+                    " is not available for a " + role_name(card.role) + "; allowed: " +
+                    (card.role == Role::Classifier ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder" : "unet"));
+  }
+  if (adaptation) net = std::make_shared<AdaptedClassifier>(adaptation, net);
+  return {card, net};
 }
 
 void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite) {

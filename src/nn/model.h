@@ -25,8 +25,10 @@ std::string role_name(Role role);
 /// What a network is, apart from its weights. Stored as the metadata of its file.
 struct ModelCard {
   Role role = Role::Classifier;
-  std::string architecture;              ///< "resnet", "vgg16_bn", "unet_encoder"; "unet"
+  std::string architecture;              ///< "resnet", "resnet18", "vgg16_bn", "densenet", "unet_encoder"; "unet"
   int64_t depth = 0;                     ///< resnet only
+  std::string adaptation;                ///< front end of a classifier of encrypted pictures: see nn/adaptation.h; or empty
+  int64_t block_size = 0;                ///< of the adaptation network
   int64_t base_width = 0;                ///< unet and unet_encoder only
   std::vector<std::string> class_names;  ///< of the data set; empty for Inverse
   int64_t height = 0, width = 0;         ///< input size it was trained on

@@ -26,12 +26,12 @@ torch::nn::ReLU relu() { return torch::nn::ReLU(torch::nn::ReLUOptions(true)); }
 
 }  // namespace
 
-Vgg16Bn::Vgg16Bn(int64_t classes) {
+Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
   if (classes < 2) {
     throw Error(ErrorCode::InvalidArgument, "vgg16 classes is " + std::to_string(classes) + "; allowed: 2 or more");
   }
   torch::nn::Sequential body;
-  int64_t in = 3;
+  int64_t in = channels;
   torch::NoGradGuard no_grad;
   for (const auto& group : kGroups) {
     for (const int64_t out : group) {

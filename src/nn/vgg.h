@@ -12,11 +12,11 @@ namespace veilnet::nn {
 /// Larger pictures are averaged over the last map, which at 32x32 is 1x1 as in the reference. Convolutions start from N(0,
 /// sqrt(2 / (9 out))).
 ///
-/// forward: [N, 3, H, W] normalised, H and W at least 32 -> [N, classes] logits.
+/// forward: [N, channels, H, W] normalised, H and W at least 32 -> [N, classes] logits.
 class Vgg16Bn : public Network {
  public:
   /// @throws Error{InvalidArgument} unless classes >= 2.
-  explicit Vgg16Bn(int64_t classes);
+  explicit Vgg16Bn(int64_t classes, int64_t channels = 3);
   torch::Tensor forward(torch::Tensor input) override;
 
   torch::nn::Sequential features{nullptr}, classifier{nullptr};
