@@ -14,7 +14,9 @@ build: bootstrap
 	cmake --preset release $(CMAKE_FLAGS)
 	cmake --build --preset release
 
-demo: build
+demo: bootstrap
+	cmake --preset release $(CMAKE_FLAGS)
+	cmake --build --preset release --target veilnet
 	build/release/veilnet demo
 
 # Tests use one thread each. OpenMP collapses when more threads than cores run, hence no more than two at a time.

@@ -34,14 +34,17 @@ def clean_database(build, out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="a configured build folder")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/tidy", help="a folder to configure the build in")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
-    if not (options.build / "compile_commands.json").is_file():
-        sys.exit(f"tidy: {options.build} is not configured; run: make build")
+    # A configuration of its own, because the release build compiles several files as one.
+    configure = subprocess.run(["cmake", "-S", ROOT, "-B", options.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DVEILNET_UNITY=OFF"],
+                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if configure.returncode:
+        sys.exit(f"tidy: cannot configure {options.build}:\n{configure.stdout}")
 
-    database = options.build / "tidy"
+    database = options.build / "database"
     known = clean_database(options.build, database)
     files = [path.resolve() for path in options.files] or known
     unknown = [str(path) for path in files if path not in known]

@@ -560,6 +560,7 @@ Markup trade_off(const std::vector<Model>& models) {
 }
 
 Markup not_covered() {
+  // NOLINTBEGIN(bugprone-suspicious-missing-comma): sentences that take two lines
   return bullets({
       "Stronger attackers. A leak figure is what one attack reached with its budget: a lower bound on the leak, not an upper "
       "one. More training, a larger network, another loss or a generative prior may recover more.",
@@ -574,6 +575,7 @@ Markup not_covered() {
       "made.",
       "Tampering: pictures altered so that psi errs, and a cloud that answers wrongly.",
   });
+  // NOLINTEND(bugprone-suspicious-missing-comma)
 }
 
 Markup rerun(const Node& evaluation) {

@@ -18,7 +18,7 @@ namespace {
 const std::vector<std::vector<int64_t>> kGroups = {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}};
 constexpr size_t kFeatureGroups = 3;  // phi never reaches deeper than group 3
 
-torch::nn::Conv2d conv3x3(int64_t in, int64_t out) {
+torch::nn::Conv2d conv3x3_bias(int64_t in, int64_t out) {
   return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1));
 }
 
@@ -35,7 +35,7 @@ Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
   torch::NoGradGuard no_grad;
   for (const auto& group : kGroups) {
     for (const int64_t out : group) {
-      auto conv = conv3x3(in, out);
+      auto conv = conv3x3_bias(in, out);
       torch::nn::init::normal_(conv->weight, 0.0, std::sqrt(2.0 / (9.0 * static_cast<double>(out))));
       torch::nn::init::zeros_(conv->bias);
       body->push_back(conv);
@@ -64,7 +64,7 @@ FeatureExtractor::FeatureExtractor(const std::string& layer) {
   for (size_t g = 0; g < kFeatureGroups; ++g) {
     if (g > 0) body->push_back(torch::nn::MaxPool2d(torch::nn::MaxPool2dOptions(2).stride(2)));
     for (size_t c = 0; c < kGroups[g].size(); ++c) {
-      body->push_back(conv3x3(in, kGroups[g][c]));
+      body->push_back(conv3x3_bias(in, kGroups[g][c]));
       body->push_back(relu());
       in = kGroups[g][c];
       if (layer == "relu" + std::to_string(g + 1) + "_" + std::to_string(c + 1)) {
