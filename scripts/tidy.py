@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Runs clang-tidy-14 over src/, or over the files given, with the flags of a GCC build made clean for clang."""
+"""Runs clang-tidy-14 over src/, or over the files given, with the flags of a GCC build made clean for clang.
+
+Over all of src/ it checks the unity sources, which read LibTorch's headers once for several files.
+"""
 import argparse
 import concurrent.futures
 import json
@@ -25,7 +28,8 @@ def clean_database(build, out):
     entries = []
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if path.is_relative_to(ROOT / "src"):
+        unity = path.parent.name == "Unity" and path.parent.parent.name.startswith("veilnet")
+        if path.is_relative_to(ROOT / "src") or unity:
             entries.append({"directory": entry["directory"], "file": str(path), "arguments": clean(entry["command"])})
     out.mkdir(parents=True, exist_ok=True)
     (out / "compile_commands.json").write_text(json.dumps(entries, indent=1))
@@ -34,12 +38,13 @@ def clean_database(build, out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/tidy", help="a folder to configure the build in")
+    parser.add_argument("--build", type=pathlib.Path, help="a folder to configure the build in")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
-    # A configuration of its own, because the release build compiles several files as one.
-    configure = subprocess.run(["cmake", "-S", ROOT, "-B", options.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DVEILNET_UNITY=OFF"],
+    options.build = options.build or ROOT / "build" / ("tidy-files" if options.files else "tidy")
+    configure = subprocess.run(["cmake", "-S", ROOT, "-B", options.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                                f"-DVEILNET_UNITY={'OFF' if options.files else 'ON'}"],
                                text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if configure.returncode:
         sys.exit(f"tidy: cannot configure {options.build}:\n{configure.stdout}")
@@ -53,14 +58,15 @@ def main():
 
     def tidy(path):
         start = time.monotonic()
-        done = subprocess.run(["clang-tidy-14", "--quiet", "-p", str(database), str(path)], cwd=ROOT, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # A unity source includes .cpp files on purpose.
+        done = subprocess.run(["clang-tidy-14", "--quiet", "--checks=-bugprone-suspicious-include", "-p", str(database), str(path)], cwd=ROOT,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return path, done, time.monotonic() - start
 
     failed = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         # The slow files, those with LibTorch, start first.
-        order = sorted(files, key=lambda path: "torch/" not in path.read_text())
+        order = sorted(files, key=lambda path: path.parent.name != "Unity" and "torch/" not in path.read_text())
         for result in concurrent.futures.as_completed([pool.submit(tidy, path) for path in order]):
             path, done, seconds = result.result()
             print(f"tidy: {path.relative_to(ROOT)} {seconds:.0f} s{' FAILED' if done.returncode else ''}", flush=True)

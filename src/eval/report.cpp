@@ -531,8 +531,9 @@ Markup trade_off(const std::vector<Model>& models) {
       if (const std::optional<double> y = value(*m)) series.points.emplace_back(static_cast<double>(alphas.at(*m->alpha)), *y);
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   };
-  for (const auto& [name, members] : curves) {
-    const std::string suffix = curves.size() == 1 ? "" : ", " + name;
+  for (const auto& curve : curves) {
+    const std::string suffix = curves.size() == 1 ? "" : ", " + curve.first;
+    const auto& members = curve.second;
     line(accuracy, "protected" + suffix, members, [](const Model& m) { return std::optional(100 * m.protected_accuracy()); });
     const auto seen = [&](LineChart& chart, Summary Leak::*measure) {
       line(chart, "protected" + suffix, members,
