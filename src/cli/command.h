@@ -45,10 +45,13 @@ void add_data(CLI::App& app);
 void add_train(CLI::App& app);
 void add_protect(CLI::App& app);
 void add_classify(CLI::App& app);
+/// keygen, encrypt and decrypt.
+void add_cipher(CLI::App& app);
 void add_attack(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_report(CLI::App& app);
 void add_reproduce(CLI::App& app);
+void add_schemes(CLI::App& app);
 void add_demo(CLI::App& app);
 
 }  // namespace veilnet::cli

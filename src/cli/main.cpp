@@ -43,10 +43,12 @@ int main(int argc, char** argv) {
   cli::add_train(app);
   cli::add_protect(app);
   cli::add_classify(app);
+  cli::add_cipher(app);
   cli::add_attack(app);
   cli::add_evaluate(app);
   cli::add_report(app);
   cli::add_reproduce(app);
+  cli::add_schemes(app);
   try {
     app.parse(argc, argv);
     return 0;
