@@ -1,23 +1,44 @@
 #include "eval/evaluate.h"
 
+#include <fmt/format.h>
 #include <iostream>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/experiment_command.h"
+#include "core/error.h"
+#include "eval/scheme.h"
+#include "eval/table1.h"
 
 namespace veilnet::cli {
 void add_evaluate(CLI::App& app) {
-  const auto options = std::make_shared<CommonOptions>();
-  auto* command =
-      app.add_subcommand("evaluate", "Measure accuracy, similarity and what the attack recovers on the test pictures");
-  add_common(*command, *options);
+  struct Options {
+    CommonOptions common;
+    ExperimentFlags flags;
+  };
+  const auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "evaluate",
+      "Measure accuracy, similarity and what the attack recovers on the test pictures; with --scheme, of that scheme");
+  add_common(*command, options->common);
+  add_experiment_flags(*command, options->flags);
   command->callback([options] {
-    const auto e = open_experiment(*options);
+    const auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
+    if (!e->scheme.options.id.empty()) {
+      const auto figures = eval::evaluate_scheme(*e, train::open_workspace(*e));
+      fmt::print(
+          "{}, {}: {:.2f}% on encrypted test pictures, {:.2f}% on plain ones; SSIM(plain, encrypted) {:.3f}; key space {:.0f} "
+          "bits\n",
+          figures["label"].get<std::string>(), figures["classifier"].get<std::string>(),
+          100 * figures["accuracy"].get<double>(), 100 * figures["plain_accuracy"].get<double>(),
+          figures["similarity"]["ssim"]["mean"].get<double>(), figures["key_space_bits"].get<double>());
+      write_json(options->common, figures);
+      return;
+    }
     const auto evaluation = eval::evaluate_experiment(*e, train::open_workspace(*e));
     print_evaluation(evaluation);
-    write_json(*options, evaluation);
+    write_json(options->common, evaluation);
   });
 }
 
@@ -35,19 +56,35 @@ void add_report(CLI::App& app) {
 }
 
 void add_reproduce(CLI::App& app) {
-  const auto options = std::make_shared<CommonOptions>();
-  const auto result = std::make_shared<std::filesystem::path>();
-  auto* command =
-      app.add_subcommand("reproduce", "Run or resume a whole experiment: psi, h, attack, curve, evaluation, report");
-  add_common(*command, *options);
-  command->add_option("--result", *result, "Write the record for results/ to this file")->type_name("FILE.json");
-  command->callback([options, result] {
-    const auto e = open_experiment(*options);
+  struct Options {
+    CommonOptions common;
+    std::string what = "experiment";
+    std::filesystem::path result, results = "results";
+  };
+  const auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("reproduce", "Run or resume a whole experiment, or the comparison table of the schemes");
+  command->add_option("what", options->what, "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme")
+      ->check(CLI::IsMember({"experiment", "table1"}));
+  add_common(*command, options->common);
+  command->add_option("--result", options->result, "experiment: write the record for results/ to this file")
+      ->type_name("FILE.json");
+  command->add_option("--results", options->results, "table1: folder of the rows' records; rows found there are kept")
+      ->type_name("FOLDER");
+  command->callback([options] {
+    const auto e = open_experiment(options->common);
     if (!e) return;
+    if (options->what == "table1") {
+      const auto records = eval::reproduce_table1(*e, options->results);
+      std::cout << eval::table1_markdown(records);
+      write_json(options->common, records);
+      return;
+    }
     const auto evaluation = eval::reproduce(*e);
     print_evaluation(evaluation);
-    if (!result->empty()) write_file(*result, eval::result_record(*e, evaluation).dump(1) + "\n", Overwrite::Yes);
-    write_json(*options, evaluation);
+    if (!options->result.empty()) {
+      write_file(options->result, eval::result_record(*e, evaluation).dump(1) + "\n", Overwrite::Yes);
+    }
+    write_json(options->common, evaluation);
   });
 }
 

@@ -22,6 +22,25 @@ std::optional<train::Experiment> open_experiment(Config config, bool print_confi
   return experiment;
 }
 
+void add_experiment_flags(CLI::App& command, ExperimentFlags& flags) {
+  command.add_option("--scheme", flags.scheme, "scheme.id")->type_name("ID");
+  command.add_option("--key-mode", flags.key_mode, "scheme.key_mode: same, or independent keys (pe)")->type_name("MODE");
+  command.add_option("--classifier", flags.classifier, "classifier.architecture: resnet, resnet18, vgg16_bn or densenet")
+      ->type_name("NAME");
+  command.add_option("--adaptation", flags.adaptation, "scheme.adaptation: none, tanaka, le, ele or pixel")->type_name("NAME");
+}
+
+CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
+  const auto set = [&](const char* key, const std::string& value) {
+    if (!value.empty()) options.sets.push_back(std::string(key) + "=\"" + value + "\"");
+  };
+  set("scheme.id", flags.scheme);
+  set("scheme.key_mode", flags.key_mode);
+  set("classifier.architecture", flags.classifier);
+  set("scheme.adaptation", flags.adaptation);
+  return options;
+}
+
 void print_evaluation(const nlohmann::json& evaluation) {
   fmt::print("{:<24} {:>7} {:>10} {:>9} {:>7} {:>8} {:>9} {:>9}\n", "", "plain", "protected", "8-bit PNG", "paper", "SSIM",
              "ITN PSNR", "ITN SSIM");

@@ -13,6 +13,15 @@ namespace veilnet::cli {
 std::optional<train::Experiment> open_experiment(const CommonOptions& options);
 std::optional<train::Experiment> open_experiment(Config config, bool print_config);
 
+/// Shorthands for keys of [scheme] and [classifier].
+struct ExperimentFlags {
+  std::string scheme, key_mode, classifier, adaptation;
+};
+/// Adds --scheme, --key-mode, --classifier and --adaptation.
+void add_experiment_flags(CLI::App& command, ExperimentFlags& flags);
+/// The options with the flags that were given as further overrides.
+CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags);
+
 /// The accuracy and leak table of an evaluation, on standard output.
 void print_evaluation(const nlohmann::json& evaluation);
 

@@ -55,6 +55,28 @@ void add_train(CLI::App& app) {
     report(*classifier_options, train::train_classifier(*e, w, mode_of(*classifier_options)), e->classifier_folder());
   });
 
+  struct SchemeTrainOptions : TrainOptions {
+    ExperimentFlags flags;
+  };
+  const auto scheme_options = std::make_shared<SchemeTrainOptions>();
+  auto* scheme =
+      train->add_subcommand("scheme", "Train a classifier on pictures under a conventional scheme, or the GAN-based one");
+  add_common(*scheme, scheme_options->common);
+  add_experiment_flags(*scheme, scheme_options->flags);
+  add_run_flags(*scheme, *scheme_options);
+  scheme->callback([scheme_options] {
+    const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
+    if (!e) return;
+    if (e->scheme.options.id == "gan") {
+      const auto psi = finished_model(e->classifier_folder(), nn::Role::Classifier, *e);
+      const auto w = train::open_workspace(*e);
+      report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)), e->scheme_folder());
+      return;
+    }
+    const auto w = train::open_workspace(*e);
+    report(*scheme_options, train::train_scheme(*e, w, mode_of(*scheme_options)), e->scheme_folder());
+  });
+
   const auto transform_options = std::make_shared<TrainOptions>();
   auto* transform = train->add_subcommand("transform", "Train the transformation network h against the trained psi");
   add_common(*transform, transform_options->common);

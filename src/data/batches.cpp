@@ -144,6 +144,7 @@ struct BatchLoader::Impl {
       } else {
         std::ranges::copy(dataset.image(index), out);
       }
+      if (options.encrypt) options.encrypt({out, dataset.image_bytes()});
     }
     return batch;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,6 +48,9 @@ class BatchLoader {
   struct Options {
     std::size_t batch_size = 128;
     std::optional<Augmentation> augmentation;
+    /// Applied in place to every augmented picture (height * width * 3 bytes), in the background thread; or none. Must depend
+    /// on the picture alone.
+    std::function<void(std::span<std::uint8_t>)> encrypt;
     std::uint64_t seed = 1;
     bool drop_last = false;
     std::uint64_t start_step = 0;  ///< batches to skip, for resuming

@@ -9,6 +9,7 @@
 #include "attack/itn.h"
 #include "core/error.h"
 #include "core/version.h"
+#include "eval/record.h"
 #include "eval/summary.h"
 #include "image/metrics.h"
 #include "train/classifier.h"
@@ -84,37 +85,6 @@ std::vector<size_t> shown_pictures(const data::Dataset& test) {
     if (it != test.labels.end()) shown.push_back(static_cast<size_t>(it - test.labels.begin()));
   }
   return shown;
-}
-
-json device_json(const train::Compute& compute) {
-  json out = json::object();
-  std::istringstream lines(describe(compute));
-  for (std::string line; std::getline(lines, line);) {
-    const auto colon = line.find(": ");
-    out[line.substr(0, colon)] = line.substr(colon + 2);
-  }
-  return out;
-}
-
-// The configuration without the folders of the machine it ran on: paths keep their last part.
-std::string portable_config(const std::string& toml) {
-  std::istringstream lines(toml);
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    for (const char* key : {"path = ", "file = ", "runs = "}) {
-      const auto slash = line.find_last_of('/');
-      if (line.rfind(key, 0) == 0 && slash != std::string::npos)
-        line = key + line.substr(line.find_first_of("'\"", 0), 1) + line.substr(slash + 1);
-    }
-    out += line + "\n";
-  }
-  return out;
-}
-
-double spread(const json& summary) { return number_from_json(summary.at("standard_deviation"), "standard_deviation"); }
-
-json measured(const json& summary) {
-  return {{"mean", summary.at("mean")}, {"spread", spread(summary)}, {"n", summary.at("n")}};
 }
 
 }  // namespace
@@ -242,14 +212,7 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
                 e.folder().string() + " holds no finished transformation network; run `veilnet train transform` first");
   }
   json evaluation = {{"title", "Veilnet: " + e.name},
-                     {"dataset",
-                      {{"name", w.data.train.name},
-                       {"hash", w.data_sha256},
-                       {"train", w.split.train.size()},
-                       {"test", w.data.test.size()},
-                       {"classes", w.data.train.class_names.size()},
-                       {"height", w.data.train.height},
-                       {"width", w.data.train.width}}},
+                     {"dataset", dataset_json(w)},
                      {"phi", {{"source", phi_description}, {"layer", e.phi.layer}}},
                      {"headline", models[0]["label"]},
                      {"models", models},
@@ -345,20 +308,15 @@ json result_record(const train::Experiment& e, const json& evaluation) {
     if (model.contains("attack")) point.update(attack_metrics(model["attack"]));
     curve.push_back(point);
   }
-  json record = {{"experiment", e.name},
-                 {"config_sha256", e.config_sha256},
-                 {"config", portable_config(e.resolved_toml)},
-                 {"commit", commit()},
-                 {"data", evaluation.at("dataset")},
+  json record = record_of(e, e.name);
+  record.update({{"data", evaluation.at("dataset")},
                  {"phi", evaluation.at("phi")},
                  {"recipe", main.at("recipe")},
-                 {"seed", e.transform.recipe.seed},
-                 {"machine", device_json(e.compute)},
                  {"paper",
                   {{"source", "arXiv 2008.03143, Table I"},
                    {"plain_accuracy", paper_accuracy(e, -1)},
                    {"protected_accuracy", main.at("paper_accuracy")}}},
-                 {"metrics", metrics}};
+                 {"metrics", metrics}});
   if (!curve.empty()) record["curve"] = curve;
   return record;
 }

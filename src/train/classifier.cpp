@@ -1,5 +1,6 @@
 #include "train/classifier.h"
 
+#include "nn/adaptation.h"
 #include "train/losses.h"
 
 namespace veilnet::train {
@@ -10,7 +11,13 @@ double accuracy(const torch::Tensor& logits, const torch::Tensor& labels) {
 
 Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo&) {
   const auto loss = classification_loss(nn::classify(model_, pictures), labels, label_smoothing_);
-  return {loss, {{"class_loss", loss.detach()}}};
+  Losses losses{loss, {{"class_loss", loss.detach()}}};
+  const auto* adapted = dynamic_cast<const nn::AdaptedClassifier*>(model_.net.get());
+  if (adapted && adapted->regularisation().defined()) {
+    losses.parts.emplace_back("adaptation_loss", adapted->regularisation().detach());
+    losses.total = loss + adapted->regularisation();
+  }
+  return losses;
 }
 
 std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(const torch::Tensor& pictures,

@@ -1,11 +1,12 @@
-// Training psi, the classifier, on plain pictures.
+// Training a classifier: psi on plain pictures, or one that learns from encrypted pictures.
 #pragma once
 
 #include "train/loop.h"
 
 namespace veilnet::train {
 
-/// Cross entropy on normalised plain pictures; validation "loss" is the cross entropy without label smoothing, and "accuracy".
+/// Cross entropy on normalised pictures, plus the regularisation of an adaptation network that has one; validation "loss" is
+/// the cross entropy without label smoothing, and "accuracy".
 class ClassifierTask : public Task {
  public:
   ClassifierTask(nn::Model model, double label_smoothing) : model_(std::move(model)), label_smoothing_(label_smoothing) {}

@@ -10,6 +10,7 @@
 #include "core/version.h"
 #include "data/sources.h"
 #include "train/classifier.h"
+#include "train/scheme.h"
 #include "train/transform.h"
 
 namespace veilnet::train {
@@ -44,9 +45,11 @@ void require_sides(const data::TrainTest& data, int minimum, const std::string& 
                                               "x" + std::to_string(data.train.width));
 }
 
-// Trains the classifier in `folder` and returns the finished model.
+// Trains the classifier that `network` describes in `folder`, on plain pictures or on those of `encrypted`, and returns the
+// finished model.
 nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const Workspace& w, const nn::ModelCard& network,
-                              const Recipe& recipe, const std::string& title, RunMode mode) {
+                              const Recipe& recipe, const std::string& title, RunMode mode,
+                              const std::function<EncryptedTraining()>& encrypted = nullptr) {
   const auto file = folder / "model.safetensors";
   if (mode == RunMode::Complete && is_finished(folder)) {
     auto model = nn::load_model(file, nn::Role::Classifier);
@@ -66,9 +69,20 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
   card.architecture = architecture;
   card.depth = network.depth;
   card.base_width = network.base_width;
+  card.adaptation = network.adaptation;
+  card.block_size = network.block_size;
+  card.notes.insert(network.notes.begin(), network.notes.end());
+  EncryptedTraining training;
+  if (encrypted) {
+    training = encrypted();
+    options.encrypt = training.encrypt;
+    // Encrypted values are spread over the whole range.
+    card.mean_rgb.fill(0.5);
+    card.std_rgb.fill(0.25);
+  }
   torch::manual_seed(recipe.seed);
   ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
-  run_training(task, w.data.train, w.split, recipe, e.compute, options);
+  run_training(task, encrypted ? training.pictures : w.data.train, w.split, recipe, e.compute, options);
   return task.model();
 }
 
@@ -108,6 +122,43 @@ Experiment Experiment::at_curve_point(double alpha) const {
   return point;
 }
 
+Experiment Experiment::at_scheme(const std::string& label) const {
+  auto schemes = cipher::scheme_ids();
+  schemes.push_back("gan");
+  std::string known;
+  for (const auto& id : schemes) {
+    for (const bool independent : {false, true}) {
+      Experiment point = *this;
+      point.scheme.options.id = id;
+      point.scheme.independent_keys = independent;
+      if (independent && id != "pe") continue;
+      if (point.scheme.label() == label) {
+        if (id != scheme.options.id) point.scheme.adaptation = default_adaptation(id);
+        return point;
+      }
+      known += (known.empty() ? "" : ", ") + point.scheme.label();
+    }
+  }
+  throw Error(ErrorCode::InvalidArgument, "\"" + label + "\" names no scheme; allowed: " + known);
+}
+
+std::string Experiment::Scheme::label() const {
+  const bool named = options.id == "pe" || independent_keys;  // pixel-based encryption is published with both
+  return options.id +
+         (!named             ? ""
+          : independent_keys ? "-independent"
+                             : "-same") +
+         (options.as_published ? "-as-published" : "");
+}
+
+std::string default_adaptation(const std::string& id) {
+  if (id == "le") return "tanaka";
+  if (id == "ele" || id == "etc") return "ele";
+  if (id == "pe") return "pixel";
+  if (id == "pixel-shuffle" || id == "bit-flip" || id == "ffx") return "le";
+  return "none";
+}
+
 Experiment read_experiment(Config& config) {
   Experiment e;
   e.name = config.get_string("name", "experiment");
@@ -135,9 +186,11 @@ Experiment read_experiment(Config& config) {
 
   e.compute = configure_compute(config);
 
-  e.classifier.architecture = config.get_choice("classifier.architecture", "resnet", {"resnet", "vgg16_bn"});
-  if (e.classifier.architecture == "resnet") e.classifier.depth = config.get_int("classifier.depth", 20, 8, 1202);
-  if (e.classifier.architecture != "resnet") e.classifier.depth = 0;
+  e.classifier.architecture =
+      config.get_choice("classifier.architecture", "resnet", {"resnet", "resnet18", "vgg16_bn", "densenet"});
+  // Read in any case, so that a file made for a resnet still serves when --classifier names another.
+  const auto depth = config.get_int("classifier.depth", 20, 8, 1202);
+  e.classifier.depth = e.classifier.architecture == "resnet" ? depth : 0;
   e.classifier.mean_rgb = three(config.get_doubles("classifier.mean_rgb", {0.485, 0.456, 0.406}, 0, 1), "classifier.mean_rgb");
   e.classifier.std_rgb = three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10), "classifier.std_rgb");
   e.classifier.recipe = read_recipe(config, Subject::Classifier);
@@ -154,6 +207,33 @@ Experiment read_experiment(Config& config) {
   e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);
   e.curve.epochs = config.get_int("curve.epochs", e.transform.recipe.epochs, 1, 100'000);
   e.curve.attack_epochs = config.get_int("curve.attack_epochs", e.attack.recipe.epochs, 1, 100'000);
+
+  auto schemes = cipher::scheme_ids();
+  schemes.insert(schemes.end(), {"gan", ""});
+  auto& options = e.scheme.options;
+  options.id = config.get_choice("scheme.id", "", schemes);
+  options.block_size = static_cast<int>(config.get_int("scheme.block_size", options.block_size, 1, 64));
+  options.shuffle_components = config.get_bool("scheme.shuffle_components", options.shuffle_components);
+  options.as_published = config.get_bool("scheme.as_published", options.as_published);
+  options.strength = config.get_double("scheme.strength", options.strength, 0, 1e6);
+  e.scheme.independent_keys = config.get_choice("scheme.key_mode", "same", {"same", "independent"}) == "independent";
+  e.scheme.key_seed = static_cast<uint64_t>(config.get_int("scheme.key_seed", 1, 0, INT64_MAX));
+  e.scheme.adaptation =
+      config.get_choice("scheme.adaptation", default_adaptation(options.id), {"none", "tanaka", "le", "ele", "pixel"});
+  if (e.scheme.independent_keys && options.id != "pe") {
+    throw Error(ErrorCode::InvalidArgument, "scheme.key_mode is \"independent\" with scheme.id \"" + options.id +
+                                                "\"; a classifier can learn without a common key from \"pe\" only");
+  }
+
+  e.gan.epochs = config.get_int("gan.epochs", e.transform.recipe.epochs, 1, 100'000);
+  auto& gan = e.gan.options;
+  gan.discriminator_width = config.get_int("gan.discriminator_width", gan.discriminator_width, 1, 512);
+  gan.adversarial_weight = config.get_double("gan.adversarial_weight", gan.adversarial_weight, 0, 1e4);
+  gan.classification_weight = config.get_double("gan.classification_weight", gan.classification_weight, 0, 1e4);
+  gan.pixel_weight = config.get_double("gan.pixel_weight", gan.pixel_weight, 0, 1e4);
+  gan.perceptual_weight = config.get_double("gan.perceptual_weight", gan.perceptual_weight, 0, 1e4);
+  e.table1_rows =
+      config.get_strings("table1.rows", {"plain", "transform", "le", "pe-same", "pe-independent", "ele", "etc", "gan"});
 
   config.refuse_unknown();
   e.resolved_toml = config.resolved_toml();
@@ -259,6 +339,26 @@ Phi open_phi(const Experiment& e, const Workspace& w) {
   return phi;
 }
 
+namespace {
+
+// A freshly initialised transformation network on the compute device.
+nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi,
+                         const std::map<std::string, std::string>& notes) {
+  auto card = base_card(e, w);
+  card.role = nn::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = e.transform.width;
+  card.notes["phi"] = phi.description;
+  card.notes["recipe"] = e.transform.recipe.name;
+  card.notes.insert(notes.begin(), notes.end());
+  torch::manual_seed(e.transform.recipe.seed);
+  auto h = nn::make_model(card);
+  nn::move_to(*h.net, e.compute.device);
+  return h;
+}
+
+}  // namespace
+
 nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
   const auto folder = e.transform_folder();
   const auto file = folder / "model.safetensors";
@@ -284,18 +384,49 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
   options.title = "train h, alpha " + alpha_text(e.transform.options.alpha);
   options.checkpoint_minutes = e.checkpoint_minutes;
   options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
-  auto card = base_card(e, w);
-  card.role = nn::Role::Transform;
-  card.architecture = "unet";
-  card.base_width = e.transform.width;
-  card.notes["alpha"] = alpha_text(e.transform.options.alpha);
-  card.notes["phi"] = phi.description;
-  card.notes["recipe"] = e.transform.recipe.name;
-  torch::manual_seed(e.transform.recipe.seed);
-  auto h = nn::make_model(card);
-  nn::move_to(*h.net, e.compute.device);
+  auto h = make_transform(e, w, phi, {{"alpha", alpha_text(e.transform.options.alpha)}});
   TransformTask task(std::move(h), psi, phi.net, e.transform.options, dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
   run_training(task, w.data.train, w.split, e.transform.recipe, e.compute, options);
+  return task.model();
+}
+
+nn::Model train_scheme(const Experiment& e, const Workspace& w, RunMode mode) {
+  if (e.scheme.options.id.empty() || e.scheme.options.id == "gan") {
+    throw Error(ErrorCode::InvalidArgument,
+                "scheme.id is \"" + e.scheme.options.id +
+                    "\"; a classifier learns from the keyed schemes and the baselines, for instance pe");
+  }
+  nn::ModelCard network;
+  network.architecture = e.classifier.architecture;
+  network.depth = e.classifier.depth;
+  if (e.scheme.adaptation != "none") {
+    network.adaptation = e.scheme.adaptation;
+    network.block_size = e.scheme.options.block_size;
+  }
+  network.notes = {{"scheme", e.scheme.label()}, {"recipe", e.classifier.recipe.name}};
+  return train_classifier_in(e.scheme_folder(), e, w, network, e.classifier.recipe, "train on " + e.scheme.label(), mode,
+                             [&] { return encrypted_training(e.scheme, w.data.train, w.split); });
+}
+
+nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
+  const auto folder = e.scheme_folder();
+  const auto file = folder / "model.safetensors";
+  if (mode == RunMode::Complete && is_finished(folder)) {
+    auto model = nn::load_model(file, nn::Role::Transform);
+    nn::move_to(*model.net, e.compute.device);
+    return model;
+  }
+  check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  const auto phi = open_phi(e, w);
+  LoopOptions options;
+  options.run_folder = folder;
+  options.title = "train the GAN-based transformation";
+  options.checkpoint_minutes = e.checkpoint_minutes;
+  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  auto recipe = e.transform.recipe;
+  recipe.epochs = e.gan.epochs;
+  GanTask task(make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net, e.gan.options);
+  run_training(task, w.data.train, w.split, recipe, e.compute, options);
   return task.model();
 }
 

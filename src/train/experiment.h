@@ -1,4 +1,5 @@
-// One experiment as its configuration describes it: data, psi, phi, h and the attack, and the run folders they live in.
+// One experiment as its configuration describes it: data, psi, phi, h, the attack and a conventional scheme, and the run
+// folders they live in.
 #pragma once
 
 #include <filesystem>
@@ -6,11 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "cipher/scheme.h"
 #include "core/config.h"
 #include "data/batches.h"
 #include "data/dataset.h"
 #include "nn/model.h"
 #include "train/compute.h"
+#include "train/gan.h"
 #include "train/recipe.h"
 #include "train/transform.h"
 
@@ -37,7 +40,7 @@ struct Experiment {
   Compute compute;
 
   struct Classifier {
-    std::string architecture;  ///< "resnet" or "vgg16_bn"
+    std::string architecture;  ///< "resnet", "resnet18", "vgg16_bn" or "densenet"
     int64_t depth = 20;
     std::array<double, 3> mean_rgb, std_rgb;
     Recipe recipe;
@@ -66,6 +69,24 @@ struct Experiment {
     int64_t epochs = 0, attack_epochs = 0;
   } curve;
 
+  /// A conventional scheme and how a classifier learns from its pictures; the recipe and the classifier are those of psi.
+  struct Scheme {
+    cipher::SchemeOptions options;  ///< options.id is empty where none is configured, and may be "gan"
+    bool independent_keys = false;  ///< every picture has a key of its own ("no key management"); pe only
+    uint64_t key_seed = 1;          ///< keys of an experiment are reproducible, those of `keygen` are not
+    std::string adaptation;         ///< of nn/adaptation.h, or "none"
+    /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison table.
+    std::string label() const;
+  } scheme;
+
+  /// The GAN-based transformation; network width and recipe are those of [transform].
+  struct Gan {
+    GanOptions options;
+    int64_t epochs = 0;
+  } gan;
+
+  std::vector<std::string> table1_rows;  ///< of the comparison table: see eval/table1.h
+
   std::string resolved_toml;
   std::string config_sha256;
 
@@ -74,10 +95,16 @@ struct Experiment {
   std::filesystem::path phi_folder() const { return folder() / "phi-vgg"; }
   std::filesystem::path encoder_folder() const { return folder() / "encoder"; }
   std::filesystem::path transform_folder() const;
+  std::filesystem::path scheme_folder() const { return folder() / ("scheme-" + scheme.label()); }
 
   /// The same experiment at one point of its trade-off curve.
   Experiment at_curve_point(double alpha) const;
+  /// The same experiment with the scheme that Scheme::label names so. @throws Error{InvalidArgument} for another name.
+  Experiment at_scheme(const std::string& label) const;
 };
+
+/// "none" or the adaptation network that the papers use for a scheme.
+std::string default_adaptation(const std::string& scheme_id);
 
 /// @throws Error{InvalidArgument} for values out of range and unknown keys. Applies the thread count.
 Experiment read_experiment(Config& config);
@@ -109,6 +136,10 @@ enum class RunMode {
 /// before the first step; otherwise as run_training.
 nn::Model train_classifier(const Experiment& experiment, const Workspace& workspace, RunMode mode);
 nn::Model train_transform(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
+/// Trains a classifier, behind the configured adaptation network, on pictures encrypted with the configured scheme.
+nn::Model train_scheme(const Experiment& experiment, const Workspace& workspace, RunMode mode);
+/// Trains the GAN-based transformation against psi; the run folder is that of the scheme "gan".
+nn::Model train_gan(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
 
 /// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on the data. `description`
 /// says which, for logs, model files and reports.

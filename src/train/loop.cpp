@@ -137,6 +137,7 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       static_cast<size_t>(std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
   loader_options.augmentation = recipe.augmentation();
   loader_options.seed = recipe.seed;
+  loader_options.encrypt = options.encrypt;
   loader_options.drop_last = true;  // a last batch of a few pictures would give batch normalisation useless statistics
 
   StepInfo info;

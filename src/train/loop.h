@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <torch/nn/module.h>
 #include <utility>
@@ -51,6 +53,8 @@ struct LoopOptions {
   bool resume = false;
   double checkpoint_minutes = 5;
   int64_t log_every_steps = 20;
+  /// Applied to every augmented training picture: data::BatchLoader::Options::encrypt.
+  std::function<void(std::span<uint8_t>)> encrypt;
 };
 
 /// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the validation figures of the

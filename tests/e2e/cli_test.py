@@ -109,6 +109,38 @@ class CommandLine(unittest.TestCase):
         self.expect(0, ["protected"], "reproduce", "--config", self.config)
         self.assertEqual(self.h.stat().st_mtime_ns, before)
 
+    def test_train_scheme_then_evaluate(self):
+        words = ("--config", self.config, "--scheme", "le", "--classifier", "resnet18", "--set", "name=s")
+        self.expect(0, ["validation_accuracy"], "train", "scheme", *words)
+        run = self.root / "runs/s/scheme-le"
+        for name in ("config.toml", "log.jsonl", "model.safetensors"):
+            self.assertTrue((run / name).exists(), name)
+        self.expect(1, ["--resume", "--force"], "train", "scheme", *words)
+        self.expect(0, ["resnet18 behind adaptation tanaka", "498 bits"], "evaluate", *words)
+        self.assertIn("plain_accuracy", json.loads((run / "metrics.json").read_text()))
+        self.expect(1, ["train scheme"], "evaluate", "--config", self.config, "--scheme", "ele")
+        self.expect(2, ["scheme.id", "cat"], "train", "scheme", "--config", self.config, "--scheme", "cat")
+        self.expect(2, ["scheme.id is \"\""], "train", "scheme", "--config", self.config)
+        self.expect(2, ["key_mode", "pe"], "train", "scheme", "--config", self.config, "--scheme", "le", "--key-mode", "independent")
+
+    def test_table1_keeps_rows_that_have_a_record(self):
+        results = self.out("results")
+        words = ("reproduce", "table1", "--config", self.config, "--results", results,
+                 "--set", 'table1.rows=["plain", "transform", "pe-independent", "gan"]')
+        self.expect(0, ["| pe-independent | resnet-8 behind adaptation pixel |"], *words)
+        names = ["plain", "transform-a0.005", "transform-a0.0", "pe-independent", "gan"]
+        records = {name: results / f"table1-synthetic-{name}.json" for name in names}
+        self.assertEqual(sorted(results.iterdir()), sorted(records.values()))
+        for name, path in records.items():
+            record = json.loads(path.read_text())
+            self.assertEqual(record["row"], name)
+            self.assertIn("plain_accuracy", record["metrics"])
+        marked = json.loads(records["gan"].read_text())
+        marked["metrics"]["accuracy"] = 0.123
+        records["gan"].write_text(json.dumps(marked))
+        self.expect(0, ["| gan | resnet-8 |", "| 12.30 |"], *words)
+        self.expect(2, ["\"cat\" names no scheme"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
+
     def test_protect_folder_keeps_names_and_never_overwrites(self):
         out = self.out("o")
         self.expect(0, ["2 of 2"], "protect", self.pictures, "--model", self.h, "-o", out)

@@ -1,0 +1,180 @@
+#include "train/scheme.h"
+
+#include <algorithm>
+#include <numeric>
+#include <torch/torch.h>
+
+#include "data/sources.h"
+#include "support.h"
+#include "train/gan.h"
+
+namespace veilnet::train {
+namespace {
+
+data::Dataset pictures(size_t count) {
+  data::SyntheticOptions options;
+  options.train_size = count;
+  options.test_size = 10;
+  return data::make_synthetic(options).train;
+}
+
+Experiment::Scheme scheme(const std::string& id, bool independent = false) {
+  Experiment::Scheme s;
+  s.options.id = id;
+  s.independent_keys = independent;
+  return s;
+}
+
+data::Split split_of(size_t count) {
+  data::Split split;
+  for (uint32_t i = 0; i < count; ++i) (i % 5 == 0 ? split.validation : split.train).push_back(i);
+  return split;
+}
+
+std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Augmentation& how, uint64_t seed) {
+  std::vector<uint8_t> out(picture.size());
+  Random random(seed);
+  data::augment(picture, 32, 32, how, random, out.data());
+  return out;
+}
+
+TEST(SchemeTraining, IndependentKeysDifferBetweenPicturesAndSets) {
+  auto plain = pictures(20);
+  for (size_t i = 0; i < plain.size(); ++i) {
+    std::copy_n(plain.images_nhwc.begin(), plain.image_bytes(),
+                plain.images_nhwc.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()));
+  }
+  const auto same = encrypt_pictures(scheme("pe"), plain);
+  const auto own = encrypt_pictures(scheme("pe", true), plain);
+  const auto test = encrypt_pictures(scheme("pe", true), plain, kFirstTestKey);
+  const auto first = [&](const std::vector<uint8_t>& all, size_t i) {
+    return std::vector<uint8_t>(all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
+                                all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
+  };
+  EXPECT_EQ(first(same, 0), first(same, 1));
+  EXPECT_NE(first(own, 0), first(own, 1));
+  EXPECT_NE(first(own, 0), first(test, 0));
+  EXPECT_EQ(own, encrypt_pictures(scheme("pe", true), plain)) << "keys of an experiment are reproducible";
+}
+
+// Pixel-based encryption works on each position by itself, so a flip or shift of the encrypted picture is a picture encrypted
+// under the flipped or shifted key: what a classifier sees has the same distribution. Block schemes move values between pixels,
+// and no key makes the two orders agree.
+TEST(SchemeTraining, OnlyPixelBasedEncryptionCommutesWithFlipAndShift) {
+  const auto plain = pictures(20);
+  data::Augmentation flip_and_crop;
+  const auto commutes = [&](const std::string& id) {
+    // Each value of the encrypted-then-augmented picture is that of the augmented-then-encrypted one or its complement, or 0
+    // from the padding.
+    const auto s = scheme(id);
+    const auto encrypted = encrypt_pictures(s, plain);
+    for (size_t i = 0; i < 4; ++i) {
+      const auto after =
+          augmented(std::span(encrypted).subspan(i * plain.image_bytes(), plain.image_bytes()), flip_and_crop, i);
+      const auto before = augmented(plain.image(i), flip_and_crop, i);
+      for (size_t v = 0; v < after.size(); ++v) {
+        if (after[v] != before[v] && after[v] != 255 - before[v]) return false;
+      }
+    }
+    return true;
+  };
+  EXPECT_TRUE(commutes("pe"));
+  for (const std::string id : {"le", "ele", "etc", "pixel-shuffle"}) EXPECT_FALSE(commutes(id)) << id;
+}
+
+TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
+  const auto plain = pictures(20);
+  const auto split = split_of(plain.size());
+  const auto pe = encrypted_training(scheme("pe"), plain, split);
+  EXPECT_FALSE(pe.encrypt);
+  EXPECT_EQ(pe.pictures.images_nhwc, encrypt_pictures(scheme("pe"), plain));
+
+  for (const std::string id : {"le", "ele", "etc"}) {
+    const auto training = encrypted_training(scheme(id), plain, split);
+    const auto encrypted = encrypt_pictures(scheme(id), plain);
+    const auto record = [&](const std::vector<uint8_t>& all, uint32_t i) {
+      return std::vector<uint8_t>(all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
+                                  all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
+    };
+    for (const auto i : split.validation) EXPECT_EQ(record(training.pictures.images_nhwc, i), record(encrypted, i)) << id;
+    for (const auto i : split.train) {
+      auto picture = record(training.pictures.images_nhwc, i);
+      EXPECT_TRUE(std::ranges::equal(picture, plain.image(i))) << id;
+      training.encrypt(picture);
+      EXPECT_EQ(picture, record(encrypted, i)) << id;
+    }
+  }
+}
+
+TEST(SchemeTraining, RefusesBlocksThatDoNotFitThePictures) {
+  auto s = scheme("le");
+  s.options.block_size = 5;
+  test::expect_error(ErrorCode::InvalidArgument, {"scheme.block_size is 5", "32x32"},
+                     [&] { encrypt_pictures(s, pictures(20)); });
+}
+
+TEST(SchemeTraining, LabelsNameTheScheme) {
+  EXPECT_EQ(scheme("le").label(), "le");
+  EXPECT_EQ(scheme("pe").label(), "pe-same");
+  EXPECT_EQ(scheme("pe", true).label(), "pe-independent");
+  auto published = scheme("etc");
+  published.options.as_published = true;
+  EXPECT_EQ(published.label(), "etc-as-published");
+}
+
+TEST(SchemeConfig, RowsAndKeyModes) {
+  auto config = Config::parse("[scheme]\nid = 'le'\n", "test.toml");
+  const auto e = read_experiment(config);
+  EXPECT_EQ(e.scheme.adaptation, "tanaka");
+  EXPECT_EQ(e.at_scheme("pe-independent").scheme_folder().filename(), "scheme-pe-independent");
+  EXPECT_EQ(e.at_scheme("pe-independent").scheme.adaptation, "pixel");
+  EXPECT_EQ(e.at_scheme("ele").scheme.adaptation, "ele");
+  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same", "pe-independent"}, [&] { e.at_scheme("cat"); });
+  auto keyless = Config::parse("[scheme]\nid = 'ele'\nkey_mode = 'independent'\n", "test.toml");
+  test::expect_error(ErrorCode::InvalidArgument, {"key_mode", "\"ele\""}, [&] { read_experiment(keyless); });
+}
+
+TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
+  torch::manual_seed(4);
+  nn::ModelCard card;
+  card.class_names = {"a", "b"};
+  card.height = card.width = 16;
+  card.architecture = "resnet";
+  card.depth = 8;
+  auto psi = nn::make_model(card);
+  psi.net->eval();
+  for (auto& p : psi.net->parameters()) p.set_requires_grad(false);
+  card.role = nn::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = 2;
+  const auto phi = std::make_shared<nn::FeatureExtractor>("relu1_1");
+  const auto x = torch::rand({4, 3, 16, 16});
+  const auto y = torch::tensor({0, 1, 0, 1});
+  // The weight of the adversarial term moves the generators' gradient and leaves the discriminators' alone.
+  const auto gradients = [&](double adversarial) {
+    torch::manual_seed(4);
+    GanOptions options;
+    options.discriminator_width = 4;
+    options.adversarial_weight = adversarial;
+    GanTask task(nn::make_model(card), psi, phi, options);
+    task.model().net->train();
+    torch::manual_seed(9);
+    task.training_losses(x, y, {}).total.backward();
+    std::vector<torch::Tensor> judge, generator;
+    for (const auto& p : task.auxiliary()->named_parameters()) {
+      if (p.key().rfind("judge", 0) == 0) judge.push_back(p.value().grad().clone());
+    }
+    for (const auto& p : task.model().net->parameters()) generator.push_back(p.grad().clone());
+    return std::pair(judge, generator);
+  };
+  const auto [judge0, generator0] = gradients(0);
+  const auto [judge1, generator1] = gradients(1);
+  ASSERT_FALSE(judge0.empty());
+  for (size_t i = 0; i < judge0.size(); ++i) EXPECT_TRUE(torch::equal(judge0[i], judge1[i]));
+  bool changed = false;
+  for (size_t i = 0; i < generator0.size(); ++i) changed |= !torch::allclose(generator0[i], generator1[i]);
+  EXPECT_TRUE(changed);
+}
+
+}  // namespace
+}  // namespace veilnet::train
