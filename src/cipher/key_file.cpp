@@ -1,10 +1,6 @@
 #include "cipher/key_file.h"
 
-#include <cerrno>
-#include <fcntl.h>
 #include <sodium.h>
-#include <system_error>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -19,31 +15,6 @@ namespace {
 
 constexpr const char* kFormat = "veilnet-key";
 constexpr int kVersion = 1;
-
-[[noreturn]] void fail_io(const fs::path& path, const std::string& action, int cause) {
-  throw Error(ErrorCode::Io, path.string() + ": cannot " + action + ": " + std::generic_category().message(cause));
-}
-
-/// As write_file, but nobody else can open even the temporary file.
-void write_private(const fs::path& path, const std::string& text, Overwrite overwrite) {
-  std::error_code cause;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), cause);
-  if (cause) fail_io(path, "create the folder of", cause.value());
-  std::string temporary = path.string() + ".XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);  // mode 0600
-  if (fd < 0) fail_io(path, "create", errno);
-  int error = 0;
-  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || ::fsync(fd) != 0)
-    error = errno ? errno : EIO;
-  ::close(fd);
-  // A hard link, unlike a rename, never replaces another file.
-  if (error == 0 && overwrite == Overwrite::No && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0 && overwrite == Overwrite::Yes && ::rename(temporary.c_str(), path.c_str()) == 0) return;
-  if (error == 0 && overwrite == Overwrite::Yes) error = errno;
-  ::unlink(temporary.c_str());
-  if (error == EEXIST) throw Error(ErrorCode::AlreadyExists, path.string() + ": exists already and is not overwritten");
-  if (error != 0) fail_io(path, "write", error);
-}
 
 /// The fields of the options that this scheme reads.
 json to_json(const SchemeOptions& options) {
@@ -93,7 +64,7 @@ void save_key(const fs::path& path, const KeyFile& file, Overwrite overwrite) {
   json fields = {{"format", kFormat}, {"format_version", kVersion}};
   fields.update(to_json(file.options));
   fields["key"] = hex;
-  write_private(path, fields.dump(1) + "\n", overwrite);
+  write_file(path, fields.dump(1) + "\n", overwrite, Access::OwnerOnly);
 }
 
 KeyFile load_key(const fs::path& path) {

@@ -74,12 +74,13 @@ void write_all(int fd, std::span<const std::uint8_t> bytes, const std::filesyste
   }
 }
 
-/// Creates an empty file under a name of its own in `folder`. The umask decides the mode, as for any other new file.
-std::filesystem::path create_temporary(const std::filesystem::path& folder, const std::filesystem::path& target, int& fd) {
+/// Creates an empty file under a name of its own in `folder`. The umask takes away from the mode, as for any other new file.
+std::filesystem::path create_temporary(const std::filesystem::path& folder, const std::filesystem::path& target, mode_t mode,
+                                       int& fd) {
   static std::atomic<unsigned> counter{0};
   while (true) {
     const auto path = folder / (".veilnet-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");
-    fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) return path;
     if (errno != EEXIST) fail_io(target, "create", errno);
   }
@@ -105,19 +106,24 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes
   return read_all<std::string>(path, max_bytes);
 }
 
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes, Overwrite overwrite) {
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes, Overwrite overwrite, Access access) {
   const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   std::error_code cause;
   std::filesystem::create_directories(folder, cause);
   if (cause) fail_io(path, "create the folder of", cause.value());
 
+  const mode_t widest = access == Access::OwnerOnly ? 0600 : 0666;
+  struct stat replaced {};
+  const bool again = overwrite == Overwrite::Yes && ::stat(path.c_str(), &replaced) == 0;
   int fd = -1;
-  const auto temporary = create_temporary(folder, path, fd);
+  const auto temporary = create_temporary(folder, path, again ? widest & replaced.st_mode : widest, fd);
   try {
     const Descriptor file(fd);
-    struct stat replaced {};
-    // A private file stays private when it is written again.
-    if (overwrite == Overwrite::Yes && ::stat(path.c_str(), &replaced) == 0) ::fchmod(fd, replaced.st_mode & 07777);
+    if (access == Access::OwnerOnly) {
+      ::fchmod(fd, 0600);
+    } else if (again) {
+      ::fchmod(fd, replaced.st_mode & 07777);
+    }
     write_all(fd, bytes, path);
     if (::fsync(fd) != 0) fail_io(path, "flush", errno);
     const int error = overwrite == Overwrite::No                       ? rename_exclusively(temporary, path)
@@ -135,8 +141,8 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
   if (directory.fd >= 0) ::fsync(directory.fd);
 }
 
-void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite) {
-  write_file(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()), overwrite);
+void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite, Access access) {
+  write_file(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()), overwrite, access);
 }
 
 std::string sha256_hex(std::span<const std::span<const std::uint8_t>> parts) {

@@ -67,14 +67,14 @@ void expect_vector(const Safetensors& file, const AnyKey& key, const std::string
   EXPECT_EQ(back, plain);
 }
 
-TEST(KnownAnswer, Le) {
+TEST(CipherVectors, Le) {
   const auto path = vector_file("le.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);
   expect_vector(file, LeKey{4, ints_of<std::uint16_t>(file, "key")}, "encrypted_nhwc");
 }
 
-TEST(KnownAnswer, Ele) {
+TEST(CipherVectors, Ele) {
   const auto path = vector_file("ele.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);
@@ -84,7 +84,7 @@ TEST(KnownAnswer, Ele) {
   expect_vector(file, key, "scrambled_nhwc");
 }
 
-TEST(KnownAnswer, Pe) {
+TEST(CipherVectors, Pe) {
   const auto path = vector_file("pe.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);

@@ -122,6 +122,11 @@ TEST(Files, NewFilesFollowTheUmaskAndPrivateOnesStayPrivate) {
   ASSERT_EQ(::chmod((folder / "new").c_str(), 0600), 0);
   write_file(folder / "new", "y", Overwrite::Yes);
   EXPECT_EQ(mode_of(folder / "new"), 0600u);
+  write_file(folder / "secret", "1", Overwrite::No, Access::OwnerOnly);
+  EXPECT_EQ(mode_of(folder / "secret"), 0600u);
+  ASSERT_EQ(::chmod((folder / "secret").c_str(), 0644), 0);
+  write_file(folder / "secret", "2", Overwrite::Yes, Access::OwnerOnly);
+  EXPECT_EQ(mode_of(folder / "secret"), 0600u);
 }
 
 TEST(Files, FailureToCreateIsIo) {

@@ -8,7 +8,7 @@
 namespace veilnet::nn {
 namespace {
 
-TEST(Reference, ParameterCountsAreThoseOfThePublishedNetworks) {
+TEST(NetworkVectors, ParameterCountsAreThoseOfThePublishedNetworks) {
   EXPECT_EQ(parameter_count(UNet(64)), 34'527'171);
   EXPECT_EQ(parameter_count(ResNet(20, 10)), 269'722);
   EXPECT_EQ(parameter_count(ResNet(20, 100)), 275'572);
@@ -17,7 +17,7 @@ TEST(Reference, ParameterCountsAreThoseOfThePublishedNetworks) {
   EXPECT_EQ(parameter_count(FeatureExtractor("relu2_2")), 260'160);
 }
 
-TEST(Reference, DepthsHaveTheirNumberOfLayers) {
+TEST(NetworkVectors, DepthsHaveTheirNumberOfLayers) {
   for (const int64_t depth : {20, 32, 44, 56, 110}) {
     const ResNet net(depth, 10);
     int64_t layers = 0;
@@ -27,7 +27,7 @@ TEST(Reference, DepthsHaveTheirNumberOfLayers) {
   }
 }
 
-TEST(Reference, ResNet20MatchesTheAuthorsLogits) {
+TEST(NetworkVectors, ResNet20MatchesTheAuthorsLogits) {
   const auto path = test::vector_file("resnet20.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);
@@ -39,7 +39,7 @@ TEST(Reference, ResNet20MatchesTheAuthorsLogits) {
   EXPECT_LT(test::relative_error(logits, test::tensor(file, "logits_eval")), 1e-5);
 }
 
-TEST(Reference, UNetMatchesTheAuthorsOutputInBothModes) {
+TEST(NetworkVectors, UNetMatchesTheAuthorsOutputInBothModes) {
   const auto path = test::vector_file("unet_w4.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);

@@ -7,7 +7,7 @@
 namespace veilnet::train {
 namespace {
 
-TEST(TransformLoss, MatchesTheReferenceInValueFeaturesAndGradient) {
+TEST(TransformLossVectors, MatchTheReferenceInValueFeaturesAndGradient) {
   const auto path = test::vector_file("transform_loss.safetensors"), psi_path = test::vector_file("resnet20.safetensors"),
              phi_path = test::vector_file("../weights/vgg_relu2_2.safetensors");
   VEILNET_NEED_VECTOR(path);
