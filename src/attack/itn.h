@@ -3,9 +3,13 @@
 
 #include <filesystem>
 
+#include "attack/threat_model.h"
 #include "train/experiment.h"
 
 namespace veilnet::attack {
+
+/// The transformation network is public, so exact pairs are to be had without limit.
+inline constexpr ThreatModel kItnThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::SameDistribution};
 
 /// Both halves of a pair as one picture of twice the height, the 8-bit protected picture above the plain one, so that one flip
 /// acts on both. The order of the pictures is kept.

@@ -48,6 +48,10 @@ void add_classify(CLI::App& app);
 /// keygen, encrypt and decrypt.
 void add_cipher(CLI::App& app);
 void add_attack(CLI::App& app);
+/// Subcommands of `attack` that train nothing (attack.cpp).
+void add_chosen_plaintext(CLI::App& attack);
+void add_fr(CLI::App& attack);
+void add_brute_force(CLI::App& attack);
 void add_evaluate(CLI::App& app);
 void add_report(CLI::App& app);
 void add_reproduce(CLI::App& app);

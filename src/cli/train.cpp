@@ -91,7 +91,8 @@ void add_train(CLI::App& app) {
 }
 
 void add_attack(CLI::App& app) {
-  auto* attack = app.add_subcommand("attack", "Attack a trained transformation network")->require_subcommand(1);
+  auto* attack =
+      app.add_subcommand("attack", "Attack a transformation network or a conventional scheme")->require_subcommand(1);
   const auto options = std::make_shared<TrainOptions>();
   auto* itn = attack->add_subcommand("itn", "ITN-Attack: an inverse network trained on exact pairs (h is public)");
   add_common(*itn, options->common);
@@ -104,6 +105,9 @@ void add_attack(CLI::App& app) {
     report(*options, attack::train_itn(*e, w, h, mode_of(*options)), e->transform_folder() / "attack-itn");
     spdlog::info("figures for every test picture: veilnet evaluate");
   });
+  add_chosen_plaintext(*attack);
+  add_fr(*attack);
+  add_brute_force(*attack);
 }
 
 }  // namespace veilnet::cli

@@ -154,6 +154,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
     const auto leak = compare(test, reconstructed_bytes);
     auto attack = similarity_json(leak);
     attack["name"] = "ITN-Attack";
+    attack["threat_model"] = attack::to_text(attack::kItnThreatModel);
     attack["reconstruction_accuracy"] = accuracy_on_bytes(psi, test, reconstructed_bytes, e.compute);
     attack["baseline_mean_image_psnr_db"] = json_number(mean_image_psnr_db(w.data.train, test));
     attack["settings"] = {{"network", "unet width " + std::to_string(inverse->card.base_width)},

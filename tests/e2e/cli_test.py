@@ -141,6 +141,14 @@ class CommandLine(unittest.TestCase):
         self.expect(0, ["| gan | resnet-8 |", "| 12.30 |"], *words)
         self.expect(2, ["\"cat\" names no scheme"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
 
+    def test_chosen_plaintext_recovers_every_picture(self):
+        out, record = self.out("broken"), self.out("record.json")
+        self.expect(0, ["exact"], "attack", "chosen-plaintext", "--scheme", "le", self.pictures, "-o", out, "--json", record)
+        told = json.loads(record.read_text())
+        self.assertIn("chosen_plaintext", json.dumps(told))
+        self.expect(2, ["blur"], "attack", "chosen-plaintext", "--scheme", "blur", self.pictures, "-o", out)
+        self.expect(2, ["block-size"], "attack", "chosen-plaintext", "--scheme", "pe", "--block-size", "4", self.pictures, "-o", out)
+
     def test_protect_folder_keeps_names_and_never_overwrites(self):
         out = self.out("o")
         self.expect(0, ["2 of 2"], "protect", self.pictures, "--model", self.h, "-o", out)
