@@ -27,6 +27,7 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   o.alpha_start_share = config.get_double("transform.alpha_start_share", o.alpha_start_share, 0, 1);
   o.encoder_epochs = config.get_int("transform.encoder_epochs", o.encoder_epochs, 0, 100'000);
   o.bottleneck_weight = config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
+  o.silent_skips = config.get_int("transform.silent_skips", o.silent_skips, 0, 4);
   o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
   return o;
 }
@@ -42,6 +43,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   if (options_.bottleneck_weight > 0) {
     bottleneck_classifier_ = torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
   }
+  unet_->silence_skips(options_.silent_skips);
   if (encoder) {
     encoder->copy_into(*unet_);
     if (bottleneck_classifier_) {
