@@ -76,13 +76,17 @@ UNet::UNet(int64_t width) : width_(width), encoder_(add_encoder(*this, width)) {
 
 torch::Tensor UNet::forward(torch::Tensor input) { return forward_with_bottleneck(std::move(input)).picture; }
 
-UNet::Output UNet::forward_with_bottleneck(torch::Tensor input) {
+UNet::Output UNet::forward_with_bottleneck(torch::Tensor input, bool train_encoder) {
   const int64_t height = input.size(2), width = input.size(3);
   const int64_t pad_bottom = (16 - height % 16) % 16, pad_right = (16 - width % 16) % 16;
   if (pad_bottom != 0 || pad_right != 0) {
     input = torch::replication_pad2d(input, {0, pad_right, 0, pad_bottom});
   }
-  const auto levels = encode(encoder_, input);
+  std::vector<torch::Tensor> levels;
+  {
+    torch::AutoGradMode gradients(train_encoder && torch::GradMode::is_enabled());
+    levels = encode(encoder_, input);
+  }
   auto x = levels.back();
   for (size_t i = 0; i < up_.size(); ++i) {
     x = up_[i]->forward(x);

@@ -25,7 +25,8 @@ class UNet : public Network {
   struct Output {
     torch::Tensor picture, bottleneck;
   };
-  Output forward_with_bottleneck(torch::Tensor input);
+  /// @param train_encoder false computes the encoder without gradients, so that a training changes the decoder alone.
+  Output forward_with_bottleneck(torch::Tensor input, bool train_encoder = true);
 
   /// Zeroes the weights through which the decoder reads the skip connections of the `levels` shallowest levels (0 to 4), so
   /// that a training starts without the fine structure of the picture in the output.

@@ -27,6 +27,12 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   o.alpha_start_share = config.get_double("transform.alpha_start_share", o.alpha_start_share, 0, 1);
   o.encoder_epochs = config.get_int("transform.encoder_epochs", o.encoder_epochs, 0, 100'000);
   o.bottleneck_weight = config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
+  o.freeze_encoder = config.get_bool("transform.freeze_encoder", o.freeze_encoder);
+  if (o.freeze_encoder && o.encoder_epochs == 0) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that was never trained would stay so");
+  }
   o.silent_skips = config.get_int("transform.silent_skips", o.silent_skips, 0, 4);
   o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
   return o;
@@ -40,7 +46,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       phi_(std::move(phi)),
       options_(options) {
   if (!unet_) throw Error(ErrorCode::InvalidArgument, "the transformation network must be a unet, not " + h_.card.architecture);
-  if (options_.bottleneck_weight > 0) {
+  if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
     bottleneck_classifier_ = torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
   }
   unet_->silence_skips(options_.silent_skips);
@@ -54,10 +60,12 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   }
 }
 
-std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return bottleneck_classifier_.ptr(); }
+std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() {
+  return bottleneck_classifier_.is_empty() ? nullptr : bottleneck_classifier_.ptr();
+}
 
 Losses TransformTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) {
-  const auto output = unet_->forward_with_bottleneck(pictures);
+  const auto output = unet_->forward_with_bottleneck(pictures, !options_.freeze_encoder);
   const auto protected_pictures = torch::sigmoid(output.picture.to(torch::kFloat));
   const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
 
