@@ -137,7 +137,8 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
   json model = {{"label", "alpha = " + train::alpha_text(alpha)},
                 {"alpha", alpha},
                 {"architecture", "unet width " + std::to_string(h.card.base_width)},
-                {"recipe", e.transform.recipe.name + ", " + std::to_string(e.transform.recipe.epochs) + " epochs"},
+                {"recipe", e.transform.recipe.name + ", " + std::to_string(e.transform.recipe.epochs) + " epochs" +
+                               (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
                 {"accuracy",
                  {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
                   {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
