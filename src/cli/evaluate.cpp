@@ -6,7 +6,6 @@
 
 #include "cli/command.h"
 #include "cli/experiment_command.h"
-#include "core/error.h"
 #include "eval/scheme.h"
 #include "eval/table1.h"
 

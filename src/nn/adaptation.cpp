@@ -1,5 +1,6 @@
 #include "nn/adaptation.h"
 
+#include <cmath>
 #include <torch/nn/functional/normalization.h>
 #include <torch/nn/init.h>
 #include <torch/nn/modules/activation.h>

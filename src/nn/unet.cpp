@@ -97,14 +97,6 @@ UNet::Output UNet::forward_with_bottleneck(torch::Tensor input, bool train_encod
   return {x, levels.back()};
 }
 
-void UNet::silence_skips(int64_t levels) {
-  torch::NoGradGuard no_grad;
-  for (int64_t level = 0; level < levels; ++level) {
-    auto* first = up_conv_.at(3 - static_cast<size_t>(level))->ptr<torch::nn::Conv2dImpl>(0).get();
-    first->weight.slice(1, 0, width_ << level).zero_();  // inputs are [skip, up]
-  }
-}
-
 UNetEncoder::UNetEncoder(int64_t width, int64_t classes) : width_(width), encoder_(add_encoder(*this, width)) {
   if (classes < 2) {
     throw Error(ErrorCode::InvalidArgument, "unet_encoder classes is " + std::to_string(classes) + "; allowed: 2 or more");

@@ -28,10 +28,6 @@ class UNet : public Network {
   /// @param train_encoder false computes the encoder without gradients, so that a training changes the decoder alone.
   Output forward_with_bottleneck(torch::Tensor input, bool train_encoder = true);
 
-  /// Zeroes the weights through which the decoder reads the skip connections of the `levels` shallowest levels (0 to 4), so
-  /// that a training starts without the fine structure of the picture in the output.
-  void silence_skips(int64_t levels);
-
   int64_t width() const { return width_; }
 
  private:

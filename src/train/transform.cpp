@@ -33,7 +33,6 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
         ErrorCode::InvalidArgument,
         "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that was never trained would stay so");
   }
-  o.silent_skips = config.get_int("transform.silent_skips", o.silent_skips, 0, 4);
   o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
   return o;
 }
@@ -49,7 +48,6 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
     bottleneck_classifier_ = torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
   }
-  unet_->silence_skips(options_.silent_skips);
   if (encoder) {
     encoder->copy_into(*unet_);
     if (bottleneck_classifier_) {

@@ -25,8 +25,6 @@ struct TransformOptions {
   /// Leaves the encoder as it was pre-trained and trains the decoder alone; bottleneck_weight then has nothing to do. False in
   /// the paper.
   bool freeze_encoder = false;
-  /// Shallowest levels of the U-Net whose skip connections start silent (nn::UNet::silence_skips), 0 to 4. 0 in the paper.
-  int64_t silent_skips = 0;
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's cost. 1 in the paper.
   double feature_share = 1;
 };

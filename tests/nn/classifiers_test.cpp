@@ -1,4 +1,4 @@
-// ResNet-18, DenseNet-BC, the adaptation networks, the discriminator, and a U-Net without its skip connections.
+// ResNet-18, DenseNet-BC, the adaptation networks and the discriminator.
 #include <torch/torch.h>
 
 #include "nn/adaptation.h"
@@ -6,7 +6,6 @@
 #include "nn/discriminator.h"
 #include "nn/model.h"
 #include "nn/resnet.h"
-#include "nn/unet.h"
 #include "support.h"
 
 namespace veilnet::nn {
@@ -130,19 +129,6 @@ TEST(Discriminator, ScoresPatches) {
   PatchDiscriminator judge(4);
   EXPECT_EQ(judge.forward(torch::rand({2, 3, 32, 24})).sizes(), (std::vector<int64_t>{2, 1, 8, 6}));
   test::expect_error(ErrorCode::InvalidArgument, {"width is 0"}, [] { PatchDiscriminator none(0); });
-}
-
-TEST(SilentSkips, ShallowLevelsDoNotReachTheDecoder) {
-  UNet net(3);
-  net.silence_skips(2);
-  const auto parameters = net.named_parameters();
-  const auto largest_skip_weight = [&](const std::string& name, int64_t channels) {
-    return parameters[name].slice(1, 0, channels).abs().max().item<double>();
-  };
-  EXPECT_EQ(largest_skip_weight("up_conv2.conv.0.weight", 3), 0);
-  EXPECT_EQ(largest_skip_weight("up_conv3.conv.0.weight", 6), 0);
-  EXPECT_GT(largest_skip_weight("up_conv4.conv.0.weight", 12), 0);
-  EXPECT_GT(parameters["up_conv2.conv.0.weight"].slice(1, 3).abs().min().item<double>(), 0);
 }
 
 }  // namespace

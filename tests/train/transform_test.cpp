@@ -57,15 +57,6 @@ TEST(TransformTask, FrozenEncoderGetsNoGradient) {
   }
 }
 
-TEST(TransformTask, SilentSkipsStartAtZeroAndLearn) {
-  Parts parts;
-  TransformTask task(parts.h, parts.psi, parts.phi, options_of("[transform]\nsilent_skips = 1\n"));
-  const auto weight = parts.h.net->named_parameters()["up_conv2.conv.0.weight"];
-  EXPECT_EQ(weight.slice(1, 0, 2).abs().max().item<double>(), 0);
-  task.training_losses(parts.pictures, parts.labels, {}).total.backward();
-  EXPECT_GT(weight.grad().slice(1, 0, 2).abs().max().item<double>(), 0);
-}
-
 TEST(TransformOptions, RefusesAFrozenEncoderThatWasNeverTrained) {
   test::expect_error(ErrorCode::InvalidArgument, {"freeze_encoder", "encoder_epochs 0"},
                      [] { options_of("[transform]\nrecipe = 'paper'\nfreeze_encoder = true\n"); });
