@@ -62,22 +62,15 @@ std::vector<std::pair<std::string, double>> InverseTask::validation_means(const 
 
 nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const nn::Model& h, train::RunMode mode) {
   const auto folder = e.transform_folder() / "attack-itn";
-  if (mode == train::RunMode::Complete && train::is_finished(folder)) {
-    auto model = nn::load_model(folder / "model.safetensors", nn::Role::Inverse);
-    nn::move_to(*model.net, e.compute.device);
-    return model;
-  }
+  if (mode == train::RunMode::Complete && train::is_finished(folder))
+    return train::finished_model(e, folder, nn::Role::Inverse);
   if (h.card.height != w.data.train.height || h.card.width != w.data.train.width) {
     throw Error(ErrorCode::InvalidArgument, "the attacked model was trained on " + std::to_string(h.card.height) + "x" +
                                                 std::to_string(h.card.width) + " pictures; the data set " + w.data.train.name +
                                                 " has " + std::to_string(w.data.train.height) + "x" +
                                                 std::to_string(w.data.train.width));
   }
-  train::LoopOptions options;
-  options.run_folder = folder;
-  options.title = "ITN-Attack, alpha " + train::alpha_text(e.transform.options.alpha);
-  options.checkpoint_minutes = e.checkpoint_minutes;
-  options.resume = train::prepare_run_folder(folder, e.resolved_toml, mode);
+  const auto options = train::start_run(e, folder, "ITN-Attack, alpha " + train::alpha_text(e.transform.options.alpha), mode);
   nn::ModelCard card = h.card;
   card.role = nn::Role::Inverse;
   card.base_width = e.attack.width;

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <numeric>
-#include <set>
 #include <spdlog/spdlog.h>
 
 #include "attack/brute_force.h"
@@ -61,21 +60,14 @@ struct Attacked {
 /// Attacks every input and writes what came of it. Returns a record for each.
 nlohmann::json attack_all(const Pictures& o, const std::function<Attacked(const Image& plain)>& attack) {
   const auto inputs = collect_inputs(o.inputs);
-  const auto name_of = [](const Input& input) { return std::filesystem::path(input.relative).replace_extension(".png"); };
-  std::set<std::filesystem::path> names;
-  for (const auto& input : inputs) {
-    if (!names.insert(name_of(input)).second) {
-      throw Error(ErrorCode::InvalidArgument,
-                  input.path.string() + ": another input would also be written as " + name_of(input).string());
-    }
-  }
+  const auto names = png_names(inputs);
   auto records = nlohmann::json::array();
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
-  for (const auto& input : inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto& input = inputs[i];
     const auto plain = image::read_image(input.path);
     const auto [encrypted, recovered] = attack(plain);
-    const auto encrypted_path = o.output / "encrypted" / name_of(input),
-               recovered_path = o.output / "recovered" / name_of(input);
+    const auto encrypted_path = o.output / "encrypted" / names[i], recovered_path = o.output / "recovered" / names[i];
     image::write_png(encrypted_path, encrypted, overwrite);
     image::write_png(recovered_path, recovered, overwrite);
     const double psnr = image::psnr_db(plain.rgb, recovered.rgb);

@@ -1,6 +1,5 @@
 #include <functional>
 #include <memory>
-#include <set>
 #include <spdlog/spdlog.h>
 
 #include "cipher/picture_file.h"
@@ -80,7 +79,7 @@ void add_cipher_options(CLI::App& command, CipherOptions& options) {
   add_json(command, options.common);
 }
 
-/// Turns every input into a PNG of the output folder. One bad picture does not stop the others.
+/// Turns every input into a PNG of the output folder.
 void process_pictures(const CipherOptions& o, const char* done, nlohmann::json record,
                       const std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>& to_png) {
   if (image::has_picture_extension(o.output)) {
@@ -89,35 +88,7 @@ void process_pictures(const CipherOptions& o, const char* done, nlohmann::json r
                     " names a picture; allowed is a folder, to which PNG files are written: lossy " +
                     "formats (JPEG, WebP) change values, and what they change cannot be decrypted");
   }
-  const auto inputs = collect_inputs(o.inputs);
-  const auto target_of = [&](const Input& input) {
-    return o.output / std::filesystem::path(input.relative).replace_extension(".png");
-  };
-  std::set<std::filesystem::path> targets;
-  for (const auto& input : inputs) {
-    if (!targets.insert(target_of(input)).second) {
-      throw Error(ErrorCode::InvalidArgument,
-                  input.path.string() + ": another input would also be written as " + target_of(input).string());
-    }
-  }
-  auto written = nlohmann::json::array(), failed = nlohmann::json::array();
-  for (const auto& input : inputs) {
-    const auto target = target_of(input);
-    try {
-      write_file(target, to_png(input.path), o.force ? Overwrite::Yes : Overwrite::No);
-      written.push_back({{"input", input.path.string()}, {"output", target.string()}});
-    } catch (const Error& e) {
-      spdlog::error("{}", e.what());
-      failed.push_back({{"input", input.path.string()}, {"code", error_code_name(e.code())}, {"message", e.what()}});
-    }
-  }
-  record["written"] = written;
-  record["failed"] = failed;
-  write_json(o.common, record);
-  spdlog::info("{} {} of {} pictures into {}", done, written.size(), inputs.size(), o.output.string());
-  if (!failed.empty())
-    throw Error(ErrorCode::BadData,
-                std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
+  convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, done, std::move(record), to_png);
 }
 
 struct EncryptOptions : CipherOptions {

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
+#include <spdlog/spdlog.h>
 
 #include "core/error.h"
-#include "core/files.h"
 #include "image/image.h"
 
 namespace veilnet::cli {
@@ -55,6 +56,45 @@ std::vector<Input> collect_inputs(const std::vector<std::string>& paths) {
     }
   }
   return inputs;
+}
+
+std::vector<fs::path> png_names(const std::vector<Input>& inputs) {
+  std::vector<fs::path> names;
+  std::set<fs::path> taken;
+  for (const auto& input : inputs) {
+    names.push_back(fs::path(input.relative).replace_extension(".png"));
+    if (!taken.insert(names.back()).second) {
+      throw Error(ErrorCode::InvalidArgument,
+                  input.path.string() + ": another input would also be written as " + names.back().string());
+    }
+  }
+  return names;
+}
+
+void convert_pictures(const CommonOptions& options, const std::vector<std::string>& paths, const fs::path& output,
+                      Overwrite overwrite, const std::string& done, nlohmann::json record,
+                      const std::function<std::vector<uint8_t>(const fs::path&)>& to_png) {
+  const auto inputs = collect_inputs(paths);
+  const auto names = png_names(inputs);
+  auto written = nlohmann::json::array(), failed = nlohmann::json::array();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto& path = inputs[i].path;
+    const auto target = output / names[i];
+    try {
+      write_file(target, to_png(path), overwrite);
+      written.push_back({{"input", path.string()}, {"output", target.string()}});
+    } catch (const Error& e) {
+      spdlog::error("{}", e.what());
+      failed.push_back({{"input", path.string()}, {"code", error_code_name(e.code())}, {"message", e.what()}});
+    }
+  }
+  record["written"] = written;
+  record["failed"] = failed;
+  write_json(options, record);
+  spdlog::info("{} {} of {} pictures into {}", done, written.size(), inputs.size(), output.string());
+  if (!failed.empty())
+    throw Error(ErrorCode::BadData,
+                std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
 }
 
 }  // namespace veilnet::cli

@@ -1,8 +1,6 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
-#include <set>
-#include <spdlog/spdlog.h>
 
 #include "cli/command.h"
 #include "core/error.h"
@@ -50,33 +48,9 @@ void run(const ProtectOptions& o) {
   if (o.inputs == std::vector<std::string>{"-"}) return protect_stdin(o, h);
   if (o.output.empty())
     throw Error(ErrorCode::InvalidArgument, "--output is not set; give the folder for the protected pictures");
-  const auto inputs = collect_inputs(o.inputs);
-  std::set<fs::path> names;
-  for (const auto& input : inputs) {
-    const auto name = fs::path(input.relative).replace_extension(".png");
-    if (!names.insert(name).second) {
-      throw Error(ErrorCode::InvalidArgument,
-                  input.path.string() + ": another input would also be written as " + name.string());
-    }
-  }
-  nlohmann::json written = nlohmann::json::array(), failed = nlohmann::json::array();
-  for (const auto& input : inputs) {
-    const auto target = o.output / fs::path(input.relative).replace_extension(".png");
-    try {
-      image::write_png(target, protect(h, image::read_image(input.path), o.keep_size),
-                       o.force ? Overwrite::Yes : Overwrite::No);
-      written.push_back({{"input", input.path.string()}, {"output", target.string()}});
-    } catch (const Error& e) {
-      // One bad picture does not stop the others; the exit status says that something failed.
-      spdlog::error("{}", e.what());
-      failed.push_back({{"input", input.path.string()}, {"code", error_code_name(e.code())}, {"message", e.what()}});
-    }
-  }
-  write_json(o.common, {{"model", o.model.string()}, {"written", written}, {"failed", failed}});
-  spdlog::info("protected {} of {} pictures into {}", written.size(), inputs.size(), o.output.string());
-  if (!failed.empty())
-    throw Error(ErrorCode::BadData,
-                std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
+  convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, "protected",
+                   {{"model", o.model.string()}},
+                   [&](const fs::path& path) { return image::encode_png(protect(h, image::read_image(path), o.keep_size)); });
 }
 
 }  // namespace

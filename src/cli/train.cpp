@@ -33,12 +33,6 @@ void report(const TrainOptions& options, const nn::Model& model, const std::file
   write_json(options.common, out);
 }
 
-nn::Model finished_model(const std::filesystem::path& folder, nn::Role role, const train::Experiment& e) {
-  auto model = nn::load_model(folder / "model.safetensors", role);
-  nn::move_to(*model.net, e.compute.device);
-  return model;
-}
-
 }  // namespace
 
 void add_train(CLI::App& app) {
@@ -68,7 +62,7 @@ void add_train(CLI::App& app) {
     const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
     if (e->scheme.options.id == "gan") {
-      const auto psi = finished_model(e->classifier_folder(), nn::Role::Classifier, *e);
+      const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
       const auto w = train::open_workspace(*e);
       report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)), e->scheme_folder());
       return;
@@ -84,7 +78,7 @@ void add_train(CLI::App& app) {
   transform->callback([transform_options] {
     const auto e = open_experiment(transform_options->common);
     if (!e) return;
-    const auto psi = finished_model(e->classifier_folder(), nn::Role::Classifier, *e);
+    const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
     const auto w = train::open_workspace(*e);
     report(*transform_options, train::train_transform(*e, w, psi, mode_of(*transform_options)), e->transform_folder());
   });
@@ -100,7 +94,7 @@ void add_attack(CLI::App& app) {
   itn->callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;
-    const auto h = finished_model(e->transform_folder(), nn::Role::Transform, *e);
+    const auto h = train::finished_model(*e, e->transform_folder(), nn::Role::Transform);
     const auto w = train::open_workspace(*e);
     report(*options, attack::train_itn(*e, w, h, mode_of(*options)), e->transform_folder() / "attack-itn");
     spdlog::info("figures for every test picture: veilnet evaluate");

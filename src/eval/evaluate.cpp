@@ -9,6 +9,7 @@
 #include "attack/itn.h"
 #include "core/error.h"
 #include "core/version.h"
+#include "eval/papers.h"
 #include "eval/record.h"
 #include "eval/summary.h"
 #include "image/metrics.h"
@@ -20,22 +21,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// arXiv 2008.03143, Table I: ResNet-20, accuracy on protected pictures; alpha < 0 stands for plain pictures.
-struct PaperRow {
-  const char* data;
-  double alpha, accuracy;
-};
-constexpr PaperRow kTableI[] = {{"cifar10", -1, 0.9123},     {"cifar10", 0.005, 0.9172}, {"cifar10", 0.01, 0.9141},
-                                {"cifar10", 0.05, 0.8963},   {"cifar10", 0.1, 0.3992},   {"cifar100", -1, 0.679},
-                                {"cifar100", 0.005, 0.7078}, {"cifar100", 0.01, 0.7008}, {"cifar100", 0.05, 0.4291},
-                                {"cifar100", 0.1, 0.01}};
-
-json paper_accuracy(const train::Experiment& e, double alpha) {
+// Of arXiv 2008.03143, which has ResNet-20 only.
+json paper_accuracy(const train::Experiment& e, const std::string& row) {
   if (e.classifier.architecture != "resnet" || e.classifier.depth != 20) return nullptr;
-  for (const auto& row : kTableI) {
-    if (e.data.source == row.data && std::abs(row.alpha - alpha) < 1e-9) return row.accuracy;
-  }
-  return nullptr;
+  const auto figure = paper_figure(row, e.data.source);
+  return figure.is_null() ? figure : figure.at("accuracy");
 }
 
 json numbers(const std::vector<double>& values) {
@@ -134,18 +124,18 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
                           });
   }
   const double alpha = e.transform.options.alpha;
-  json model = {{"label", "alpha = " + train::alpha_text(alpha)},
-                {"alpha", alpha},
-                {"architecture", "unet width " + std::to_string(h.card.base_width)},
-                {"recipe", e.transform.recipe.name + ", " + std::to_string(e.transform.recipe.epochs) + " epochs" +
-                               (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
-                {"accuracy",
-                 {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
-                  {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
-                  {"protected_png8", accuracy_on_bytes(psi, test, protected_bytes, e.compute)}}},
-                {"paper_accuracy", paper_accuracy(e, alpha)},
-                {"similarity", similarity_json(compare(test, protected_bytes))},
-                {"provenance", h.card.notes}};
+  json model = {
+      {"label", "alpha = " + train::alpha_text(alpha)},
+      {"alpha", alpha},
+      {"architecture", nn::describe(h.card)},
+      {"recipe", train::describe(e.transform.recipe) + (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
+      {"accuracy",
+       {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
+        {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
+        {"protected_png8", accuracy_on_bytes(psi, test, protected_bytes, e.compute)}}},
+      {"paper_accuracy", paper_accuracy(e, "transform-a" + train::alpha_text(alpha))},
+      {"similarity", similarity_json(compare(test, protected_bytes))},
+      {"provenance", h.card.notes}};
 
   auto shown = shown_pictures(test);
   for (const size_t i : shown) pictures.labels.push_back(test.class_names[static_cast<size_t>(test.labels[i])]);
@@ -158,8 +148,8 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
     attack["threat_model"] = attack::to_text(attack::kItnThreatModel);
     attack["reconstruction_accuracy"] = accuracy_on_bytes(psi, test, reconstructed_bytes, e.compute);
     attack["baseline_mean_image_psnr_db"] = json_number(mean_image_psnr_db(w.data.train, test));
-    attack["settings"] = {{"network", "unet width " + std::to_string(inverse->card.base_width)},
-                          {"recipe", e.attack.recipe.name + ", " + std::to_string(e.attack.recipe.epochs) + " epochs"},
+    attack["settings"] = {{"network", nn::describe(inverse->card)},
+                          {"recipe", train::describe(e.attack.recipe)},
                           {"training pairs", w.split.train.size()}};
     model["attack"] = attack;
     // The pictures that leaked most, by SSIM of the reconstruction.
@@ -182,9 +172,8 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
 
 json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) {
   const auto psi_path = e.classifier_folder() / "model.safetensors";
-  auto psi = nn::load_model(psi_path, nn::Role::Classifier);
+  const auto psi = train::finished_model(e, e.classifier_folder(), nn::Role::Classifier);
   train::check_fits(psi, w.data, psi_path);
-  nn::move_to(*psi.net, e.compute.device);
 
   std::vector<train::Experiment> points{e};
   for (const double alpha : e.curve.alphas) points.push_back(e.at_curve_point(alpha));
@@ -194,14 +183,10 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
   for (const auto& point : points) {
     const auto folder = point.transform_folder();
     if (!train::is_finished(folder)) continue;
-    auto h = nn::load_model(folder / "model.safetensors", nn::Role::Transform);
-    nn::move_to(*h.net, e.compute.device);
+    const auto h = train::finished_model(e, folder, nn::Role::Transform);
     nn::Model inverse;
     const bool attacked = train::is_finished(folder / "attack-itn");
-    if (attacked) {
-      inverse = nn::load_model(folder / "attack-itn" / "model.safetensors", nn::Role::Inverse);
-      nn::move_to(*inverse.net, e.compute.device);
-    }
+    if (attacked) inverse = train::finished_model(e, folder / "attack-itn", nn::Role::Inverse);
     spdlog::info("evaluating {}", folder.string());
     auto model = evaluate_model(point, w, psi, h, attacked ? &inverse : nullptr, pictures.emplace_back());
     if (!models.empty()) model["label"] = "curve, " + model["label"].get<std::string>();
@@ -223,9 +208,9 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
                        {"config_sha256", e.config_sha256},
                        {"seed", e.transform.recipe.seed},
                        {"machine", device_json(e.compute)}}}};
-  const auto paper_plain = paper_accuracy(e, -1);
+  const auto paper_plain = paper_accuracy(e, "plain");
   if (!paper_plain.is_null())
-    evaluation["paper"] = {{"source", "arXiv 2008.03143, Table I, ResNet-20"}, {"plain_accuracy", paper_plain}};
+    evaluation["paper"] = {{"source", paper_figure("plain", e.data.source).at("source")}, {"plain_accuracy", paper_plain}};
   write_file(e.folder() / "config.toml", e.resolved_toml, Overwrite::Yes);
   evaluation["commands"] = {"build/release/veilnet reproduce --config " + (e.folder() / "config.toml").string()};
   const auto& main = pictures.front();
@@ -316,7 +301,7 @@ json result_record(const train::Experiment& e, const json& evaluation) {
                  {"recipe", main.at("recipe")},
                  {"paper",
                   {{"source", "arXiv 2008.03143, Table I"},
-                   {"plain_accuracy", paper_accuracy(e, -1)},
+                   {"plain_accuracy", paper_accuracy(e, "plain")},
                    {"protected_accuracy", main.at("paper_accuracy")}}},
                  {"metrics", metrics}});
   if (!curve.empty()) record["curve"] = curve;

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "eval/evaluate.h"
+#include "eval/papers.h"
 #include "eval/record.h"
 #include "eval/scheme.h"
 
@@ -16,47 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// What the papers report, in percent; where a paper does not say under which key mode, its figure stands at both.
-struct PaperFigure {
-  const char *row, *data;
-  double accuracy;
-  const char* source;
-};
-constexpr const char* kIto = "arXiv 2008.03143, Table I, ResNet-20";
-constexpr const char* kMadono = "arXiv 2001.07761, Table 3, PyramidNet-110 with ShakeDrop behind ELE-AdaptNet";
-constexpr PaperFigure kPapers[] = {{"plain", "cifar10", 91.23, kIto},
-                                   {"plain", "cifar100", 67.9, kIto},
-                                   {"transform-a0.005", "cifar10", 91.72, kIto},
-                                   {"transform-a0.005", "cifar100", 70.78, kIto},
-                                   {"transform-a0.01", "cifar10", 91.41, kIto},
-                                   {"transform-a0.01", "cifar100", 70.08, kIto},
-                                   {"transform-a0.05", "cifar10", 89.63, kIto},
-                                   {"transform-a0.05", "cifar100", 42.91, kIto},
-                                   {"transform-a0.1", "cifar10", 39.92, kIto},
-                                   {"transform-a0.1", "cifar100", 1.0, kIto},
-                                   {"le", "cifar10", 85.18, kIto},
-                                   {"le", "cifar100", 60.08, kIto},
-                                   {"pe-same", "cifar10", 90.99, kIto},
-                                   {"pe-same", "cifar100", 60.5, kIto},
-                                   {"pe-independent", "cifar10", 90.99, kIto},
-                                   {"pe-independent", "cifar100", 60.5, kIto},
-                                   {"ele", "cifar10", 83.06, kMadono},
-                                   {"ele", "cifar100", 62.97, kMadono},
-                                   {"etc-as-published", "cifar10", 89.09, kMadono},
-                                   {"etc-as-published", "cifar100", 71.91, kMadono},
-                                   {"etc", "cifar10", 89.09, kMadono},
-                                   {"etc", "cifar100", 71.91, kMadono}};
-
-json paper_figure(const std::string& row, const std::string& data) {
-  for (const auto& figure : kPapers) {
-    if (row == figure.row && data == figure.data) return {{"accuracy", figure.accuracy / 100}, {"source", figure.source}};
-  }
-  return nullptr;
-}
-
 struct Row {
   std::string name;
-  std::function<json()> run;  // trains what is missing; returns "recipe", "classifier" and "metrics"
+  std::function<json()> run;  // trains what is missing; returns what becomes of the record: "recipe", "classifier", "metrics"
 };
 
 class Table {
@@ -87,16 +50,14 @@ class Table {
 
  private:
   nn::Model psi() { return train::train_classifier(e_, workspace(), train::RunMode::Complete); }
-  std::string classifier_recipe() const {
-    return e_.classifier.recipe.name + ", " + std::to_string(e_.classifier.recipe.epochs) + " epochs";
-  }
 
   json plain() {
     const auto model = psi();
     const auto& test = workspace().data.test;
     const double accuracy = accuracy_on_bytes(model, test, test.images_nhwc, e_.compute);
-    return {{"recipe", classifier_recipe()},
-            {"classifier", model.card.architecture + (model.card.depth ? "-" + std::to_string(model.card.depth) : "")},
+    return {{"recipe", train::describe(e_.classifier.recipe)},
+            {"seed", e_.classifier.recipe.seed},
+            {"classifier", nn::describe(model.card)},
             {"metrics", {{"accuracy", accuracy}, {"plain_accuracy", accuracy}}}};
   }
 
@@ -106,8 +67,8 @@ class Table {
     ModelPictures pictures;
     const auto figures = evaluate_model(point, workspace(), model, h, nullptr, pictures);
     const auto& accuracy = figures.at("accuracy");
-    return {{"recipe", "h: " + figures.at("recipe").get<std::string>() + "; psi: " + classifier_recipe()},
-            {"classifier", model.card.architecture + (model.card.depth ? "-" + std::to_string(model.card.depth) : "")},
+    return {{"recipe", "h: " + figures.at("recipe").get<std::string>() + "; psi: " + train::describe(e_.classifier.recipe)},
+            {"classifier", nn::describe(model.card)},
             {"metrics",
              {{"accuracy", accuracy.at("protected_float")},
               {"accuracy_png8", accuracy.at("protected_png8")},
@@ -129,11 +90,16 @@ class Table {
                     {"ssim_mean", measured(figures.at("similarity").at("ssim"))},
                     {"psnr_db_mean", measured(figures.at("similarity").at("psnr_db"))}};
     if (!gan) metrics["key_space_bits"] = figures.at("key_space_bits");
-    return {{"recipe", gan ? "generator: " + point.transform.recipe.name + ", " + std::to_string(point.gan.epochs) +
-                                 " epochs; psi: " + classifier_recipe()
-                           : classifier_recipe()},
-            {"classifier", figures.at("classifier")},
-            {"metrics", metrics}};
+    json record = {
+        {"recipe", train::describe(e_.classifier.recipe)}, {"classifier", figures.at("classifier")}, {"metrics", metrics}};
+    if (gan) {
+      auto recipe = point.transform.recipe;
+      recipe.epochs = point.gan.epochs;
+      record["recipe"] = "generator: " + train::describe(recipe) + "; psi: " + train::describe(e_.classifier.recipe);
+    } else {
+      record["seed"] = e_.classifier.recipe.seed;
+    }
+    return record;
   }
 
   const train::Experiment& e_;

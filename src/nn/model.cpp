@@ -193,6 +193,14 @@ void save_model(const Model& model, const std::filesystem::path& path, Overwrite
   save_safetensors(path, views, card_to_metadata(model.card), overwrite);
 }
 
+std::string describe(const ModelCard& card) {
+  auto text = card.architecture;
+  if (card.depth > 0) text += "-" + std::to_string(card.depth);
+  if (card.base_width > 0) text += " width " + std::to_string(card.base_width);
+  if (!card.adaptation.empty()) text += " behind adaptation " + card.adaptation;
+  return text;
+}
+
 Model load_model(const std::filesystem::path& path) {
   const auto file = Safetensors::load(path);
   const auto card = card_from_metadata(file);
@@ -208,11 +216,12 @@ Model load_model(const std::filesystem::path& path) {
   return model;
 }
 
-Model load_model(const std::filesystem::path& path, Role role) {
+Model load_model(const std::filesystem::path& path, Role role, const torch::Device& device) {
   auto model = load_model(path);
   if (model.card.role != role) {
     bad(path.string(), "is a " + role_name(model.card.role) + " model; a " + role_name(role) + " model is needed here");
   }
+  move_to(*model.net, device);
   return model;
 }
 

@@ -39,6 +39,9 @@ struct ModelCard {
   std::map<std::string, std::string> notes;
 };
 
+/// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".
+std::string describe(const ModelCard& card);
+
 /// A network with its card. Move-only handle.
 struct Model {
   ModelCard card;
@@ -56,8 +59,8 @@ void save_model(const Model& model, const std::filesystem::path& path, Overwrite
 /// @throws Error{BadData} if the file is no model of this format, a tensor is missing, surplus, of the wrong dtype or shape, or
 /// holds a value that is not finite; Error{NotFound, Io} as read_file.
 Model load_model(const std::filesystem::path& path);
-/// As load_model, also refusing another role.
-Model load_model(const std::filesystem::path& path, Role role);
+/// As load_model, also refusing another role; on `device`.
+Model load_model(const std::filesystem::path& path, Role role, const torch::Device& device = torch::kCPU);
 
 /// Copies tensors of a file into a module by name, `prefix` prepended to each name of the module.
 /// @param allow_extra whether the file may hold more tensors than the module. @throws Error{BadData} as load_model.

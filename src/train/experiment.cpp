@@ -50,20 +50,14 @@ void require_sides(const data::TrainTest& data, int minimum, const std::string& 
 nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const Workspace& w, const nn::ModelCard& network,
                               const Recipe& recipe, const std::string& title, RunMode mode,
                               const std::function<EncryptedTraining()>& encrypted = nullptr) {
-  const auto file = folder / "model.safetensors";
   if (mode == RunMode::Complete && is_finished(folder)) {
-    auto model = nn::load_model(file, nn::Role::Classifier);
-    check_fits(model, w.data, file);
-    nn::move_to(*model.net, e.compute.device);
+    auto model = finished_model(e, folder, nn::Role::Classifier);
+    check_fits(model, w.data, folder / "model.safetensors");
     return model;
   }
   const auto& architecture = network.architecture;
   require_sides(w.data, architecture == "vgg16_bn" ? 32 : architecture == "unet_encoder" ? 16 : 8, architecture);
-  LoopOptions options;
-  options.run_folder = folder;
-  options.title = title;
-  options.checkpoint_minutes = e.checkpoint_minutes;
-  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  auto options = start_run(e, folder, title, mode);
   auto card = base_card(e, w);
   card.role = nn::Role::Classifier;
   card.architecture = architecture;
@@ -143,12 +137,19 @@ Experiment Experiment::at_scheme(const std::string& label) const {
 }
 
 std::string Experiment::Scheme::label() const {
-  const bool named = options.id == "pe" || independent_keys;  // pixel-based encryption is published with both
-  return options.id +
-         (!named             ? ""
-          : independent_keys ? "-independent"
-                             : "-same") +
-         (options.as_published ? "-as-published" : "");
+  const auto& id = options.id;
+  std::string label = id;
+  if (id == "pe") label += independent_keys ? "-independent" : "-same";  // published with both
+  if (id == "gan" || id.empty()) return label;
+  const cipher::SchemeOptions defaults;
+  const auto& traits = cipher::scheme_traits(id);
+  if (id == "pe" && options.shuffle_components) label += "-shuffled";
+  if (id == "etc" && options.as_published) label += "-as-published";
+  if (traits.blocks && options.block_size != defaults.block_size) label += "-block" + std::to_string(options.block_size);
+  if (traits.default_strength > 0 && options.strength != 0 && options.strength != traits.default_strength)
+    label += "-strength" + alpha_text(options.strength);
+  if (key_seed != Scheme{}.key_seed) label += "-seed" + std::to_string(key_seed);
+  return label;
 }
 
 std::string default_adaptation(const std::string& id) {
@@ -270,7 +271,15 @@ Workspace open_workspace(const Experiment& e) {
 
 bool is_finished(const fs::path& folder) { return fs::exists(folder / "model.safetensors"); }
 
-bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml, RunMode mode) {
+nn::Model finished_model(const Experiment& e, const fs::path& folder, nn::Role role) {
+  return nn::load_model(folder / "model.safetensors", role, e.compute.device);
+}
+
+LoopOptions start_run(const Experiment& e, const fs::path& folder, const std::string& title, RunMode mode) {
+  LoopOptions options;
+  options.run_folder = folder;
+  options.title = title;
+  options.checkpoint_minutes = e.checkpoint_minutes;
   const bool exists = fs::exists(folder / "config.toml");
   const bool checkpoint = fs::exists(folder / "checkpoint" / "state.pt");
   if (mode == RunMode::Fresh && exists) {
@@ -280,18 +289,18 @@ bool prepare_run_folder(const fs::path& folder, const std::string& resolved_toml
   if (mode == RunMode::Resume && !checkpoint) {
     throw Error(ErrorCode::NotFound, folder.string() + " holds no checkpoint to resume from");
   }
-  const bool resume = (mode == RunMode::Resume || mode == RunMode::Complete) && checkpoint;
-  if (resume) {
-    if (read_text(folder / "config.toml") != resolved_toml) {
+  options.resume = (mode == RunMode::Resume || mode == RunMode::Complete) && checkpoint;
+  if (options.resume) {
+    if (read_text(folder / "config.toml") != e.resolved_toml) {
       throw Error(ErrorCode::InvalidArgument,
                   "the configuration differs from " + (folder / "config.toml").string() +
                       "; a run is resumed with the configuration it was started with (or replaced with --force)");
     }
-    return true;
+    return options;
   }
   fs::remove_all(folder);
-  write_file(folder / "config.toml", resolved_toml, Overwrite::Yes);
-  return false;
+  write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
+  return options;
 }
 
 void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::path& psi_path) {
@@ -361,12 +370,7 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
 
 nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
   const auto folder = e.transform_folder();
-  const auto file = folder / "model.safetensors";
-  if (mode == RunMode::Complete && is_finished(folder)) {
-    auto model = nn::load_model(file, nn::Role::Transform);
-    nn::move_to(*model.net, e.compute.device);
-    return model;
-  }
+  if (mode == RunMode::Complete && is_finished(folder)) return finished_model(e, folder, nn::Role::Transform);
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   const auto phi = open_phi(e, w);
   nn::Model encoder;
@@ -379,11 +383,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     network.base_width = e.transform.width;
     encoder = train_classifier_in(e.encoder_folder(), e, w, network, recipe, "train the encoder of h", RunMode::Complete);
   }
-  LoopOptions options;
-  options.run_folder = folder;
-  options.title = "train h, alpha " + alpha_text(e.transform.options.alpha);
-  options.checkpoint_minutes = e.checkpoint_minutes;
-  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  const auto options = start_run(e, folder, "train h, alpha " + alpha_text(e.transform.options.alpha), mode);
   auto h = make_transform(e, w, phi, {{"alpha", alpha_text(e.transform.options.alpha)}});
   TransformTask task(std::move(h), psi, phi.net, e.transform.options, dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
   run_training(task, w.data.train, w.split, e.transform.recipe, e.compute, options);
@@ -410,19 +410,10 @@ nn::Model train_scheme(const Experiment& e, const Workspace& w, RunMode mode) {
 
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
   const auto folder = e.scheme_folder();
-  const auto file = folder / "model.safetensors";
-  if (mode == RunMode::Complete && is_finished(folder)) {
-    auto model = nn::load_model(file, nn::Role::Transform);
-    nn::move_to(*model.net, e.compute.device);
-    return model;
-  }
+  if (mode == RunMode::Complete && is_finished(folder)) return finished_model(e, folder, nn::Role::Transform);
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   const auto phi = open_phi(e, w);
-  LoopOptions options;
-  options.run_folder = folder;
-  options.title = "train the GAN-based transformation";
-  options.checkpoint_minutes = e.checkpoint_minutes;
-  options.resume = prepare_run_folder(folder, e.resolved_toml, mode);
+  const auto options = start_run(e, folder, "train the GAN-based transformation", mode);
   auto recipe = e.transform.recipe;
   recipe.epochs = e.gan.epochs;
   GanTask task(make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net, e.gan.options);

@@ -14,6 +14,7 @@
 #include "nn/model.h"
 #include "train/compute.h"
 #include "train/gan.h"
+#include "train/loop.h"
 #include "train/recipe.h"
 #include "train/transform.h"
 
@@ -75,7 +76,8 @@ struct Experiment {
     bool independent_keys = false;  ///< every picture has a key of its own ("no key management"); pe only
     uint64_t key_seed = 1;          ///< keys of an experiment are reproducible, those of `keygen` are not
     std::string adaptation;         ///< of nn/adaptation.h, or "none"
-    /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison table.
+    /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison table. Whatever changes the
+    /// encrypted pictures and is not at its default is part of it: "le-block8", "pe-same-shuffled-seed2".
     std::string label() const;
   } scheme;
 
@@ -152,10 +154,15 @@ Phi open_phi(const Experiment& experiment, const Workspace& workspace);
 /// @throws Error{InvalidArgument} when psi's classes or input size are not those of the data.
 void check_fits(const nn::Model& psi, const data::TrainTest& data, const std::filesystem::path& psi_path);
 
-/// Prepares `folder` for a training in the given mode; writes config.toml. Returns whether to resume.
-bool prepare_run_folder(const std::filesystem::path& folder, const std::string& resolved_toml, RunMode mode);
-
 /// True when the run holds a finished model.
 bool is_finished(const std::filesystem::path& folder);
+/// The model of a finished run, on the experiment's device. @throws as nn::load_model.
+nn::Model finished_model(const Experiment& experiment, const std::filesystem::path& folder, nn::Role role);
+
+/// Prepares `folder` for a training in the given mode and writes its config.toml. `title` is what the progress line shows.
+/// @throws Error{AlreadyExists} in mode Fresh; Error{NotFound} in mode Resume without a checkpoint; Error{InvalidArgument} for
+/// a checkpoint of another configuration.
+LoopOptions start_run(const Experiment& experiment, const std::filesystem::path& folder, const std::string& title,
+                      RunMode mode);
 
 }  // namespace veilnet::train

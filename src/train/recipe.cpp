@@ -45,6 +45,8 @@ std::optional<data::Augmentation> Recipe::augmentation() const {
   return augmentation;
 }
 
+std::string describe(const Recipe& recipe) { return recipe.name + ", " + std::to_string(recipe.epochs) + " epochs"; }
+
 Recipe read_recipe(Config& config, Subject subject) {
   const std::string t = subject == Subject::Classifier  ? "classifier."
                         : subject == Subject::Transform ? "transform."

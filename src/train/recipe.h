@@ -41,6 +41,9 @@ struct Recipe {
   std::optional<data::Augmentation> augmentation() const;
 };
 
+/// "quick, 16 epochs".
+std::string describe(const Recipe& recipe);
+
 /// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143): SGD, momentum 0.9, weight
 /// decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128, the epoch of lowest validation loss. `quick` is ours
 /// for CPUs; docs/recipes.md has its measurements.

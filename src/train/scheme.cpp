@@ -24,9 +24,10 @@ std::unique_ptr<cipher::Scheme> open_scheme(const Experiment::Scheme& scheme, co
 std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const data::Dataset& plain, uint64_t first_key) {
   const auto master = cipher::key_from_seed(scheme.key_seed);
   auto keyed = open_scheme(scheme, plain, master);
+  const bool own_keys = scheme.independent_keys || scheme.options.id == "noise";  // the noise of a picture is its own
   std::vector<uint8_t> out(plain.images_nhwc.size());
   for (size_t i = 0; i < plain.size(); ++i) {
-    if (scheme.independent_keys) keyed = open_scheme(scheme, plain, cipher::derive_key(master, first_key + i));
+    if (own_keys) keyed = open_scheme(scheme, plain, cipher::derive_key(master, first_key + i));
     keyed->encrypt(plain.image(i), std::span(out).subspan(i * plain.image_bytes(), plain.image_bytes()));
   }
   return out;
@@ -34,17 +35,15 @@ std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const da
 
 EncryptedTraining encrypted_training(const Experiment::Scheme& scheme, const data::Dataset& plain, const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
-  auto encrypted = encrypt_pictures(scheme, plain);
-  if (scheme.options.id == "pe") {
-    training.pictures.images_nhwc = std::move(encrypted);
+  if (scheme.options.id == "pe" || scheme.options.id == "noise") {
+    training.pictures.images_nhwc = encrypt_pictures(scheme, plain);
     return training;
   }
-  const auto bytes = static_cast<ptrdiff_t>(plain.image_bytes());
-  for (const auto index : split.validation) {
-    const auto begin = static_cast<ptrdiff_t>(index) * bytes;
-    std::copy_n(encrypted.begin() + begin, bytes, training.pictures.images_nhwc.begin() + begin);
-  }
   const std::shared_ptr<cipher::Scheme> keyed = open_scheme(scheme, plain, cipher::key_from_seed(scheme.key_seed));
+  for (const auto index : split.validation) {
+    keyed->encrypt(plain.image(index),
+                   std::span(training.pictures.images_nhwc).subspan(index * plain.image_bytes(), plain.image_bytes()));
+  }
   training.encrypt = [keyed, buffer = std::vector<uint8_t>(plain.image_bytes())](std::span<uint8_t> picture) mutable {
     std::ranges::copy(picture, buffer.begin());
     keyed->encrypt(buffer, picture);

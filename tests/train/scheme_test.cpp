@@ -106,6 +106,14 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
   }
 }
 
+TEST(SchemeTraining, NoiseDiffersBetweenPictures) {
+  auto plain = pictures(20);
+  std::ranges::fill(plain.images_nhwc, uint8_t{128});
+  const auto noisy = encrypted_training(scheme("noise"), plain, split_of(plain.size()));
+  EXPECT_FALSE(noisy.encrypt);
+  EXPECT_FALSE(std::ranges::equal(noisy.pictures.image(0), noisy.pictures.image(1)));
+}
+
 TEST(SchemeTraining, RefusesBlocksThatDoNotFitThePictures) {
   auto s = scheme("le");
   s.options.block_size = 5;
@@ -120,6 +128,20 @@ TEST(SchemeTraining, LabelsNameTheScheme) {
   auto published = scheme("etc");
   published.options.as_published = true;
   EXPECT_EQ(published.label(), "etc-as-published");
+  auto shuffled = scheme("pe", true);
+  shuffled.options.shuffle_components = true;
+  shuffled.options.as_published = true;  // which pe does not read
+  shuffled.options.block_size = 8;       // likewise
+  shuffled.key_seed = 2;
+  EXPECT_EQ(shuffled.label(), "pe-independent-shuffled-seed2");
+  auto blocks = scheme("le");
+  blocks.options.block_size = 8;
+  EXPECT_EQ(blocks.label(), "le-block8");
+  auto noise = scheme("noise");
+  noise.options.strength = 64;
+  EXPECT_EQ(noise.label(), "noise");
+  noise.options.strength = 20;
+  EXPECT_EQ(noise.label(), "noise-strength20.0");
 }
 
 TEST(SchemeConfig, RowsAndKeyModes) {
