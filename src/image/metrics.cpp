@@ -1,9 +1,11 @@
 #include "image/metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -85,19 +87,30 @@ const std::array<double, gauss_side>& gauss_weights() {
   return weights;
 }
 
+/// Means over the map, for each channel.
+struct GaussianTerms {
+  std::array<double, channels> ssim{}, contrast_structure{};
+};
+
+/// Means over a channel's map: of SSIM, and of its contrast-structure term alone.
+struct Similarity {
+  double ssim = 0, contrast = 0;
+};
+
 /// The Gaussian is separable: first down the columns, then along the row.
-double ssim_gaussian(const std::uint8_t* a, const std::uint8_t* b, int height, int width) {
+template <class T>
+std::array<Similarity, channels> ssim_gaussian(const T* a, const T* b, int height, int width) {
   const auto& weights = gauss_weights();
   const std::size_t columns = static_cast<std::size_t>(width) * channels;
   const std::size_t map_columns = columns - (gauss_side - 1) * channels;
   const int map_rows = height - gauss_side + 1;
   Sums<double> sums(columns);
-  std::vector<double> total(map_columns);
+  std::vector<double> total(map_columns), total_contrast(map_columns);
   for (int y = 0; y < map_rows; ++y) {
     sums = Sums<double>(columns);
     for (int k = 0; k < gauss_side; ++k) {
-      const std::uint8_t* row_a = a + (y + k) * columns;
-      const std::uint8_t* row_b = b + (y + k) * columns;
+      const T* row_a = a + (y + k) * columns;
+      const T* row_b = b + (y + k) * columns;
       const double w = weights[k];
       for (std::size_t x = 0; x < columns; ++x) {
         const double va = row_a[x], vb = row_b[x];
@@ -118,13 +131,45 @@ double ssim_gaussian(const std::uint8_t* a, const std::uint8_t* b, int height, i
       const double var_a = window(&sums.aa[x]) - mean_a * mean_a;
       const double var_b = window(&sums.bb[x]) - mean_b * mean_b;
       const double cov = window(&sums.ab[x]) - mean_a * mean_b;
-      total[x] +=
-          (2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a * mean_a + mean_b * mean_b + c1) * (var_a + var_b + c2));
+      const double contrast = (2 * cov + c2) / (var_a + var_b + c2);
+      total[x] += (2 * mean_a * mean_b + c1) / (mean_a * mean_a + mean_b * mean_b + c1) * contrast;
+      total_contrast[x] += contrast;
     }
   }
-  double sum = 0;
-  for (const double value : total) sum += value;
-  return sum / (static_cast<double>(map_columns) * map_rows);
+  const double count = static_cast<double>(map_columns / channels) * map_rows;
+  std::array<Similarity, channels> means;
+  for (std::size_t x = 0; x < map_columns; ++x) {
+    means[x % channels].ssim += total[x] / count;
+    means[x % channels].contrast += total_contrast[x] / count;
+  }
+  return means;
+}
+
+/// Half of each side, rounded down: the mean of 2x2 values.
+std::vector<double> halved(const std::vector<double>& picture, int height, int width) {
+  const std::size_t row = static_cast<std::size_t>(width) * channels;
+  std::vector<double> half;
+  half.reserve(picture.size() / 4);
+  for (int y = 0; y + 1 < height; y += 2)
+    for (int x = 0; x + 1 < width; x += 2)
+      for (int c = 0; c < channels; ++c) {
+        const double* at = &picture[y * row + static_cast<std::size_t>(x * channels + c)];
+        half.push_back((at[0] + at[channels] + at[row] + at[row + channels]) / 4);
+      }
+  return half;
+}
+
+void check_pictures(const char* function, std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, int height,
+                    int width, int side) {
+  const auto refuse = [&](const std::string& message) {
+    throw Error(ErrorCode::InvalidArgument, std::string(function) + ": " + message);
+  };
+  const std::string size = std::to_string(height) + "x" + std::to_string(width);
+  if (height < side || width < side) refuse("picture is " + size + "; both sides must be at least " + std::to_string(side));
+  const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;
+  if (a.size() != bytes || b.size() != bytes)
+    refuse("pictures have " + std::to_string(a.size()) + " and " + std::to_string(b.size()) + " bytes; " + size +
+           " RGB needs " + std::to_string(bytes));
 }
 
 }  // namespace
@@ -144,18 +189,34 @@ double psnr_db(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b)
 
 double ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width,
             SsimWindow window) {
-  const int side = window == SsimWindow::Uniform7 ? 7 : gauss_side;
-  const std::string size = std::to_string(height) + "x" + std::to_string(width);
-  if (height < side || width < side)
-    throw Error(ErrorCode::InvalidArgument,
-                "ssim: picture is " + size + "; both sides must be at least " + std::to_string(side));
-  const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;
-  if (a_hwc.size() != bytes || b_hwc.size() != bytes)
-    throw Error(ErrorCode::InvalidArgument, "ssim: pictures have " + std::to_string(a_hwc.size()) + " and " +
-                                                std::to_string(b_hwc.size()) + " bytes; " + size + " RGB needs " +
-                                                std::to_string(bytes));
-  return window == SsimWindow::Uniform7 ? ssim_uniform(a_hwc.data(), b_hwc.data(), height, width)
-                                        : ssim_gaussian(a_hwc.data(), b_hwc.data(), height, width);
+  check_pictures("ssim", a_hwc, b_hwc, height, width, window == SsimWindow::Uniform7 ? 7 : gauss_side);
+  if (window == SsimWindow::Uniform7) return ssim_uniform(a_hwc.data(), b_hwc.data(), height, width);
+  double sum = 0;
+  for (const auto& channel : ssim_gaussian(a_hwc.data(), b_hwc.data(), height, width)) sum += channel.ssim;
+  return sum / channels;
+}
+
+double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width) {
+  check_pictures("ms_ssim", a_hwc, b_hwc, height, width, gauss_side);
+  constexpr std::array powers{0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+  std::size_t scales = 1;
+  while (scales < powers.size() && std::min(height, width) >> scales >= gauss_side) ++scales;
+  const double power_sum = std::accumulate(powers.begin(), powers.begin() + static_cast<std::ptrdiff_t>(scales), 0.0);
+
+  std::vector<double> a(a_hwc.begin(), a_hwc.end()), b(b_hwc.begin(), b_hwc.end());
+  std::array<double, channels> product{1, 1, 1};
+  for (std::size_t scale = 0; scale < scales; ++scale) {
+    const auto means = ssim_gaussian(a.data(), b.data(), height, width);
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double mean = scale + 1 < scales ? means[c].contrast : means[c].ssim;
+      product[c] *= std::pow(std::max(mean, 0.0), powers[scale] / power_sum);
+    }
+    a = halved(a, height, width);
+    b = halved(b, height, width);
+    height /= 2;
+    width /= 2;
+  }
+  return (product[0] + product[1] + product[2]) / channels;
 }
 
 }  // namespace veilnet::image

@@ -151,6 +151,148 @@ TEST(Ssim, RefusesWrongSizes) {
   expect_error(code, {"ssim", "100 and 100 bytes", "needs 300"}, [] { ssim(Bytes(100), Bytes(100), 10, 10); });
 }
 
+TEST(MsSsim, IsSsimWhereOneScaleFits) {
+  const auto a = noise(15 * 21 * 3, 20);
+  const auto b = disturbed(a, 30, 21);
+  EXPECT_NEAR(ms_ssim(a, b, 15, 21), ssim(a, b, 15, 21, SsimWindow::Gaussian11), 1e-9);
+}
+
+// Contrast and structure of flat pictures agree, so luminance of the last of two scales is all there is.
+TEST(MsSsim, WeightsTheScales) {
+  const Bytes a(32 * 32 * 3, 100), b(32 * 32 * 3, 150);
+  const double luminance = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
+  EXPECT_NEAR(ms_ssim(a, b, 32, 32), std::pow(luminance, 0.2856 / (0.0448 + 0.2856)), 1e-12);
+  const Bytes c(180 * 176 * 3, 100), d(180 * 176 * 3, 150);
+  EXPECT_NEAR(ms_ssim(c, d, 180, 176), std::pow(luminance, 0.1333 / 1.0001), 1e-12);
+}
+
+// Noise of single pixels is gone at half the size, so two scales forgive what one does not.
+TEST(MsSsim, SeesTheCoarseStructure) {
+  Bytes smooth;
+  for (int y = 0; y < 44; ++y)
+    for (int x = 0; x < 44; ++x)
+      for (int c = 0; c < 3; ++c) smooth.push_back(static_cast<std::uint8_t>(128 + 100 * std::sin(0.15 * x + 0.1 * y * c)));
+  const auto noisy = disturbed(smooth, 60, 22), noisier = disturbed(smooth, 120, 22);
+  EXPECT_NEAR(ms_ssim(smooth, smooth, 44, 44), 1, 1e-12);
+  EXPECT_GT(ms_ssim(smooth, noisy, 44, 44), ssim(smooth, noisy, 44, 44, SsimWindow::Gaussian11));
+  EXPECT_GT(ms_ssim(smooth, noisy, 44, 44), ms_ssim(smooth, noisier, 44, 44));
+  Bytes inverted;
+  for (const auto v : smooth) inverted.push_back(static_cast<std::uint8_t>(255 - v));
+  EXPECT_EQ(ms_ssim(smooth, inverted, 44, 44), 0) << "negative terms count as 0";
+  expect_error(ErrorCode::InvalidArgument, {"ms_ssim", "10x44"}, [&] { ms_ssim(smooth, noisy, 10, 44); });
+}
+
+struct RefTerms {
+  double ssim, contrast;
+};
+
+/// Means of SSIM and of its contrast-structure term over one channel, every window on its own.
+RefTerms ref_terms(const std::vector<double>& a, const std::vector<double>& b, int height, int width, int c) {
+  RefTerms total{0, 0};
+  for (int top = 0; top + 11 <= height; ++top)
+    for (int left = 0; left + 11 <= width; ++left) {
+      double weight_sum = 0, ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
+      for (int y = 0; y < 11; ++y)
+        for (int x = 0; x < 11; ++x) {
+          const double w = std::exp(-((y - 5) * (y - 5) + (x - 5) * (x - 5)) / 4.5);
+          const auto i = static_cast<std::size_t>(((top + y) * width + left + x) * 3 + c);
+          weight_sum += w;
+          ma += w * a[i];
+          mb += w * b[i];
+          aa += w * a[i] * a[i];
+          bb += w * b[i] * b[i];
+          ab += w * a[i] * b[i];
+        }
+      ma /= weight_sum;
+      mb /= weight_sum;
+      const double contrast =
+          (2 * (ab / weight_sum - ma * mb) + 58.5225) / (aa / weight_sum - ma * ma + bb / weight_sum - mb * mb + 58.5225);
+      total.contrast += contrast;
+      total.ssim += contrast * (2 * ma * mb + 6.5025) / (ma * ma + mb * mb + 6.5025);
+    }
+  const double count = (height - 10) * (width - 10);
+  return {total.ssim / count, total.contrast / count};
+}
+
+/// With the powers given, channel by channel.
+double ref_ms_ssim(const Bytes& a_bytes, const Bytes& b_bytes, int height, int width, const std::vector<double>& powers) {
+  double sum = 0;
+  for (int c = 0; c < 3; ++c) {
+    std::vector<double> a(a_bytes.begin(), a_bytes.end()), b(b_bytes.begin(), b_bytes.end());
+    double product = 1;
+    int h = height, w = width;
+    for (std::size_t scale = 0; scale < powers.size(); ++scale) {
+      const auto terms = ref_terms(a, b, h, w, c);
+      const double mean = scale + 1 == powers.size() ? terms.ssim : terms.contrast;
+      product *= std::pow(mean < 0 ? 0 : mean, powers[scale]);
+      std::vector<double> next_a(static_cast<std::size_t>(h / 2 * (w / 2) * 3)), next_b(next_a);
+      for (std::size_t i = 0; i < next_a.size(); ++i) {
+        const int x = static_cast<int>(i / 3) % (w / 2), y = static_cast<int>(i / 3) / (w / 2);
+        for (int k = 0; k < 4; ++k) {
+          const auto from = static_cast<std::size_t>(((2 * y + k / 2) * w + 2 * x + k % 2) * 3) + i % 3;
+          next_a[i] += a[from] / 4;
+          next_b[i] += b[from] / 4;
+        }
+      }
+      a = next_a;
+      b = next_b;
+      h /= 2;
+      w /= 2;
+    }
+    sum += product;
+  }
+  return sum / 3;
+}
+
+TEST(MsSsim, MatchesThePlainVersion) {
+  const double two = 0.0448 + 0.2856;
+  for (const auto& [height, width, powers] : {std::tuple{32, 32, std::vector{0.0448 / two, 0.2856 / two}},
+                                              {25, 47, {0.0448 / two, 0.2856 / two}},
+                                              {21, 40, {1.0}},
+                                              {11, 11, {1.0}},
+                                              {44, 47, {0.0448 / 0.6305, 0.2856 / 0.6305, 0.3001 / 0.6305}}}) {
+    const auto a = noise(static_cast<std::size_t>(height * width * 3), 1);
+    for (const int strength : {10, 100, 250}) {
+      const auto b = disturbed(a, strength, 2);
+      const double got = ms_ssim(a, b, height, width);
+      EXPECT_NEAR(got, ref_ms_ssim(a, b, height, width, powers), 1e-11) << height << "x" << width;
+      EXPECT_NEAR(got, ms_ssim(b, a, height, width), 1e-14);
+    }
+  }
+}
+
+TEST(MsSsim, TakesFiveScalesFrom176On) {
+  const auto a = noise(176 * 177 * 3, 1), b = disturbed(a, 100, 2);
+  EXPECT_NEAR(ms_ssim(a, b, 176, 177), ref_ms_ssim(a, b, 176, 177, {0.0448, 0.2856, 0.3001, 0.2363, 0.1333}), 1e-11);
+}
+
+TEST(MsSsim, FlatPicturesDependOnTheirMeansAtTheCoarsestScaleOnly) {
+  const Bytes a(32 * 32 * 3, 100), b(32 * 32 * 3, 150);
+  const double luminance = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
+  EXPECT_NEAR(ms_ssim(a, b, 32, 32), std::pow(luminance, 0.2856 / (0.0448 + 0.2856)), 1e-9);
+}
+
+TEST(MsSsim, FallsFromOneWithNoiseToZeroForAnInvertedPicture) {
+  const auto a = noise(32 * 32 * 3, 3);
+  double last = ms_ssim(a, a, 32, 32);
+  EXPECT_NEAR(last, 1, 1e-12);
+  for (const int strength : {5, 20, 80, 250}) {
+    const double value = ms_ssim(a, disturbed(a, strength, 4), 32, 32);
+    EXPECT_LT(value, last);
+    EXPECT_GT(value, 0);
+    last = value;
+  }
+  Bytes inverted;
+  for (const auto value : a) inverted.push_back(static_cast<std::uint8_t>(255 - value));
+  EXPECT_EQ(ms_ssim(a, inverted, 32, 32), 0);
+}
+
+TEST(MsSsim, RefusesWrongSizes) {
+  const auto code = ErrorCode::InvalidArgument;
+  expect_error(code, {"ms_ssim", "10x32", "at least 11"}, [] { ms_ssim(Bytes(960), Bytes(960), 10, 32); });
+  expect_error(code, {"ms_ssim", "363 and 362 bytes", "363"}, [] { ms_ssim(Bytes(363), Bytes(362), 11, 11); });
+}
+
 TEST(MetricsVectors, MatchTheReference) {
   const auto path = veilnet::test::vector_file("metrics.safetensors");
   VEILNET_NEED_VECTOR(path);
