@@ -9,6 +9,7 @@
 #include "core/safetensors.h"
 #include "nn/adaptation.h"
 #include "nn/densenet.h"
+#include "nn/inverse.h"
 #include "nn/resnet.h"
 #include "nn/unet.h"
 
@@ -49,10 +50,8 @@ std::map<std::string, std::string> card_to_metadata(const ModelCard& card) {
   json parameters = json::object();
   if (card.depth) parameters["depth"] = card.depth;
   if (card.base_width) parameters["base_width"] = card.base_width;
-  if (!card.adaptation.empty()) {
-    parameters["adaptation"] = card.adaptation;
-    parameters["block_size"] = card.block_size;
-  }
+  if (!card.adaptation.empty()) parameters["adaptation"] = card.adaptation;
+  if (card.block_size) parameters["block_size"] = card.block_size;
   return {{"format", kFormat},
           {"format_version", kFormatVersion},
           {"role", role_name(card.role)},
@@ -157,7 +156,12 @@ Model make_model(const ModelCard& card) {
   const int64_t channels = adaptation ? adaptation->out_channels() : 3;
   std::shared_ptr<Network> net;
   if (card.role != Role::Classifier) {
+    const bool inverse = card.role == Role::Inverse;
     if (name == "unet") net = std::make_shared<UNet>(card.base_width);
+    if (inverse && name == "pixel_inverse") net = std::make_shared<PixelInverse>();
+    if (inverse && name == "block_inverse") net = std::make_shared<BlockInverse>(card.block_size);
+    if (inverse && name == "position_inverse")
+      net = std::make_shared<PositionInverse>(card.base_width, card.block_size, card.height, card.width);
   } else if (name == "resnet") {
     net = std::make_shared<ResNet>(card.depth, classes, channels);
   } else if (name == "resnet18") {
@@ -173,7 +177,9 @@ Model make_model(const ModelCard& card) {
     throw Error(ErrorCode::InvalidArgument,
                 "architecture \"" + name + "\"" + (adaptation ? " behind adaptation \"" + card.adaptation + "\"" : "") +
                     " is not available for a " + role_name(card.role) + "; allowed: " +
-                    (card.role == Role::Classifier ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder" : "unet"));
+                    (card.role == Role::Classifier  ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder"
+                     : card.role == Role::Transform ? "unet"
+                                                    : "unet, pixel_inverse, block_inverse, position_inverse"));
   }
   if (adaptation) net = std::make_shared<AdaptedClassifier>(adaptation, net);
   return {card, net};

@@ -18,18 +18,18 @@ namespace veilnet::nn {
 enum class Role {
   Classifier,  ///< psi: picture -> logits
   Transform,   ///< h: plain picture -> protected picture
-  Inverse      ///< ITN-Attack: protected picture -> reconstruction
+  Inverse      ///< an attacker's: protected picture -> reconstruction
 };
 std::string role_name(Role role);
 
 /// What a network is, apart from its weights. Stored as the metadata of its file.
 struct ModelCard {
   Role role = Role::Classifier;
-  std::string architecture;              ///< "resnet", "resnet18", "vgg16_bn", "densenet", "unet_encoder"; "unet"
+  std::string architecture;              ///< "resnet", "resnet18", "vgg16_bn", "densenet", "unet_encoder"; "unet"; nn/inverse.h
   int64_t depth = 0;                     ///< resnet only
   std::string adaptation;                ///< front end of a classifier of encrypted pictures: see nn/adaptation.h; or empty
-  int64_t block_size = 0;                ///< of the adaptation network
-  int64_t base_width = 0;                ///< unet and unet_encoder only
+  int64_t block_size = 0;                ///< of the adaptation network or the attack network
+  int64_t base_width = 0;                ///< unet, unet_encoder and position_inverse only
   std::vector<std::string> class_names;  ///< of the data set; empty for Inverse
   int64_t height = 0, width = 0;         ///< input size it was trained on
   std::array<double, 3> mean_rgb{0.485, 0.456, 0.406};
