@@ -2,89 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <optional>
 
-#include "core/error.h"
+#include "attack/unit_map.h"
 
 namespace veilnet::attack {
 
 namespace {
 
 using image::Image;
-
-/// How far a unit can move.
-enum class Scope { Value, Pixel, Block, Picture };
-
-/// The public part of a scheme, as the break sees it.
-struct Moves {
-  unsigned bits;  ///< of a unit: 4 or 8
-  Scope scope;
-};
-
-Moves moves_of(const cipher::SchemeOptions& scheme) {
-  if (scheme.id == "le") return {4, Scope::Block};
-  if (scheme.id == "ele") return {4, Scope::Picture};
-  if (scheme.id == "etc") return {8, Scope::Picture};
-  if (scheme.id == "pixel-shuffle") return {8, Scope::Block};
-  if (scheme.id == "pe" && scheme.shuffle_components) return {8, Scope::Pixel};
-  return {8, Scope::Value};  // pe, bit-flip
-}
-
-[[noreturn]] void refuse_answers(const cipher::SchemeOptions& scheme) {
-  throw Error(ErrorCode::BadData, "the encrypted pictures are not those of scheme \"" + scheme.id +
-                                      "\" with the given block size and options under one key");
-}
-
-/// Sizes of plain and encrypted pictures, and where blocks lie in them.
-struct Geometry {
-  std::size_t height, width, side;
-
-  std::size_t rows() const { return (height + side - 1) / side; }  ///< of blocks
-  std::size_t columns() const { return (width + side - 1) / side; }
-  std::size_t padded_height() const { return rows() * side; }
-  std::size_t padded_width() const { return columns() * side; }
-  std::size_t block_values() const { return 3 * side * side; }
-  /// Index in the encrypted picture of value `index` of a block; with `row_width` the width of the plain picture, in that one.
-  std::size_t value(std::size_t row, std::size_t column, std::size_t index, std::size_t row_width) const {
-    return 3 * ((row * side + index / (3 * side)) * row_width + column * side) + index % (3 * side);
-  }
-  /// Whether that value is in the plain picture as well.
-  bool real(std::size_t row, std::size_t column, std::size_t index) const {
-    return row * side + index / (3 * side) < height && column * side + index % (3 * side) / 3 < width;
-  }
-
-  Image plain() const {
-    return {static_cast<int>(height), static_cast<int>(width), std::vector<std::uint8_t>(3 * height * width)};
-  }
-  bool is_cipher(const Image& image) const {
-    return image.height == static_cast<int>(padded_height()) && image.width == static_cast<int>(padded_width()) &&
-           image.rgb.size() == 3 * padded_height() * padded_width();
-  }
-  void check_cipher(const Image& image) const {
-    if (is_cipher(image)) return;
-    throw Error(ErrorCode::InvalidArgument, "the encrypted picture is " + std::to_string(image.height) + "x" +
-                                                std::to_string(image.width) + "; what was recovered opens those of " +
-                                                std::to_string(padded_height()) + "x" + std::to_string(padded_width()));
-  }
-};
-
-/// A picture's units in order: its bytes, or its nibbles, the low one of a byte first.
-template <class Bytes>
-class Units {
- public:
-  Units(Bytes& bytes, unsigned bits) : bytes_(bytes), bits_(bits) {}
-  unsigned get(std::size_t i) const { return bits_ == 8 ? bytes_[i] : bytes_[i / 2] >> (4 * (i % 2)) & 15u; }
-  /// Where the picture is 0.
-  void set(std::size_t i, unsigned value) {
-    bits_ == 8 ? bytes_[i] = static_cast<std::uint8_t>(value)
-               : bytes_[i / 2] |= static_cast<std::uint8_t>(value << (4 * (i % 2)));
-  }
-
- private:
-  Bytes& bytes_;
-  unsigned bits_;
-};
 
 /// The numbers 0 to count-1 in digits of one unit each, most significant first, so that no number is another's complement.
 class Numbering {
@@ -115,21 +41,6 @@ class Numbering {
   unsigned digits_ = 1;
 };
 
-/// Plain unit i is encrypted unit from[i] XOR mask[i].
-struct UnitMap {
-  static constexpr auto kUnknown = std::numeric_limits<std::uint32_t>::max();
-  explicit UnitMap(std::size_t units) : from(units, kUnknown), mask(units) {}
-
-  void set(std::size_t plain, std::size_t cipher, bool complemented) {
-    from[plain] = static_cast<std::uint32_t>(cipher);
-    mask[plain] = complemented ? 0xff : 0;
-  }
-  bool complete() const { return std::ranges::find(from, kUnknown) == from.end(); }
-
-  std::vector<std::uint32_t> from;
-  std::vector<std::uint8_t> mask;
-};
-
 class Attack {
  public:
   Attack(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, const Geometry& geometry)
@@ -138,14 +49,10 @@ class Attack {
   UnitMap units() const {
     const bool shared = moves_.scope == Scope::Block && geometry_.height >= geometry_.side && geometry_.width >= geometry_.side;
     auto map = shared ? from_blocks() : from_pictures();
-    if (!map.complete()) refuse_answers(scheme_);
+    if (std::ranges::find(map.from, UnitMap::kUnknown) != map.from.end()) refuse_answers(scheme_);
     return map;
   }
 
-  struct Substitution {
-    std::vector<bool> selected;  ///< of a block's values
-    std::array<std::uint8_t, 256> inverse;
-  };
   Substitution substitution() const;
 
  private:
@@ -241,7 +148,7 @@ UnitMap Attack::from_blocks() const {
 
 /// First blocks of one value each, until half of the positions have shown that they take part; then the values that are still
 /// unknown, as many at a time as there are such positions.
-Attack::Substitution Attack::substitution() const {
+Substitution Attack::substitution() const {
   const auto values = geometry_.block_values(), blocks = geometry_.rows() * geometry_.columns();
   std::vector<bool> selected(values);
   std::array<std::optional<std::uint8_t>, 256> table;
@@ -301,42 +208,11 @@ Attack::Substitution Attack::substitution() const {
 }  // namespace
 
 Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, int height, int width) {
-  const auto& traits = cipher::scheme_traits(scheme.id);
-  if (!traits.keyed)
-    throw Error(ErrorCode::InvalidArgument, "scheme \"" + scheme.id + "\" has no key; a chosen-plaintext break recovers one");
-  if (scheme.id == "etc" && scheme.as_published)
-    throw Error(ErrorCode::Unsupported, "etc as published loses data; what it made cannot be decrypted");
-  const int side = traits.blocks ? scheme.block_size : 1;
-  cipher::check_geometry(height, width, side);
-  const Geometry geometry{static_cast<std::size_t>(height), static_cast<std::size_t>(width), static_cast<std::size_t>(side)};
-  if (6 * geometry.padded_height() * geometry.padded_width() >= UnitMap::kUnknown) {
-    throw Error(ErrorCode::InvalidArgument, "a picture of " + std::to_string(height) + "x" + std::to_string(width) +
-                                                " has more than the 2^32 nibbles that a break can number");
-  }
+  const auto geometry = breakable(scheme, height, width);
   const Attack attack(scheme, oracle, geometry);
 
-  if (scheme.id == "ffx") {
-    return {[geometry, key = attack.substitution()](const Image& cipher) {
-      geometry.check_cipher(cipher);
-      auto plain = geometry.plain();
-      for (std::size_t row = 0; row < geometry.rows(); ++row)
-        for (std::size_t column = 0; column < geometry.columns(); ++column)
-          for (std::size_t i = 0; i < key.selected.size(); ++i) {
-            if (!geometry.real(row, column, i)) continue;
-            const auto value = cipher.rgb[geometry.value(row, column, i, geometry.padded_width())];
-            plain.rgb[geometry.value(row, column, i, geometry.width)] = key.selected[i] ? key.inverse[value] : value;
-          }
-      return plain;
-    }};
-  }
-  return {[geometry, bits = moves_of(scheme).bits, map = attack.units()](const Image& cipher) {
-    geometry.check_cipher(cipher);
-    auto plain = geometry.plain();
-    Units out(plain.rgb, bits);
-    const Units in(cipher.rgb, bits);
-    for (std::size_t i = 0; i < map.from.size(); ++i) out.set(i, (in.get(map.from[i]) ^ map.mask[i]) & ((1u << bits) - 1));
-    return plain;
-  }};
+  if (scheme.id == "ffx") return {opener(geometry, attack.substitution())};
+  return {opener(geometry, moves_of(scheme).bits, attack.units())};
 }
 
 }  // namespace veilnet::attack
