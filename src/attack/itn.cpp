@@ -1,63 +1,55 @@
 #include "attack/itn.h"
 
-#include <numeric>
 #include <torch/utils.h>
 
 #include "core/error.h"
 #include "core/version.h"
-#include "train/loop.h"
+#include "train/losses.h"
 
 namespace veilnet::attack {
 namespace {
 
-torch::Tensor pair_error(const nn::Model& inverse, const torch::Tensor& pairs) {
+struct Halves {
+  torch::Tensor guess, plain;
+};
+
+Halves invert(const nn::Model& inverse, const torch::Tensor& pairs) {
   const int64_t height = pairs.size(2) / 2;
   const auto protected_pictures = pairs.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast);
-  return torch::mse_loss(nn::transform(inverse, protected_pictures), pairs.slice(2, height));
+  return {nn::transform(inverse, protected_pictures), pairs.slice(2, height)};
 }
 
 }  // namespace
 
-std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute) {
-  torch::NoGradGuard no_grad;
-  std::vector<uint32_t> all(pictures.size());
-  std::iota(all.begin(), all.end(), 0u);
-  std::vector<uint8_t> out;
-  out.reserve(pictures.images_nhwc.size());
-  train::for_each_batch(pictures, all, 256, compute.device, [&](const torch::Tensor& batch, const torch::Tensor&, size_t) {
-    const auto bytes = nn::to_bytes(nn::transform(model, batch));
-    out.insert(out.end(), bytes.begin(), bytes.end());
-  });
-  return out;
-}
-
-data::Dataset make_pairs(const data::Dataset& plain, const nn::Model& h, const train::Compute& compute) {
-  data::Dataset pairs;
-  pairs.name = plain.name + " pairs";
-  pairs.height = 2 * plain.height;
-  pairs.width = plain.width;
-  pairs.class_names = plain.class_names;
-  pairs.labels = plain.labels;
-  const auto protected_bytes = transform_to_bytes(h, plain, compute);
-  pairs.images_nhwc.reserve(2 * plain.images_nhwc.size());
-  for (size_t i = 0; i < plain.size(); ++i) {
-    const auto* above = protected_bytes.data() + i * plain.image_bytes();
-    const auto below = plain.image(i);
-    pairs.images_nhwc.insert(pairs.images_nhwc.end(), above, above + plain.image_bytes());
-    pairs.images_nhwc.insert(pairs.images_nhwc.end(), below.begin(), below.end());
-  }
-  return pairs;
-}
-
 train::Losses InverseTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
-  const auto loss = pair_error(inverse_, pictures);
-  return {loss, {{"mse", loss.detach()}}};
+  const auto [guess, plain] = invert(inverse_, pictures);
+  const auto mse = torch::mse_loss(guess, plain);
+  if (!phi_) return {mse, {{"mse", mse.detach()}}};
+  const auto distance = train::feature_loss(*phi_, nn::ModelCard(), guess, plain.contiguous());
+  return {mse + kPerceptualWeight * distance, {{"mse", mse.detach()}, {"feature_distance", distance.detach()}}};
 }
 
 std::vector<std::pair<std::string, double>> InverseTask::validation_means(const torch::Tensor& pictures, const torch::Tensor&,
                                                                           const train::StepInfo&) {
-  const double mse = pair_error(inverse_, pictures).item<double>();
-  return {{"loss", mse}, {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
+  const auto [guess, plain] = invert(inverse_, pictures);
+  const double mse = torch::mse_loss(guess, plain).item<double>();
+  double loss = mse;
+  if (phi_) {
+    loss += kPerceptualWeight * train::feature_loss(*phi_, nn::ModelCard(), guess, plain.contiguous()).item<double>();
+  }
+  return {{"loss", loss}, {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
+}
+
+nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card, const std::function<data::Dataset()>& make_pairs,
+                        const data::Split& split, const std::shared_ptr<nn::FeatureExtractor>& phi) {
+  const auto& e = plan.experiment;
+  if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
+    return train::finished_model(e, plan.folder, nn::Role::Inverse);
+  const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
+  torch::manual_seed(e.attack.recipe.seed);
+  InverseTask task(nn::make_model(card), phi);
+  run_training(task, make_pairs(), split, e.attack.recipe, e.compute, options);
+  return task.model();
 }
 
 nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const nn::Model& h, train::RunMode mode) {
@@ -70,7 +62,6 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
                                                 " has " + std::to_string(w.data.train.height) + "x" +
                                                 std::to_string(w.data.train.width));
   }
-  const auto options = train::start_run(e, folder, "ITN-Attack, alpha " + train::alpha_text(e.transform.options.alpha), mode);
   nn::ModelCard card = h.card;
   card.role = nn::Role::Inverse;
   card.base_width = e.attack.width;
@@ -78,11 +69,9 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
                 {"data_sha256", w.data_sha256},
                 {"commit", commit()},
                 {"attacks_alpha", h.card.notes.at("alpha")}};
-  torch::manual_seed(e.attack.recipe.seed);
-  InverseTask task(nn::make_model(card));
-  const auto pairs = make_pairs(w.data.train, h, e.compute);
-  run_training(task, pairs, w.split, e.attack.recipe, e.compute, options);
-  return task.model();
+  return train_inverse(
+      {e, folder, "ITN-Attack, alpha " + train::alpha_text(e.transform.options.alpha), mode}, card,
+      [&] { return stack_pairs(transform_to_bytes(h, w.data.train, e.compute), w.data.train); }, w.split);
 }
 
 }  // namespace veilnet::attack

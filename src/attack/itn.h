@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "attack/pairs.h"
 #include "attack/threat_model.h"
 #include "train/experiment.h"
 
@@ -11,16 +12,15 @@ namespace veilnet::attack {
 /// The transformation network is public, so exact pairs are to be had without limit.
 inline constexpr ThreatModel kItnThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::SameDistribution};
 
-/// Both halves of a pair as one picture of twice the height, the 8-bit protected picture above the plain one, so that one flip
-/// acts on both. The order of the pictures is kept.
-data::Dataset make_pairs(const data::Dataset& plain, const nn::Model& h, const train::Compute& compute);
-
-/// Minimises the mean squared error between the plain picture and sigmoid(unet(protected)), both in [0, 1].
+/// Minimises the mean squared error between the plain picture and sigmoid(inverse(protected)), both in [0, 1], plus, where phi
+/// is given, kPerceptualWeight times the feature distance of arXiv 2008.03143 between them.
 class InverseTask : public train::Task {
  public:
-  explicit InverseTask(nn::Model inverse) : inverse_(std::move(inverse)) {}
+  static constexpr double kPerceptualWeight = 0.005;
+  explicit InverseTask(nn::Model inverse, std::shared_ptr<nn::FeatureExtractor> phi = nullptr)
+      : inverse_(std::move(inverse)), phi_(std::move(phi)) {}
   nn::Model& model() override { return inverse_; }
-  /// pictures: [N, 3, 2H, W], as make_pairs stacks them.
+  /// pictures: [N, 3, 2H, W], as stack_pairs makes them.
   train::Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
                                 const train::StepInfo& info) override;
   std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
@@ -28,7 +28,21 @@ class InverseTask : public train::Task {
 
  private:
   nn::Model inverse_;
+  std::shared_ptr<nn::FeatureExtractor> phi_;
 };
+
+/// Where and how an attacker's network is trained; the recipe is that of [attack].
+struct TrainingPlan {
+  const train::Experiment& experiment;
+  std::filesystem::path folder;
+  std::string title;
+  train::RunMode mode = train::RunMode::Complete;
+};
+
+/// Trains the network that `card` describes (role Inverse) on stacked pairs, which are made when the training starts; `split`
+/// says which of them validate. The epoch of lowest validation error is kept. @throws as train::start_run and run_training.
+nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card, const std::function<data::Dataset()>& make_pairs,
+                        const data::Split& split, const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr);
 
 /// Trains the attacker's inverse network for h. The attacker has h (it is public), unlimited exact pairs made from training
 /// pictures, and none of the test pictures. Recipe as for h (`paper`) or ours (`quick`); only joint horizontal flips augment;
@@ -37,8 +51,5 @@ class InverseTask : public train::Task {
 /// The run lives in <run of h>/attack-itn. @throws as train::train_transform.
 nn::Model train_itn(const train::Experiment& experiment, const train::Workspace& workspace, const nn::Model& h,
                     train::RunMode mode);
-
-/// 8-bit protected pictures of a data set, NHWC, through a U-Net in evaluation mode; also used to reconstruct.
-std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute);
 
 }  // namespace veilnet::attack

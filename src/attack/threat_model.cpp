@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, 2> kMethods = {"unknown", "public"};
 constexpr std::array<std::string_view, 4> kAccesses = {"ciphertext_only", "exact_pairs", "chosen_plaintext",
                                                        "public_transform"};
 constexpr std::array<std::string_view, 3> kKeys = {"none", "same", "independent"};
-constexpr std::array<std::string_view, 3> kAuxiliaries = {"none", "unrelated", "same_distribution"};
+constexpr std::array<std::string_view, 4> kAuxiliaries = {"none", "unrelated", "same_distribution", "candidates"};
 
 template <std::size_t N, class Enum>
 std::string_view name(const std::array<std::string_view, N>& names, Enum value) {

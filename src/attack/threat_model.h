@@ -24,8 +24,9 @@ enum class Access {
 /// Same: one key for all pictures. Independent: one for each. None: the method has no key.
 enum class Keys { None, Same, Independent };
 
-/// Plain pictures that the attacker has, none of them among the attacked ones.
-enum class Auxiliary { None, Unrelated, SameDistribution };
+/// Plain pictures that the attacker has, none of them among the attacked ones; Candidates: a set that holds the attacked ones,
+/// without saying which is which.
+enum class Auxiliary { None, Unrelated, SameDistribution, Candidates };
 
 struct ThreatModel {
   Method method;

@@ -96,8 +96,9 @@ double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps, in
 
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe, std::vector<torch::Tensor> parameters) {
   if (recipe.optimizer == "adamw") {
-    return std::make_unique<torch::optim::AdamW>(std::move(parameters),
-                                                 torch::optim::AdamWOptions(recipe.lr).weight_decay(recipe.weight_decay));
+    return std::make_unique<torch::optim::AdamW>(
+        std::move(parameters),
+        torch::optim::AdamWOptions(recipe.lr).betas({recipe.beta1, 0.999}).weight_decay(recipe.weight_decay));
   }
   return std::make_unique<torch::optim::SGD>(std::move(parameters), torch::optim::SGDOptions(recipe.lr)
                                                                         .momentum(recipe.momentum)

@@ -23,6 +23,7 @@ struct Recipe {
   std::string optimizer = "sgd";  ///< "sgd" or "adamw"
   double lr = 0.1;                ///< the highest learning rate of the schedule
   double momentum = 0.9;          ///< sgd
+  double beta1 = 0.9;             ///< adamw; not configurable, the GAN-Attacks set it
   bool nesterov = false;          ///< sgd
   double weight_decay = 5e-4;
   std::string schedule = "step";                 ///< "step" or "one_cycle"

@@ -26,7 +26,7 @@ TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
   const auto plain = some_pictures();
   const auto h = tiny_unet(nn::Role::Transform);
   const train::Compute compute;
-  const auto pairs = make_pairs(plain, h, compute);
+  const auto pairs = stack_pairs(transform_to_bytes(h, plain, compute), plain);
   ASSERT_EQ(pairs.size(), plain.size());
   EXPECT_EQ(pairs.height, 64);
   EXPECT_EQ(pairs.labels, plain.labels);

@@ -18,7 +18,7 @@ std::vector<ThreatModel> every_combination() {
   for (const auto method : {Method::Unknown, Method::Public})
     for (const auto access : {Access::CiphertextOnly, Access::ExactPairs, Access::ChosenPlaintext, Access::PublicTransform})
       for (const auto keys : {Keys::None, Keys::Same, Keys::Independent})
-        for (const auto auxiliary : {Auxiliary::None, Auxiliary::Unrelated, Auxiliary::SameDistribution})
+        for (const auto auxiliary : {Auxiliary::None, Auxiliary::Unrelated, Auxiliary::SameDistribution, Auxiliary::Candidates})
           models.push_back({method, access, keys, auxiliary});
   return models;
 }
@@ -49,7 +49,7 @@ TEST(ThreatModel, TextIsReadBackWhereItMakesSenseAndRefusedElsewhere) {
   }
   // Public transform: 1. Unknown method: 3 accesses by 3 key modes. Public: same key with each access, independent keys with
   // one.
-  EXPECT_EQ(sensible, (1 + 9 + 4) * 3);
+  EXPECT_EQ(sensible, (1 + 9 + 4) * 4);
 }
 
 TEST(ThreatModel, ReadsPartsInAnyOrder) {

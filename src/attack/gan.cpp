@@ -1,0 +1,78 @@
+#include "attack/gan.h"
+
+#include <torch/nn/functional/activation.h>
+#include <torch/utils.h>
+
+#include "nn/discriminator.h"
+
+namespace veilnet::attack {
+namespace {
+
+struct Faked {
+  torch::Tensor made, plain;
+};
+
+Faked generate(const nn::Model& generator, const torch::Tensor& pictures) {
+  const int64_t height = pictures.size(2) / 2;
+  return {nn::transform(generator, pictures.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast)),
+          pictures.slice(2, height).contiguous(torch::MemoryFormat::ChannelsLast)};
+}
+
+torch::Tensor generator_loss(GanKind kind, const torch::Tensor& scores) {
+  return kind == GanKind::Sia ? -scores.to(torch::kFloat).mean() : torch::softplus(-scores.to(torch::kFloat)).mean();
+}
+
+torch::Tensor discriminator_loss(GanKind kind, const torch::Tensor& real, const torch::Tensor& made) {
+  const auto r = real.to(torch::kFloat), m = made.to(torch::kFloat);
+  return kind == GanKind::Sia ? torch::relu(1 - r).mean() + torch::relu(1 + m).mean()
+                              : torch::softplus(-r).mean() + torch::softplus(m).mean();
+}
+
+}  // namespace
+
+GanAttackTask::GanAttackTask(nn::Model generator, GanKind kind, int64_t discriminator_width)
+    : generator_(std::move(generator)),
+      kind_(kind),
+      discriminator_(nn::make_attack_discriminator(kind == GanKind::Sia ? "sia" : "gan", discriminator_width,
+                                                   generator_.card.height, generator_.card.width)) {}
+
+train::Losses GanAttackTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
+  const auto [made, plain] = generate(generator_, pictures);
+  // The graph keeps whether a parameter wanted a gradient when it was built: the discriminator is a constant of this part.
+  for (auto& p : discriminator_->parameters()) p.set_requires_grad(false);
+  const auto deceive = generator_loss(kind_, discriminator_->forward(made));
+  for (auto& p : discriminator_->parameters()) p.set_requires_grad(true);
+  const auto judge = discriminator_loss(kind_, discriminator_->forward(plain), discriminator_->forward(made.detach()));
+  return {deceive + judge, {{"generator_loss", deceive.detach()}, {"discriminator_loss", judge.detach()}}};
+}
+
+std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(const torch::Tensor& pictures, const torch::Tensor&,
+                                                                            const train::StepInfo&) {
+  const auto [made, plain] = generate(generator_, pictures);
+  discriminator_->eval();
+  const double loss = generator_loss(kind_, discriminator_->forward(made)).item<double>();
+  discriminator_->train();
+  return {{"loss", loss}};
+}
+
+nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, GanKind kind, int64_t discriminator_width,
+                           const std::function<data::Dataset()>& make_unpaired, const data::Split& split) {
+  const auto& e = plan.experiment;
+  if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
+    return train::finished_model(e, plan.folder, nn::Role::Inverse);
+  const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
+  auto recipe = e.attack.recipe;
+  recipe.optimizer = "adamw";
+  recipe.lr = 2e-4;
+  recipe.beta1 = kind == GanKind::Sia ? 0 : 0.5;
+  recipe.weight_decay = 0;
+  recipe.schedule = "step";
+  recipe.milestones.clear();
+  recipe.select = "last";
+  torch::manual_seed(recipe.seed);
+  GanAttackTask task(nn::make_model(card), kind, discriminator_width);
+  run_training(task, make_unpaired(), split, recipe, e.compute, options);
+  return task.model();
+}
+
+}  // namespace veilnet::attack

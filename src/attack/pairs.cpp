@@ -1,0 +1,54 @@
+#include "attack/pairs.h"
+
+#include <numeric>
+
+#include "core/error.h"
+#include "train/loop.h"
+
+namespace veilnet::attack {
+
+data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::Dataset& plain) {
+  if (protected_nhwc.size() != plain.images_nhwc.size()) {
+    throw Error(ErrorCode::InvalidArgument, "the protected pictures have " + std::to_string(protected_nhwc.size()) +
+                                                " bytes, the plain ones " + std::to_string(plain.images_nhwc.size()) +
+                                                "; pairs need the same number");
+  }
+  data::Dataset pairs;
+  pairs.name = plain.name + " pairs";
+  pairs.height = 2 * plain.height;
+  pairs.width = plain.width;
+  pairs.class_names = plain.class_names;
+  pairs.labels = plain.labels;
+  pairs.images_nhwc.reserve(2 * protected_nhwc.size());
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const auto above = protected_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes()), below = plain.image(i);
+    pairs.images_nhwc.insert(pairs.images_nhwc.end(), above.begin(), above.end());
+    pairs.images_nhwc.insert(pairs.images_nhwc.end(), below.begin(), below.end());
+  }
+  return pairs;
+}
+
+std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute) {
+  torch::NoGradGuard no_grad;
+  std::vector<uint32_t> all(pictures.size());
+  std::iota(all.begin(), all.end(), 0u);
+  std::vector<uint8_t> out;
+  out.reserve(pictures.images_nhwc.size());
+  train::for_each_batch(pictures, all, 256, compute.device, [&](const torch::Tensor& batch, const torch::Tensor&, size_t) {
+    const auto bytes = nn::to_bytes(nn::transform(model, batch));
+    out.insert(out.end(), bytes.begin(), bytes.end());
+  });
+  return out;
+}
+
+data::Dataset unlabelled(std::span<const uint8_t> images_nhwc, int height, int width) {
+  data::Dataset out;
+  out.height = height;
+  out.width = width;
+  out.class_names = {"?", "??"};
+  out.images_nhwc.assign(images_nhwc.begin(), images_nhwc.end());
+  out.labels.assign(images_nhwc.size() / (3 * static_cast<size_t>(height) * static_cast<size_t>(width)), 0);
+  return out;
+}
+
+}  // namespace veilnet::attack

@@ -1,0 +1,106 @@
+#include "attack/retrieval.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+#include "core/error.h"
+
+namespace veilnet::attack {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+std::uint8_t folded(std::uint8_t value, int top) { return static_cast<std::uint8_t>(std::min<int>(value, top - value)); }
+
+/// The values of each block, in order of position: bytes, or two nibbles for each.
+std::vector<Bytes> blocks_of(const image::Image& picture, int side, bool nibbles) {
+  std::vector<Bytes> blocks;
+  for (int top = 0; top < picture.height; top += side) {
+    for (int left = 0; left < picture.width; left += side) {
+      auto& block = blocks.emplace_back();
+      for (int y = top; y < top + side; ++y) {
+        const auto* row = &picture.rgb[3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.width) +
+                                            static_cast<std::size_t>(left))];
+        for (int i = 0; i < 3 * side; ++i) {
+          if (nibbles) block.push_back(row[i] >> 4);
+          block.push_back(nibbles ? row[i] & 15 : row[i]);
+        }
+      }
+    }
+  }
+  return blocks;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme, const image::Image& picture) {
+  const auto& id = scheme.id;
+  if (id == "pe" || id == "bit-flip") {
+    auto values = picture.rgb;
+    for (auto& v : values) v = folded(v, 255);
+    if (id == "pe" && scheme.shuffle_components) {
+      for (auto pixel = values.begin(); pixel != values.end(); pixel += 3) std::sort(pixel, pixel + 3);
+    }
+    return values;
+  }
+  if (id != "le" && id != "ele" && id != "etc" && id != "pixel-shuffle") return picture.rgb;
+  const int side = scheme.block_size;
+  if (side < 1 || picture.height % side != 0 || picture.width % side != 0) {
+    throw Error(ErrorCode::InvalidArgument, "the protected picture is " + std::to_string(picture.height) + "x" +
+                                                std::to_string(picture.width) +
+                                                "; its sides must be multiples of the block size " + std::to_string(side));
+  }
+  const bool nibbles = id == "le" || id == "ele";
+  auto blocks = blocks_of(picture, side, nibbles);
+  for (auto& block : blocks) {
+    if (id != "pixel-shuffle") {
+      for (auto& v : block) v = folded(v, nibbles ? 15 : 255);
+    }
+    std::ranges::sort(block);
+  }
+  if (id == "ele" || id == "etc") {
+    std::ranges::sort(blocks, [](const Bytes& a, const Bytes& b) { return std::ranges::lexicographical_compare(a, b); });
+  }
+  Bytes out;
+  for (const auto& block : blocks) out.insert(out.end(), block.begin(), block.end());
+  return out;
+}
+
+std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme, std::span<const std::uint8_t> protected_nhwc,
+                                  std::span<const std::uint8_t> candidates_nhwc, int height, int width) {
+  const auto bytes = 3 * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  if (candidates_nhwc.empty() || candidates_nhwc.size() % bytes != 0 || protected_nhwc.size() % bytes != 0) {
+    throw Error(ErrorCode::InvalidArgument, "the protected pictures and the candidates have " +
+                                                std::to_string(protected_nhwc.size()) + " and " +
+                                                std::to_string(candidates_nhwc.size()) + " bytes; allowed are multiples of " +
+                                                std::to_string(bytes) + ", and at least one candidate");
+  }
+  const auto fingerprints = [&](std::span<const std::uint8_t> pictures) {
+    std::vector<Bytes> out;
+    for (std::size_t at = 0; at < pictures.size(); at += bytes) {
+      const auto one = pictures.subspan(at, bytes);
+      out.push_back(fingerprint(scheme, {height, width, {one.begin(), one.end()}}));
+    }
+    return out;
+  };
+  const auto candidates = fingerprints(candidates_nhwc);
+  std::vector<std::size_t> nearest;
+  for (const auto& wanted : fingerprints(protected_nhwc)) {
+    std::size_t best = 0;
+    auto least = std::numeric_limits<std::uint32_t>::max();
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      std::uint32_t distance = 0;
+      for (std::size_t j = 0; j < wanted.size(); ++j)
+        distance += static_cast<std::uint32_t>(std::abs(int{wanted[j]} - int{candidates[i][j]}));
+      if (distance < least) {
+        least = distance;
+        best = i;
+      }
+    }
+    nearest.push_back(best);
+  }
+  return nearest;
+}
+
+}  // namespace veilnet::attack

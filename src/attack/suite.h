@@ -1,0 +1,53 @@
+// All attacks that recover pictures, under one interface: an attack takes Materials and gives its guess at every picture.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include <nlohmann/json.hpp>
+
+#include "attack/itn.h"
+#include "attack/victim.h"
+
+namespace veilnet::attack {
+
+/// How much is spent. docs/attacks.md has the figures of "small", "standard" and "large".
+struct Budget {
+  std::string name;
+  size_t attacked = 0;  ///< pictures to be opened
+  size_t known = 0;     ///< pictures of the attacker's own, and as many that he observes, at most half of the training set each
+  int64_t epochs = 0;   ///< of every trained attack
+  size_t known_pairs = 0;  ///< pairs of the known-plaintext attack
+  size_t optimised = 0;    ///< pictures of the optimisation through a network
+  int64_t optimise_steps = 0;
+  int64_t width = 16;  ///< of U-Nets and position-aware networks; discriminators have twice that
+};
+/// @throws Error{InvalidArgument} for another name.
+Budget budget_named(const std::string& name);
+
+/// What an attack may use besides its Materials: time, a place for its training, and phi, whose weights are public.
+struct Setting {
+  const train::Experiment& experiment;  ///< recipe of [attack] with the budget's epochs
+  const Budget& budget;
+  std::filesystem::path folder;  ///< of this attack's training
+  std::shared_ptr<nn::FeatureExtractor> phi;
+};
+
+struct Outcome {
+  std::vector<uint8_t> recovered;              ///< guesses at the first pictures of Materials::attacked, NHWC
+  nlohmann::json spent;                        ///< by name: pictures asked for, pairs, epochs, ...
+  std::vector<std::filesystem::path> trained;  ///< run folders of its trainings
+};
+
+struct Attack {
+  std::string id;
+  std::string text;  ///< what it does, a sentence for people
+  /// The threat model under which it attacks this victim, or why it makes no sense.
+  std::function<std::variant<ThreatModel, std::string>(const Victim&)> against;
+  std::function<Outcome(Materials&, const Setting&)> run;
+};
+
+/// In the order of the attacker's power.
+const std::vector<Attack>& attacks();
+
+}  // namespace veilnet::attack

@@ -1,0 +1,141 @@
+#include "attack/victim.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "attack/pairs.h"
+#include "cipher/key_file.h"
+#include "core/error.h"
+#include "train/scheme.h"
+
+namespace veilnet::attack {
+namespace {
+
+// Where the keys of the observed pictures and of the attacker's own experiments begin.
+constexpr uint64_t kFirstObservedKey = 2ull << 32, kFirstOwnKey = 3ull << 32;
+
+std::vector<uint8_t> random_pictures(size_t bytes, uint64_t first_key) {
+  Random random({977, first_key});
+  std::vector<uint8_t> out(bytes);
+  for (auto& value : out) value = static_cast<uint8_t>(random.below(256));
+  return out;
+}
+
+[[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part, const std::string& why) {
+  const auto [key, value] = fields(model)[part];
+  throw Error(ErrorCode::InvalidArgument, "threat model: " + std::string(key) + "=" + std::string(value) + " does not fit \"" +
+                                              victim.label + "\": " + why);
+}
+
+image::Image encrypt_one(const Victim& victim, const image::Image& plain) {
+  const auto scheme =
+      cipher::make_scheme(victim.scheme.options, cipher::key_from_seed(victim.scheme.key_seed), plain.height, plain.width);
+  image::Image out{scheme->padded_height(), scheme->padded_width(), {}};
+  out.rgb.resize(3 * static_cast<size_t>(out.height) * static_cast<size_t>(out.width));
+  scheme->encrypt(plain.rgb, out.rgb);
+  return out;
+}
+
+}  // namespace
+
+std::string Victim::text() const {
+  const std::string with = keys == Keys::Same          ? ", one key for all pictures"
+                           : keys == Keys::Independent ? ", a key of its own for every picture"
+                                                       : "";
+  if (label == "random") return "uniform random noise instead of the picture: nothing can be recovered";
+  if (network)
+    return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") + nn::describe(network->card) +
+           ", public";
+  if (scheme.options.id == "noise") return cipher::describe(scheme.options) + ", drawn anew for every picture";
+  return cipher::describe(scheme.options) + with;
+}
+
+Victim make_victim(const train::Experiment& e, const std::string& label) {
+  Victim victim;
+  victim.label = label;
+  if (label == "random") {
+    victim.keys = Keys::Independent;
+  } else if (label == "transform" || label == "gan") {
+    const auto folder = label == "gan" ? e.at_scheme("gan").scheme_folder() : e.transform_folder();
+    if (!train::is_finished(folder)) {
+      throw Error(ErrorCode::NotFound, folder.string() + " holds no finished training; run `veilnet train " +
+                                           (label == "gan" ? "scheme --scheme gan" : "transform") + "` first");
+    }
+    victim.label = label == "gan" ? label : "transform-a" + train::alpha_text(e.transform.options.alpha);
+    victim.network = train::finished_model(e, folder, nn::Role::Transform);
+  } else {
+    victim.scheme = e.at_scheme(label).scheme;
+    const auto& id = victim.scheme.options.id;
+    victim.keys = victim.scheme.independent_keys || id == "noise" ? Keys::Independent
+                  : cipher::scheme_traits(id).keyed               ? Keys::Same
+                                                                  : Keys::None;
+  }
+  return victim;
+}
+
+std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, uint64_t first_key,
+                             const train::Compute& compute) {
+  if (victim.network) return transform_to_bytes(*victim.network, plain, compute);
+  if (victim.label == "random") return random_pictures(plain.images_nhwc.size(), first_key);
+  return train::encrypt_pictures(victim.scheme, plain, first_key);
+}
+
+Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model, const train::Compute& compute) {
+  check(model);
+  constexpr size_t kAccessPart = 1, kKeysPart = 2, kAuxiliaryPart = 3;
+  if (model.keys != victim.keys)
+    refuse(victim, model, kKeysPart, "its keys are " + std::string(fields({{}, {}, victim.keys, {}})[kKeysPart].second));
+  if (model.access == Access::ChosenPlaintext && victim.scheme.options.id.empty())
+    refuse(victim, model, kAccessPart, "it is no scheme with a key holder");
+  Materials m;
+  m.granted = model;
+  m.height = sets.attacked.height;
+  m.width = sets.attacked.width;
+  m.attacked = protect(victim, sets.attacked, train::kFirstTestKey, compute);
+  if (model.method == Method::Public) {
+    auto own = victim;
+    own.scheme.independent_keys = victim.keys != Keys::None;
+    m.run = [own, compute](const data::Dataset& plain) { return protect(own, plain, kFirstOwnKey, compute); };
+    if (victim.keys != Keys::None && !victim.scheme.options.id.empty()) m.scheme = victim.scheme.options;
+  }
+  switch (model.access) {
+    case Access::CiphertextOnly:
+      if (model.auxiliary == Auxiliary::SameDistribution || model.auxiliary == Auxiliary::Unrelated)
+        m.ciphertexts = protect(victim, sets.observed, kFirstObservedKey, compute);
+      break;
+    case Access::ExactPairs:
+      m.pairs = stack_pairs(protect(victim, sets.observed, kFirstObservedKey, compute), sets.observed);
+      break;
+    case Access::ChosenPlaintext:
+      m.oracle.emplace([victim](const image::Image& plain) { return encrypt_one(victim, plain); });
+      break;
+    case Access::PublicTransform: m.network = victim.network; break;
+  }
+  switch (model.auxiliary) {
+    case Auxiliary::None: break;
+    case Auxiliary::SameDistribution: m.auxiliary = sets.auxiliary; break;
+    case Auxiliary::Unrelated:
+      if (!sets.unrelated) refuse(victim, model, kAuxiliaryPart, "the experiment has no other data set");
+      m.auxiliary = sets.unrelated;
+      break;
+    case Auxiliary::Candidates: {
+      // In an order that says nothing: that of their values.
+      std::vector<size_t> order(sets.attacked.size());
+      std::iota(order.begin(), order.end(), size_t{0});
+      std::ranges::sort(order, [&](size_t a, size_t b) {
+        return std::ranges::lexicographical_compare(sets.attacked.image(a), sets.attacked.image(b));
+      });
+      auto candidates = sets.attacked;
+      candidates.images_nhwc.clear();
+      for (const auto i : order) {
+        const auto image = sets.attacked.image(i);
+        candidates.images_nhwc.insert(candidates.images_nhwc.end(), image.begin(), image.end());
+      }
+      std::ranges::fill(candidates.labels, 0);
+      m.candidates = std::move(candidates);
+    }
+  }
+  return m;
+}
+
+}  // namespace veilnet::attack
