@@ -78,6 +78,51 @@ def table1_section(data, records):
         *[f"[{number}] {source}" for source, number in papers.items()], "", f"Measured on {'; '.join(machines)}.", ""]
 
 
+def attacks_section(name, record):
+    """The matrix of results/attacks-<data>.json: median SSIM, the share recovered exactly, flags."""
+    attacks = list(dict.fromkeys(cell["attack"] for cell in record["cells"]))
+    by_place = {(cell["scheme"], cell["attack"]): cell for cell in record["cells"]}
+
+    def text(cell):
+        if cell is None or "refused" in cell:
+            return "-"
+        exact = f", {percent(cell['exact'])} % exact" if cell["exact"] > 0 else ""
+        return f"{cell['ssim']['median']:.2f}{exact}" + (" (!)" if cell["flags"] else "")
+
+    schemes = [scheme["label"] for scheme in record["schemes"]]
+    rows = [[scheme] + [text(by_place.get((scheme, attack))) for attack in attacks] for scheme in schemes]
+    baseline = record["baselines"][0]
+    budget, machine = record["budget"], record["machine"]
+    lines = [
+        f"## {name}", "",
+        f"Every attack on every scheme: median SSIM of the recovered with the plain picture over {budget['attacked pictures']} test pictures, and the share recovered "
+        f"exactly. (!): the figure is flagged and must not be read as strength of the scheme; the record says why. -: the combination makes no sense. "
+        f"Guessing the {baseline['name']} gives {baseline['ssim']['median']:.2f}. Budget `{budget['name']}`: {budget['epochs']} epochs on "
+        f"{budget['own pictures']} pictures. Commit {record['commit']}, {machine['device']}, {machine['threads']} threads, {machine['precision']}.", "",
+        *table(["scheme", *attacks], rows), ""]
+    if record.get("attributes"):
+        names = list(dict.fromkeys(a["attribute"] for a in record["attributes"]))
+        read = {(a["scheme"], a["attribute"]): a for a in record["attributes"]}
+        lines += ["What a small classifier reads from protected pictures, in percent (chance is about 50):", "",
+                  *table(["scheme", *names], [[scheme, *[percent(read[scheme, n]["accuracy"]) if (scheme, n) in read else "-" for n in names]] for scheme in schemes]), ""]
+    if record.get("transport"):
+        ways = list(dict.fromkeys(t["transport"] for t in record["transport"]))
+        arrived = {(t["scheme"], t["transport"]): t for t in record["transport"]}
+
+        def after(entry):
+            if entry is None:
+                return "-"
+            accuracy = f"{percent(entry['accuracy'])} %, " if "accuracy" in entry else ""
+            return accuracy + (f"{entry['ssim']['median']:.2f}" if "ssim" in entry else "-")
+
+        lines += ["After transport: accuracy of the service where it was trained, and median SSIM of what the strongest attack of the row recovers:", "",
+                  *table(["scheme", *ways], [[scheme, *[after(arrived.get((scheme, way))) for way in ways]] for scheme in schemes]), ""]
+    for curve in record.get("curve", []):
+        points = ", ".join(f"{p['budget']}: {p['ssim']:.3f}" for p in curve["points"])
+        lines += [f"`{curve['attack']}` on `{curve['scheme']}`, median SSIM by {curve['budget_name']}: {points}.", ""]
+    return lines
+
+
 def bench_section(name, record):
     machine = record["machine"]
     return [f"## {name}", "", f"{record.get('note', '')} Commit {record['commit']}, {machine['device']}.".strip(), "",
@@ -95,7 +140,8 @@ def generate():
         else:
             rest[path.stem] = record
     for name, record in rest.items():
-        lines += bench_section(name, record) if name.startswith("bench-") else transform_section(name, record)
+        section = {"bench": bench_section, "attacks": attacks_section}.get(name.split("-")[0], transform_section)
+        lines += section(name, record)
     for data, records in tables.items():
         lines += table1_section(data, records)
     return "\n".join(lines).rstrip() + "\n"

@@ -63,6 +63,7 @@ void add_attack(CLI::App& app);
 void add_chosen_plaintext(CLI::App& attack);
 void add_fr(CLI::App& attack);
 void add_brute_force(CLI::App& attack);
+void add_audit(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_report(CLI::App& app);
 void add_reproduce(CLI::App& app);

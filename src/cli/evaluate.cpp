@@ -6,6 +6,8 @@
 
 #include "cli/command.h"
 #include "cli/experiment_command.h"
+#include "eval/attack_report.h"
+#include "eval/attacks.h"
 #include "eval/scheme.h"
 #include "eval/table1.h"
 
@@ -61,13 +63,19 @@ void add_reproduce(CLI::App& app) {
     std::filesystem::path result, results = "results";
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("reproduce", "Run or resume a whole experiment, or the comparison table of the schemes");
-  command->add_option("what", options->what, "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme")
-      ->check(CLI::IsMember({"experiment", "table1"}));
+  auto* command = app.add_subcommand(
+      "reproduce", "Run or resume a whole experiment, the comparison table of the schemes, or the matrix of attacks on them");
+  command
+      ->add_option("what", options->what,
+                   "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; attacks: every attack on "
+                   "every scheme")
+      ->check(CLI::IsMember({"experiment", "table1", "attacks"}));
   add_common(*command, options->common);
   command->add_option("--result", options->result, "experiment: write the record for results/ to this file")
       ->type_name("FILE.json");
-  command->add_option("--results", options->results, "table1: folder of the rows' records; rows found there are kept")
+  command
+      ->add_option("--results", options->results,
+                   "Folder of records. table1: one a row, rows found there are kept; attacks: attacks-<data>.json, replaced")
       ->type_name("FOLDER");
   command->callback([options] {
     const auto e = open_experiment(options->common);
@@ -76,6 +84,14 @@ void add_reproduce(CLI::App& app) {
       const auto records = eval::reproduce_table1(*e, options->results);
       std::cout << eval::table1_markdown(records);
       write_json(options->common, records);
+      return;
+    }
+    if (options->what == "attacks") {
+      const auto matrix = eval::run_attacks(*e);
+      std::cout << eval::attack_matrix_markdown(matrix);
+      write_file(options->results / ("attacks-" + e->data.source + ".json"), eval::attacks_record(*e, matrix).dump(1) + "\n",
+                 Overwrite::Yes);
+      write_json(options->common, matrix);
       return;
     }
     const auto evaluation = eval::reproduce(*e);

@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   cli::add_classify(app);
   cli::add_cipher(app);
   cli::add_attack(app);
+  cli::add_audit(app);
   cli::add_evaluate(app);
   cli::add_report(app);
   cli::add_reproduce(app);

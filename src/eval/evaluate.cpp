@@ -9,6 +9,7 @@
 #include "attack/itn.h"
 #include "core/error.h"
 #include "core/version.h"
+#include "eval/leak.h"
 #include "eval/papers.h"
 #include "eval/record.h"
 #include "eval/summary.h"
@@ -55,14 +56,7 @@ image::Image picture(const data::Dataset& like, std::span<const uint8_t> images_
 
 // What an attacker gets without any attack: the mean training picture as the guess for every test picture.
 double mean_image_psnr_db(const data::Dataset& train, const data::Dataset& test) {
-  std::vector<double> sum(train.image_bytes());
-  for (size_t i = 0; i < train.size(); ++i) {
-    const auto image = train.image(i);
-    for (size_t j = 0; j < sum.size(); ++j) sum[j] += image[j];
-  }
-  std::vector<uint8_t> mean(sum.size());
-  for (size_t j = 0; j < sum.size(); ++j)
-    mean[j] = static_cast<uint8_t>(std::lround(sum[j] / static_cast<double>(train.size())));
+  const auto mean = mean_picture(train, 1);
   double total = 0;
   for (size_t i = 0; i < test.size(); ++i) total += image::psnr_db(mean, test.image(i));
   return total / static_cast<double>(test.size());

@@ -22,9 +22,9 @@ struct Row {
   std::function<json()> run;  // trains what is missing; returns what becomes of the record: "recipe", "classifier", "metrics"
 };
 
-class Table {
+class Comparison {
  public:
-  explicit Table(const train::Experiment& e) : e_(e) {
+  explicit Comparison(const train::Experiment& e) : e_(e) {
     for (const auto& name : e.table1_rows) {
       if (name == "plain") {
         rows_.push_back({name, [this] { return plain(); }});
@@ -116,7 +116,7 @@ std::string percent(const json& share) {
 }  // namespace
 
 json reproduce_table1(const train::Experiment& e, const fs::path& results) {
-  Table table(e);
+  Comparison table(e);
   json records = json::array();
   for (const auto& row : table.rows()) {
     const auto name = "table1-" + e.data.source + "-" + row.name;

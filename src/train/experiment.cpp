@@ -236,6 +236,18 @@ Experiment read_experiment(Config& config) {
   e.table1_rows =
       config.get_strings("table1.rows", {"plain", "transform", "le", "pe-same", "pe-independent", "ele", "etc", "gan"});
 
+  e.attacks.schemes =
+      config.get_strings("attacks.schemes", {"le", "pe-same", "pe-independent", "ele", "etc", "pixel-shuffle", "bit-flip",
+                                             "ffx", "blur", "pixelate", "noise", "transform", "gan", "random"});
+  e.attacks.budget = config.get_choice("attacks.budget", e.attacks.budget, {"small", "standard", "large"});
+  e.attacks.attacked = config.get_int("attacks.attacked", 0, 0, 10'000'000);
+  e.attacks.known = config.get_int("attacks.known", 0, 0, 10'000'000);
+  e.attacks.epochs = config.get_int("attacks.epochs", 0, 0, 100'000);
+  e.attacks.transports = config.get_strings(
+      "attacks.transports", {"jpeg:95", "jpeg:75", "jpeg:50", "webp:80", "webp:50", "resize:0.5", "crop:0.875"});
+  e.attacks.attributes = config.get_bool("attacks.attributes", true);
+  e.attacks.curve = config.get_bool("attacks.curve", true);
+
   config.refuse_unknown();
   e.resolved_toml = config.resolved_toml();
   e.config_sha256 = sha256_hex(std::span(reinterpret_cast<const uint8_t*>(e.resolved_toml.data()), e.resolved_toml.size()));

@@ -89,6 +89,15 @@ struct Experiment {
 
   std::vector<std::string> table1_rows;  ///< of the comparison table: see eval/table1.h
 
+  /// What `reproduce attacks` and `audit` do: see attack/suite.h.
+  struct Attacks {
+    std::vector<std::string> schemes;  ///< names of attack::make_victim
+    std::string budget = "small";
+    int64_t attacked = 0, known = 0, epochs = 0;  ///< 0: the budget's
+    std::vector<std::string> transports;          ///< of image/transport.h
+    bool attributes = true, curve = true;
+  } attacks;
+
   std::string resolved_toml;
   std::string config_sha256;
 

@@ -141,6 +141,34 @@ class CommandLine(unittest.TestCase):
         self.expect(0, ["| gan | resnet-8 |", "| 12.30 |"], *words)
         self.expect(2, ["\"cat\" names no scheme"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
 
+    def test_audit_says_what_leaks(self):
+        out = self.out("audit")
+        small = [word for key in ("known=40", "attacked=20", "epochs=2", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
+        run = self.root / "runs/t/transform-a0.005"
+        self.expect(0, ["retrieval", "transform-a0.005: "], "audit", "--model", run, "-o", out, *small)
+        audit = json.loads((out / "audit.json").read_text())
+        cells = {cell["attack"]: cell for cell in audit["cells"]}
+        self.assertEqual({cell["scheme"] for cell in audit["cells"]}, {"transform-a0.005"})
+        for attack in ("itn", "itn-perceptual", "optimise", "retrieval"):
+            self.assertEqual(cells[attack]["threat_model"]["access"], "public_transform")
+        self.assertIn("refused", cells["chosen-plaintext"])
+        self.assertIn("accuracy", audit["schemes"][0])
+        self.assertIn("transform-a0.005", (out / "audit.html").read_text())
+        self.expect(2, ["classifier", "transform-a"], "audit", "--model", self.root / "runs/t/classifier")
+        self.expect(1, ["config.toml"], "audit", "--model", self.root / "runs/t/transform-a7")
+        self.expect(2, ["budget", "huge"], "audit", "--model", run, "--budget", "huge")
+        self.expect(2, ["jpeg:200"], "audit", "--model", run, "--set", 'attacks.transports=["jpeg:200"]')
+
+    def test_reproduce_attacks_records_the_matrix(self):
+        results = self.out("results")
+        words = ("reproduce", "attacks", "--config", self.config, "--results", results, "--set", 'attacks.schemes=["le", "random"]',
+                 "--set", "attacks.known=40", "--set", "attacks.attacked=20", "--set", "attacks.epochs=2", "--set", "attacks.transports=[]",
+                 "--set", "attacks.attributes=false")
+        self.expect(0, ["chosen-plaintext", "| le |"], *words)
+        record = json.loads((results / "attacks-synthetic.json").read_text())
+        self.assertEqual(record["metrics"]["chosen_plaintext_le_exact"], 1.0)
+        self.assertNotIn("ssim_values", json.dumps(record))
+
     def test_chosen_plaintext_recovers_every_picture(self):
         out, record = self.out("broken"), self.out("record.json")
         self.expect(0, ["exact"], "attack", "chosen-plaintext", "--scheme", "le", self.pictures, "-o", out, "--json", record)
