@@ -201,7 +201,9 @@ double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t
   constexpr std::array powers{0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
   std::size_t scales = 1;
   while (scales < powers.size() && std::min(height, width) >> scales >= gauss_side) ++scales;
-  const double power_sum = std::accumulate(powers.begin(), powers.begin() + static_cast<std::ptrdiff_t>(scales), 0.0);
+  // All five are taken as published, though they sum to 1.0001.
+  const double power_sum =
+      scales == powers.size() ? 1 : std::accumulate(powers.begin(), powers.begin() + static_cast<std::ptrdiff_t>(scales), 0.0);
 
   std::vector<double> a(a_hwc.begin(), a_hwc.end()), b(b_hwc.begin(), b_hwc.end());
   std::array<double, channels> product{1, 1, 1};

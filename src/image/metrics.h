@@ -22,21 +22,12 @@ enum class SsimWindow {
 double ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width,
             SsimWindow window = SsimWindow::Uniform7);
 
-/// Multi-scale SSIM (Wang, Simoncelli, Bovik 2003) with the window Gaussian11: over scales, each half of the one before by
-/// averaging 2x2 values (a last odd row or column is dropped), the product of mean contrast-structure terms, at the coarsest
-/// scale of mean SSIM, to the powers 0.0448, 0.2856, 0.3001, 0.2363, 0.1333; per channel, then mean over channels. Negative
-/// means count as 0, as the common implementations do, since powers of them are not real. Range [0, 1], 1 for equal pictures.
+/// Multi-scale SSIM (Wang, Simoncelli, Bovik 2003): Gaussian11 windows over scales halved by 2x2 means (a last odd row or
+/// column is dropped), mean contrast-structure of every scale and mean SSIM of the last one, to the powers .0448, .2856, .3001,
+/// .2363, .1333, for each channel; mean over channels. Negative means count as 0, as in the common implementations, so the
+/// range is [0, 1].
 ///
-/// The five scales need sides of at least 176. Smaller pictures take as many scales as hold the window, with the powers of
-/// these divided by their sum (32x32: two scales), so that figures of pictures of different sizes cannot be compared.
-/// @throws Error{InvalidArgument} if sizes do not match or a side is below 11.
-double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width);
-
-/// Multi-scale SSIM (Wang, Simoncelli, Bovik 2003): Gaussian11 windows over scales halved by 2x2 means, contrast and structure
-/// of every scale and luminance of the last one, to the powers .0448, .2856, .3001, .2363, .1333, for each channel; mean over
-/// channels. Negative terms count as 0, as in the common implementations. Range [0, 1].
-///
-/// Five scales need sides of 176; smaller pictures take as many scales as hold the window (two at 32x32) with the weights
+/// Five scales need sides of 176; smaller pictures take as many scales as hold the window (two at 32x32) with their powers
 /// scaled to sum 1, so figures of different sizes do not compare.
 /// @throws Error{InvalidArgument} if sizes do not match or a side is shorter than 11.
 double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width);

@@ -163,7 +163,7 @@ TEST(MsSsim, WeightsTheScales) {
   const double luminance = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
   EXPECT_NEAR(ms_ssim(a, b, 32, 32), std::pow(luminance, 0.2856 / (0.0448 + 0.2856)), 1e-12);
   const Bytes c(180 * 176 * 3, 100), d(180 * 176 * 3, 150);
-  EXPECT_NEAR(ms_ssim(c, d, 180, 176), std::pow(luminance, 0.1333 / 1.0001), 1e-12);
+  EXPECT_NEAR(ms_ssim(c, d, 180, 176), std::pow(luminance, 0.1333), 1e-12);
 }
 
 // Noise of single pixels is gone at half the size, so two scales forgive what one does not.
@@ -179,7 +179,6 @@ TEST(MsSsim, SeesTheCoarseStructure) {
   Bytes inverted;
   for (const auto v : smooth) inverted.push_back(static_cast<std::uint8_t>(255 - v));
   EXPECT_EQ(ms_ssim(smooth, inverted, 44, 44), 0) << "negative terms count as 0";
-  expect_error(ErrorCode::InvalidArgument, {"ms_ssim", "10x44"}, [&] { ms_ssim(smooth, noisy, 10, 44); });
 }
 
 struct RefTerms {
@@ -264,27 +263,6 @@ TEST(MsSsim, MatchesThePlainVersion) {
 TEST(MsSsim, TakesFiveScalesFrom176On) {
   const auto a = noise(176 * 177 * 3, 1), b = disturbed(a, 100, 2);
   EXPECT_NEAR(ms_ssim(a, b, 176, 177), ref_ms_ssim(a, b, 176, 177, {0.0448, 0.2856, 0.3001, 0.2363, 0.1333}), 1e-11);
-}
-
-TEST(MsSsim, FlatPicturesDependOnTheirMeansAtTheCoarsestScaleOnly) {
-  const Bytes a(32 * 32 * 3, 100), b(32 * 32 * 3, 150);
-  const double luminance = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
-  EXPECT_NEAR(ms_ssim(a, b, 32, 32), std::pow(luminance, 0.2856 / (0.0448 + 0.2856)), 1e-9);
-}
-
-TEST(MsSsim, FallsFromOneWithNoiseToZeroForAnInvertedPicture) {
-  const auto a = noise(32 * 32 * 3, 3);
-  double last = ms_ssim(a, a, 32, 32);
-  EXPECT_NEAR(last, 1, 1e-12);
-  for (const int strength : {5, 20, 80, 250}) {
-    const double value = ms_ssim(a, disturbed(a, strength, 4), 32, 32);
-    EXPECT_LT(value, last);
-    EXPECT_GT(value, 0);
-    last = value;
-  }
-  Bytes inverted;
-  for (const auto value : a) inverted.push_back(static_cast<std::uint8_t>(255 - value));
-  EXPECT_EQ(ms_ssim(a, inverted, 32, 32), 0);
 }
 
 TEST(MsSsim, RefusesWrongSizes) {
