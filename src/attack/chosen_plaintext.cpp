@@ -41,9 +41,9 @@ class Numbering {
   unsigned digits_ = 1;
 };
 
-class Attack {
+class Break {
  public:
-  Attack(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, const Geometry& geometry)
+  Break(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, const Geometry& geometry)
       : scheme_(scheme), oracle_(oracle), geometry_(geometry), moves_(moves_of(scheme)) {}
 
   UnitMap units() const {
@@ -78,7 +78,7 @@ class Attack {
 };
 
 /// A digit in each picture.
-UnitMap Attack::from_pictures() const {
+UnitMap Break::from_pictures() const {
   const std::size_t units_a_value = 8 / moves_.bits, units = 3 * geometry_.height * geometry_.width * units_a_value;
   const std::size_t scope = moves_.scope == Scope::Value ? 1 : moves_.scope == Scope::Pixel ? 3 : units;
   const Numbering numbering(moves_.bits, scope);
@@ -112,7 +112,7 @@ UnitMap Attack::from_pictures() const {
 }
 
 /// A digit in each whole block, the key being the same in all.
-UnitMap Attack::from_blocks() const {
+UnitMap Break::from_blocks() const {
   const std::size_t units_a_value = 8 / moves_.bits, units = geometry_.block_values() * units_a_value;
   const auto whole_columns = geometry_.width / geometry_.side, whole = geometry_.height / geometry_.side * whole_columns;
   const auto unit = [&](std::size_t row, std::size_t column, std::size_t index, std::size_t row_width) {
@@ -148,7 +148,7 @@ UnitMap Attack::from_blocks() const {
 
 /// First blocks of one value each, until half of the positions have shown that they take part; then the values that are still
 /// unknown, as many at a time as there are such positions.
-Substitution Attack::substitution() const {
+Substitution Break::substitution() const {
   const auto values = geometry_.block_values(), blocks = geometry_.rows() * geometry_.columns();
   std::vector<bool> selected(values);
   std::array<std::optional<std::uint8_t>, 256> table;
@@ -209,7 +209,7 @@ Substitution Attack::substitution() const {
 
 Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, int height, int width) {
   const auto geometry = breakable(scheme, height, width);
-  const Attack attack(scheme, oracle, geometry);
+  const Break attack(scheme, oracle, geometry);
 
   if (scheme.id == "ffx") return {opener(geometry, attack.substitution())};
   return {opener(geometry, moves_of(scheme).bits, attack.units())};

@@ -51,6 +51,11 @@ class Entry {
     if (!present() || !value_->is_string()) fail("a string");
     return value_->get<std::string>();
   }
+  std::string reason() const {
+    auto words = string();
+    if (words.empty()) throw Error(ErrorCode::BadData, path_ + " is empty; expected a reason");
+    return words;
+  }
   double number() const {
     if (!present()) fail("a number");
     return number_from_json(*value_, path_);
@@ -224,7 +229,7 @@ Shown read_shown(const Entry& entry) {
 MatrixCell read_matrix_cell(const Entry& entry) {
   MatrixCell cell;
   if (const auto refused = entry["refused"]; refused.present()) {
-    cell.refused = refused.string();
+    cell.refused = refused.reason();
     cell.text = entry["text"].string();
   } else {
     static_cast<Shown&>(cell) = read_shown(entry);
@@ -447,7 +452,6 @@ Markup opening_of(const Entry& root, const Matrix& matrix) {
   return paragraph(what);
 }
 
-/// The worst schemes are not sorted to the top: the order is the reader's own, from the matrix.
 Markup verdict_section(const Matrix& matrix, const std::map<std::string, Verdict>& verdicts) {
   std::vector<Card> all;
   Table t;
@@ -457,17 +461,21 @@ Markup verdict_section(const Matrix& matrix, const std::map<std::string, Verdict
     all.push_back({scheme.label, v.level, v.attack.empty() ? "" : "decided by " + v.attack});
     t.rows.push_back({scheme.label, v.text});
   }
+  // NOLINTBEGIN(bugprone-suspicious-missing-comma): sentences that take two lines
+  const std::vector<std::string> rules = {
+      "Broken: at least half of the pictures are recovered bit for bit, or the median SSIM is at least 0.9.",
+      "Leaks content: the median SSIM is at least 0.5; or at least half of the pictures are found among 10 or more candidates; "
+      "or a classifier of plain pictures names the reconstructions more often than half of the way from chance to what it "
+      "reaches on plain pictures.",
+      "Leaks outlines: the median SSIM is at least 0.2, or 0.5 on the worst hundredth of the pictures.",
+      "Nothing recognisable: none of these.",
+      "Not judged: every attack is refused or flagged.",
+  };
+  // NOLINTEND(bugprone-suspicious-missing-comma)
   return cards(all) + table(t) +
          details(
              "How a verdict is reached",
-             paragraph("By the worst that some attack reaches whose figure is not flagged:") +
-                 bullets({"Broken: at least half of the pictures are recovered bit for bit, or the median SSIM is at least "
-                          "0.9.",
-                          "Leaks content: the median SSIM is at least 0.5; or at least half of the pictures are found "
-                          "among 10 or more candidates; or a classifier of plain pictures names the reconstructions more "
-                          "often than half of the way from chance to what it reaches on plain pictures.",
-                          "Leaks outlines: the median SSIM is at least 0.2, or 0.5 on the worst hundredth of the pictures.",
-                          "Nothing recognisable: none of these.", "Not judged: every attack is refused or flagged."}) +
+             paragraph("By the worst that some attack reaches whose figure is not flagged:") + bullets(rules) +
                  paragraph("An inverted picture (SSIM below 0) shows as much as an upright one. An attacker who picks among "
                            "candidates had the plain pictures before; what he picks counts as found, not as recovered. "
                            "Named reconstructions do not count for a scheme without keys whose pictures the service's "
@@ -705,7 +713,8 @@ Markup attributes_table(const Entry& root, const Matrix& matrix) {
 Markup curve_figure(const Entry& root, const Matrix& matrix) {
   std::map<std::string, std::pair<LineChart, LineChart>> by_budget;
   for (const auto& entry : root["curve"].items_if()) {
-    Series ssim{known_scheme(matrix, entry["scheme"]) + ", " + entry["attack"].string(), {}}, psnr{ssim.label, {}};
+    const std::string label = known_scheme(matrix, entry["scheme"]) + ", " + entry["attack"].string();
+    Series ssim{label, {}}, psnr{label, {}};
     for (const auto& point : entry["points"].some_items()) {
       ssim.points.emplace_back(point["budget"].positive(), point["ssim"].number());
       psnr.points.emplace_back(point["budget"].positive(), point["psnr_db"].number());
