@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "eval/html.h"
+#include "eval/json_reader.h"
 #include "eval/summary.h"
 #include "eval/svg.h"
 #include "image/metrics.h"
@@ -18,8 +19,6 @@ namespace {
 
 using nlohmann::json;
 
-/// Names in the JSON and what the page says for them.
-using Words = std::pair<std::string_view, std::string_view>;
 constexpr Words kMethodWords[] = {{"unknown", "does not know how pictures are protected"},
                                   {"public", "knows how pictures are protected"}};
 constexpr Words kAccessWords[] = {{"ciphertext_only", "sees protected pictures only"},
@@ -34,130 +33,6 @@ constexpr Words kAuxiliaryWords[] = {
     {"unrelated", "has plain pictures of another kind"},
     {"same_distribution", "has plain pictures of the same kind, none of them attacked"},
     {"candidates", "has a set of plain pictures that holds the attacked ones, not knowing which is which"}};
-
-/// A place in the matrix that knows its own path, for messages.
-class Entry {
- public:
-  Entry(const json* value, std::string path) : value_(value), path_(std::move(path)) {}
-
-  bool present() const { return value_ != nullptr && !value_->is_null(); }
-  Entry operator[](const std::string& key) const {
-    if (!present()) return {nullptr, path_ + "." + key};
-    if (!value_->is_object()) fail("an object");
-    const auto it = value_->find(key);
-    return {it == value_->end() ? nullptr : &*it, path_ + "." + key};
-  }
-  std::string string() const {
-    if (!present() || !value_->is_string()) fail("a string");
-    return value_->get<std::string>();
-  }
-  std::string reason() const {
-    auto words = string();
-    if (words.empty()) throw Error(ErrorCode::BadData, path_ + " is empty; expected a reason");
-    return words;
-  }
-  double number() const {
-    if (!present()) fail("a number");
-    return number_from_json(*value_, path_);
-  }
-  double share() const {
-    const double v = number();
-    expect(v >= 0 && v <= 1, v, "0 to 1");
-    return v;
-  }
-  double positive() const {
-    const double v = number();
-    expect(v > 0 && std::isfinite(v), v, "a finite number above 0");
-    return v;
-  }
-  std::uint64_t count() const {
-    if (!present() || !value_->is_number_integer() || *value_ < 0) fail("a count");
-    return value_->get<std::uint64_t>();
-  }
-  std::uint64_t at_least_one() const {
-    const auto v = count();
-    expect(v > 0, 0, "1 or more");
-    return v;
-  }
-  Summary summary() const {
-    if (!present()) fail("a summary");
-    return summary_from_json(*value_, path_);
-  }
-  /// The verdict rests on these, so none may be missing.
-  Summary ssim() const {
-    const auto s = summary();
-    for (const auto& [key, v] : {std::pair("median", s.median), {"p01", s.p01}, {"p99", s.p99}})
-      (*this)[key].expect(std::abs(v) <= 1 + 1e-6, v, "-1 to 1");
-    return s;
-  }
-  std::string_view among(std::span<const Words> words) const {
-    const auto name = string();
-    std::string allowed;
-    for (const auto& [known, meaning] : words) {
-      if (name == known) return meaning;
-      allowed += (allowed.empty() ? "" : ", ") + std::string(known);
-    }
-    throw Error(ErrorCode::BadData, path_ + " is \"" + name + "\"; allowed: " + allowed);
-  }
-  std::vector<Entry> items() const {
-    if (!present() || !value_->is_array()) fail("an array");
-    std::vector<Entry> out;
-    for (std::size_t i = 0; i < value_->size(); ++i) out.emplace_back(&(*value_)[i], path_ + "[" + std::to_string(i) + "]");
-    return out;
-  }
-  std::vector<Entry> some_items() const {
-    auto out = items();
-    if (out.empty()) throw Error(ErrorCode::BadData, path_ + " is empty; expected at least one");
-    return out;
-  }
-  std::vector<std::string> strings() const {
-    std::vector<std::string> out;
-    for (const auto& item : items()) out.push_back(item.string());
-    return out;
-  }
-  /// May be long: paths are made for the message only.
-  std::vector<double> numbers() const {
-    if (!present() || !value_->is_array()) fail("an array");
-    std::vector<double> out;
-    out.reserve(value_->size());
-    for (const auto& item : *value_)
-      out.push_back(item.is_number() ? item.get<double>()
-                                     : number_from_json(item, path_ + "[" + std::to_string(out.size()) + "]"));
-    return out;
-  }
-  /// Names and values; nested objects become dotted names, arrays stay JSON.
-  std::vector<std::vector<std::string>> rows(const std::string& prefix = "") const {
-    if (!present() || !value_->is_object()) fail("an object");
-    std::vector<std::vector<std::string>> out;
-    for (const auto& [key, value] : value_->items()) {
-      if (value.is_object()) {
-        for (auto& row : Entry(&value, path_ + "." + key).rows(prefix + key + ".")) out.push_back(std::move(row));
-      } else {
-        out.push_back({prefix + key, value.is_string() ? value.get<std::string>()
-                                                       : value.dump(-1, ' ', false, json::error_handler_t::replace)});
-      }
-    }
-    return out;
-  }
-  /// What may be absent: entry.maybe(&Entry::share).
-  template <class T>
-  std::optional<T> maybe(T (Entry::*read)() const) const {
-    return present() ? std::optional((this->*read)()) : std::nullopt;
-  }
-  std::vector<Entry> items_if() const { return maybe(&Entry::items).value_or(std::vector<Entry>()); }
-
- private:
-  [[noreturn]] void fail(const std::string& expected) const {
-    if (!present()) throw Error(ErrorCode::BadData, path_ + " is missing; expected " + expected);
-    throw Error(ErrorCode::BadData, path_ + ": expected " + expected + ", found " + value_->type_name());
-  }
-  void expect(bool fine, double value, const char* allowed) const {
-    if (!fine) throw Error(ErrorCode::BadData, path_ + " is " + shortest(value) + ", allowed is " + allowed);
-  }
-
-  const json* value_;
-  std::string path_;
-};
 
 /// What an attack, or a guess without one, shows of the pictures.
 struct Shown {
@@ -175,9 +50,10 @@ struct MatrixCell : Shown {
   double exact = 0;
   std::optional<double> reidentified, named;
   std::vector<std::string> flags;
+  bool only_a_lower_bound = true;  ///< all that its flags say is that more training would recover more
   std::vector<double> ssim_values;
 
-  bool trusted() const { return refused.empty() && flags.empty(); }
+  bool trusted() const { return refused.empty() && only_a_lower_bound; }
 };
 
 struct MatrixScheme {
@@ -217,16 +93,16 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-Shown read_shown(const Entry& entry) {
+Shown read_shown(const JsonReader& entry) {
   return {entry["text"].string(),
           entry["psnr_db"].summary(),
           entry["ssim"].ssim(),
-          entry["ssim_gaussian"].maybe(&Entry::summary),
-          entry["ms_ssim"].maybe(&Entry::summary),
-          entry["feature_distance"].maybe(&Entry::summary)};
+          entry["ssim_gaussian"].maybe(&JsonReader::summary),
+          entry["ms_ssim"].maybe(&JsonReader::summary),
+          entry["feature_distance"].maybe(&JsonReader::summary)};
 }
 
-MatrixCell read_matrix_cell(const Entry& entry) {
+MatrixCell read_matrix_cell(const JsonReader& entry) {
   MatrixCell cell;
   if (const auto refused = entry["refused"]; refused.present()) {
     cell.refused = refused.reason();
@@ -242,35 +118,35 @@ MatrixCell read_matrix_cell(const Entry& entry) {
     cell.budget = listed(entry["budget"].rows());
     cell.n = entry["n"].at_least_one();
     cell.exact = entry["exact"].share();
-    cell.reidentified = entry["reidentified"].maybe(&Entry::share);
+    cell.reidentified = entry["reidentified"].maybe(&JsonReader::share);
     if (cell.reidentified) cell.candidates = entry["candidates"].at_least_one();
-    cell.named = entry["reconstruction_accuracy"].maybe(&Entry::share);
+    cell.named = entry["reconstruction_accuracy"].maybe(&JsonReader::share);
     for (const auto& flag : entry["flags"].items()) {
-      flag["id"].string();
+      if (flag["id"].string() != "under_trained") cell.only_a_lower_bound = false;
       cell.flags.push_back(flag["text"].string());
     }
-    cell.ssim_values = entry["ssim_values"].maybe(&Entry::numbers).value_or(std::vector<double>());
+    cell.ssim_values = entry["ssim_values"].numbers_if();
   }
   cell.scheme = entry["scheme"].string();
   cell.attack = entry["attack"].string();
   return cell;
 }
 
-std::string known_scheme(const Matrix& matrix, const Entry& entry) {
+std::string known_scheme(const Matrix& matrix, const JsonReader& entry) {
   auto label = entry.string();
   if (!matrix.scheme(label))
     throw Error(ErrorCode::BadData, "matrix.schemes holds no '" + label + "', which an entry is about");
   return label;
 }
 
-Matrix read_matrix(const Entry& root) {
+Matrix read_matrix(const JsonReader& root) {
   Matrix matrix;
   for (const auto& entry : root["schemes"].some_items()) {
     MatrixScheme scheme{entry["label"].string(),
                         entry["text"].string(),
                         std::string(entry["keys"].among(kKeyWords)),
-                        entry["key_space_bits"].maybe(&Entry::number),
-                        entry["accuracy"].maybe(&Entry::share),
+                        entry["key_space_bits"].maybe(&JsonReader::number),
+                        entry["accuracy"].maybe(&JsonReader::share),
                         entry["keys"].string() == "none"};
     if (matrix.scheme(scheme.label))
       throw Error(ErrorCode::BadData, "matrix.schemes: the label '" + scheme.label + "' occurs twice; labels must be unique");
@@ -287,8 +163,9 @@ Matrix read_matrix(const Entry& root) {
   for (const auto& entry : root["baselines"].items_if())
     matrix.baselines.emplace_back(entry["name"].string(), read_shown(entry));
   const auto dataset = root["dataset"];
-  matrix.plain_accuracy = dataset["plain_accuracy"].maybe(&Entry::share);
-  if (const auto classes = dataset["classes"].maybe(&Entry::at_least_one)) matrix.chance = 1 / static_cast<double>(*classes);
+  matrix.plain_accuracy = dataset["plain_accuracy"].maybe(&JsonReader::share);
+  if (const auto classes = dataset["classes"].maybe(&JsonReader::at_least_one))
+    matrix.chance = 1 / static_cast<double>(*classes);
   return matrix;
 }
 
@@ -437,11 +314,11 @@ std::string matrix_legend(const Matrix& matrix) {
          " makes no sense on this scheme. Empty: not run.";
 }
 
-Markup opening_of(const Entry& root, const Matrix& matrix) {
+Markup opening_of(const JsonReader& root, const Matrix& matrix) {
   const auto dataset = root["dataset"];
   std::string what = "Pictures of the data set " + dataset["name"].string();
-  const auto height = dataset["height"].maybe(&Entry::count), width = dataset["width"].maybe(&Entry::count),
-             classes = dataset["classes"].maybe(&Entry::count);
+  const auto height = dataset["height"].maybe(&JsonReader::count), width = dataset["width"].maybe(&JsonReader::count),
+             classes = dataset["classes"].maybe(&JsonReader::count);
   if (height && width) what += ", " + std::to_string(*width) + " x " + std::to_string(*height) + " pixels";
   if (classes) what += ", " + grouped(*classes) + " classes";
   what += matrix.one_scheme() ? ", were protected" : ", were protected in " + grouped(matrix.schemes.size()) + " ways";
@@ -475,7 +352,8 @@ Markup verdict_section(const Matrix& matrix, const std::map<std::string, Verdict
   return cards(all) + table(t) +
          details(
              "How a verdict is reached",
-             paragraph("By the worst that some attack reaches whose figure is not flagged:") + bullets(rules) +
+             paragraph("By the worst that some attack reaches whose figure is not flagged, or flagged as under-trained only:") +
+                 bullets(rules) +
                  paragraph("An inverted picture (SSIM below 0) shows as much as an upright one. An attacker who picks among "
                            "candidates had the plain pictures before; what he picks counts as found, not as recovered. "
                            "Named reconstructions do not count for a scheme without keys whose pictures the service's "
@@ -494,7 +372,7 @@ Markup schemes_table(const Matrix& matrix) {
   return table(t);
 }
 
-Markup attackers_section(const Entry& root, const Matrix& matrix) {
+Markup attackers_section(const JsonReader& root, const Matrix& matrix) {
   std::vector<std::pair<std::string, std::vector<std::string>>> attackers;
   Table methods;
   methods.caption = "What each attack does, in the order in which they stand in the tables.";
@@ -683,22 +561,23 @@ Markup figures_section(const Matrix& matrix) {
   return out;
 }
 
-Markup transport_table(const Entry& root, const Matrix& matrix) {
+Markup transport_table(const JsonReader& root, const Matrix& matrix) {
   Table t;
   t.caption =
       "What is left after pictures were compressed or resized on their way: accuracy of the service's classifier, and what the "
       "strongest attack still recovers.";
   t.columns = {{"Scheme"}, {"Transport"}, {"Accuracy", true}, {"PSNR, mean (dB)", true}, {"SSIM, median", true}, {"Remark"}};
   for (const auto& entry : root["transport"].items_if()) {
-    const auto psnr = entry["psnr_db"].maybe(&Entry::summary), ssim = entry["ssim"].maybe(&Entry::ssim);
+    const auto psnr = entry["psnr_db"].maybe(&JsonReader::summary), ssim = entry["ssim"].maybe(&JsonReader::ssim);
     t.rows.push_back({known_scheme(matrix, entry["scheme"]), entry["transport"].string(),
-                      per_cent(entry["accuracy"].maybe(&Entry::share)), psnr ? fixed(psnr->mean, 2) : std::string(dash),
-                      ssim ? fixed(ssim->median, 3) : std::string(dash), entry["text"].maybe(&Entry::string).value_or("")});
+                      per_cent(entry["accuracy"].maybe(&JsonReader::share)), psnr ? fixed(psnr->mean, 2) : std::string(dash),
+                      ssim ? fixed(ssim->median, 3) : std::string(dash),
+                      entry["text"].maybe(&JsonReader::string).value_or("")});
   }
   return t.rows.empty() ? Markup{} : table(t);
 }
 
-Markup attributes_table(const Entry& root, const Matrix& matrix) {
+Markup attributes_table(const JsonReader& root, const Matrix& matrix) {
   Table t;
   t.caption =
       "What a classifier reads off protected pictures that the service does not need, against chance. No picture is recovered "
@@ -710,7 +589,7 @@ Markup attributes_table(const Entry& root, const Matrix& matrix) {
   return t.rows.empty() ? Markup{} : table(t);
 }
 
-Markup curve_figure(const Entry& root, const Matrix& matrix) {
+Markup curve_figure(const JsonReader& root, const Matrix& matrix) {
   std::map<std::string, std::pair<LineChart, LineChart>> by_budget;
   for (const auto& entry : root["curve"].items_if()) {
     const std::string label = known_scheme(matrix, entry["scheme"]) + ", " + entry["attack"].string();
@@ -741,15 +620,15 @@ Markup curve_figure(const Entry& root, const Matrix& matrix) {
                                  "says that a larger budget would recover more.");
 }
 
-Markup provenance_table(const Entry& root) {
+Markup provenance_table(const JsonReader& root) {
   Table t;
   t.columns = {{"What"}, {"Value"}};
   const auto dataset = root["dataset"];
   t.rows.push_back({"data set", dataset["name"].string()});
-  if (const auto hash = dataset["hash"].maybe(&Entry::string)) t.rows.push_back({"data set hash", *hash});
+  if (const auto hash = dataset["hash"].maybe(&JsonReader::string)) t.rows.push_back({"data set hash", *hash});
   for (const auto& [key, what] : {std::pair("train", "training pictures"), {"test", "test pictures"}})
-    if (const auto count = dataset[key].maybe(&Entry::count)) t.rows.push_back({what, grouped(*count)});
-  if (const auto plain = dataset["plain_accuracy"].maybe(&Entry::share))
+    if (const auto count = dataset[key].maybe(&JsonReader::count)) t.rows.push_back({what, grouped(*count)});
+  if (const auto plain = dataset["plain_accuracy"].maybe(&JsonReader::share))
     t.rows.push_back({"accuracy on plain pictures", per_cent(plain)});
   for (auto& row : root["provenance"].rows()) t.rows.push_back(std::move(row));
   return table(t);
@@ -790,7 +669,7 @@ Verdict verdict(const json& matrix_json, const std::string& label) {
 }
 
 std::string render_attack_report(const json& matrix_json, std::span<const CellPictures> pictures) {
-  const Entry root(&matrix_json, "matrix");
+  const JsonReader root(&matrix_json, "matrix");
   Page page(root["title"].string(), "Protected pictures under attack: what was recovered, by whom, and what was not tried.");
   root["baselines"].items();
   const auto matrix = read_matrix(root);
@@ -879,7 +758,7 @@ void write_cell_pictures(const std::filesystem::path& root, const CellPictures& 
 CellPictures read_cell_pictures(const std::filesystem::path& root, const std::string& scheme, const std::string& attack) {
   const auto folder = cell_pictures_folder(root, scheme, attack);
   const auto labels = json::parse(read_text(folder / "labels.json"), nullptr, false);
-  CellPictures p{scheme, attack, {}, {}, {}, Entry(&labels, (folder / "labels.json").string()).strings()};
+  CellPictures p{scheme, attack, {}, {}, {}, JsonReader(&labels, (folder / "labels.json").string()).strings()};
   for (std::size_t k = 0; k < p.labels.size(); ++k) {
     p.plain.push_back(image::read_image(numbered(folder, "plain", k)));
     p.protected_pictures.push_back(image::read_image(numbered(folder, "protected", k)));

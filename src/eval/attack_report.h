@@ -63,7 +63,8 @@ struct Verdict {
   std::string attack;  ///< that decides; empty where none can
 };
 
-/// What the attacks mean for one scheme: the worst level that some unflagged attack reaches.
+/// What the attacks mean for one scheme: the worst level that some attack reaches whose figure is not flagged, or flagged as
+/// under-trained only: what it leaks is then a lower bound.
 ///
 ///   "broken"                at least half of the pictures recovered exactly, or a median SSIM of at least 0.9
 ///   "leaks content"         a median SSIM of at least 0.5; or at least half of the pictures re-identified among 10 or more

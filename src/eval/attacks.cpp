@@ -9,6 +9,7 @@
 #include "attack/attribute.h"
 #include "attack/suite.h"
 #include "core/error.h"
+#include "core/version.h"
 #include "eval/attack_report.h"
 #include "eval/evaluate.h"
 #include "eval/leak.h"
@@ -228,6 +229,7 @@ class Bench {
     for (const auto& folder : outcome.trained) trainings.push_back(read_training(folder));
     cell["training_flags"] = training_flags(trainings);
     cell["setup"] = setup();
+    cell["commit"] = commit();
     keep_pictures(victim, attack.id, outcome.recovered, cell);
     write_file(path, cell.dump(1) + "\n", Overwrite::No);
     spdlog::info("{}: {}: median SSIM {:.3f}, mean PSNR {:.2f} dB, {:.1f} % exact", victim.label, attack.id,

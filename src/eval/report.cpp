@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "eval/html.h"
+#include "eval/json_reader.h"
 #include "eval/summary.h"
 #include "eval/svg.h"
 #include "image/metrics.h"
@@ -18,94 +19,6 @@ namespace veilnet::eval {
 namespace {
 
 using nlohmann::json;
-
-/// A place in the evaluation that knows its own path, for messages.
-class Node {
- public:
-  Node(const json* value, std::string path) : value_(value), path_(std::move(path)) {}
-
-  bool present() const { return value_ != nullptr && !value_->is_null(); }
-  Node operator[](const std::string& key) const {
-    if (!present()) return {nullptr, path_ + "." + key};
-    if (!value_->is_object()) fail("an object");
-    const auto it = value_->find(key);
-    return {it == value_->end() ? nullptr : &*it, path_ + "." + key};
-  }
-  std::string string() const {
-    if (!present() || !value_->is_string()) fail("a string");
-    return value_->get<std::string>();
-  }
-  std::string string_or(const std::string& fallback) const { return present() ? string() : fallback; }
-  double number() const {
-    if (!present()) fail("a number");
-    return number_from_json(*value_, path_);
-  }
-  std::optional<double> number_if() const { return present() ? std::optional(number()) : std::nullopt; }
-  double fraction() const {
-    const double v = number();
-    if (!(v >= 0 && v <= 1)) throw Error(ErrorCode::BadData, path_ + " is " + shortest(v) + ", allowed is 0 to 1");
-    return v;
-  }
-  std::optional<double> fraction_if() const { return present() ? std::optional(fraction()) : std::nullopt; }
-  std::optional<std::uint64_t> count_if() const {
-    if (!present()) return std::nullopt;
-    if (!value_->is_number_integer() || *value_ < 0) fail("a count");
-    return value_->get<std::uint64_t>();
-  }
-  Summary summary() const {
-    if (!present()) fail("a summary");
-    return summary_from_json(*value_, path_);
-  }
-  std::optional<Summary> summary_if() const { return present() ? std::optional(summary()) : std::nullopt; }
-  std::vector<Node> items() const {
-    if (!present()) return {};
-    if (!value_->is_array()) fail("an array");
-    std::vector<Node> out;
-    for (std::size_t i = 0; i < value_->size(); ++i) out.emplace_back(&(*value_)[i], path_ + "[" + std::to_string(i) + "]");
-    return out;
-  }
-  std::vector<double> numbers() const {
-    std::vector<double> out;
-    if (!present()) return out;
-    if (!value_->is_array()) fail("an array");
-    out.reserve(value_->size());
-    for (std::size_t i = 0; i < value_->size(); ++i)
-      out.push_back(number_from_json((*value_)[i], path_ + "[" + std::to_string(i) + "]"));
-    return out;
-  }
-  std::vector<std::string> strings() const {
-    std::vector<std::string> out;
-    for (const auto& item : items()) out.push_back(item.string());
-    return out;
-  }
-  /// Nested objects become dotted names; arrays stay JSON.
-  std::vector<std::vector<std::string>> flat() const {
-    std::vector<std::vector<std::string>> rows;
-    if (!present()) return rows;
-    if (!value_->is_object()) fail("an object");
-    flatten(*value_, "", rows);
-    return rows;
-  }
-
- private:
-  [[noreturn]] void fail(const std::string& expected) const {
-    if (!present()) throw Error(ErrorCode::BadData, path_ + " is missing; expected " + expected);
-    throw Error(ErrorCode::BadData, path_ + ": expected " + expected + ", found " + value_->type_name());
-  }
-  static void flatten(const json& object, const std::string& prefix, std::vector<std::vector<std::string>>& rows) {
-    for (const auto& [key, value] : object.items()) {
-      if (value.is_object()) {
-        flatten(value, prefix + key + ".", rows);
-      } else {
-        rows.push_back({prefix + key, value.is_string() ? value.get<std::string>()
-                                                        : value.dump(-1, ' ', false, json::error_handler_t::replace)});
-      }
-    }
-  }
-
-  const json* value_;
-  std::string path_;
-};
 
 /// One comparison of plain pictures with something else.
 struct Leak {
@@ -134,34 +47,34 @@ struct Model {
   double protected_accuracy() const { return protected_png8.value_or(protected_float); }
 };
 
-Leak read_leak(const Node& node) {
-  return {node["psnr_db"].summary(), node["ssim"].summary(), node["ssim_gaussian"].summary_if(),
-          node["psnr_db_values"].numbers(), node["ssim_values"].numbers()};
+Leak read_leak(const JsonReader& node) {
+  return {node["psnr_db"].summary(), node["ssim"].summary(), node["ssim_gaussian"].maybe(&JsonReader::summary),
+          node["psnr_db_values"].numbers_if(), node["ssim_values"].numbers_if()};
 }
 
-Model read_model(const Node& node) {
+Model read_model(const JsonReader& node) {
   Model m;
   m.label = node["label"].string();
-  m.alpha = node["alpha"].number_if();
-  m.architecture = node["architecture"].string_or("");
-  m.recipe = node["recipe"].string_or("");
-  m.plain = node["accuracy"]["plain"].fraction();
-  m.protected_float = node["accuracy"]["protected_float"].fraction();
-  m.protected_png8 = node["accuracy"]["protected_png8"].fraction_if();
-  m.paper = node["paper_accuracy"].fraction_if();
+  m.alpha = node["alpha"].maybe(&JsonReader::number);
+  m.architecture = node["architecture"].maybe(&JsonReader::string).value_or("");
+  m.recipe = node["recipe"].maybe(&JsonReader::string).value_or("");
+  m.plain = node["accuracy"]["plain"].share();
+  m.protected_float = node["accuracy"]["protected_float"].share();
+  m.protected_png8 = node["accuracy"]["protected_png8"].maybe(&JsonReader::share);
+  m.paper = node["paper_accuracy"].maybe(&JsonReader::share);
   if (node["similarity"].present()) m.similarity = read_leak(node["similarity"]);
   if (const auto attack = node["attack"]; attack.present()) {
-    m.attack = Attack{attack["name"].string(), read_leak(attack), attack["reconstruction_accuracy"].fraction_if(),
-                      attack["baseline_mean_image_psnr_db"].number_if(), attack["settings"].flat()};
+    m.attack = Attack{attack["name"].string(), read_leak(attack), attack["reconstruction_accuracy"].maybe(&JsonReader::share),
+                      attack["baseline_mean_image_psnr_db"].maybe(&JsonReader::number), attack["settings"].rows_if()};
   }
-  m.provenance = node["provenance"].flat();
+  m.provenance = node["provenance"].rows_if();
   return m;
 }
 
-std::vector<Model> read_models(const Node& evaluation) {
+std::vector<Model> read_models(const JsonReader& evaluation) {
   std::vector<Model> models;
   std::set<std::string> labels;
-  for (const auto& node : evaluation["models"].items()) {
+  for (const auto& node : evaluation["models"].items_if()) {
     models.push_back(read_model(node));
     if (!labels.insert(models.back().label).second)
       throw Error(ErrorCode::BadData,
@@ -199,10 +112,10 @@ double worst_ssim(const Summary& s) { return std::abs(s.min) > std::abs(s.max) ?
 
 void add_all(std::vector<std::string>& row, std::initializer_list<std::string> cells) { row.insert(row.end(), cells); }
 
-Markup opening(const Node& evaluation, const std::vector<Model>& models) {
+Markup opening(const JsonReader& evaluation, const std::vector<Model>& models) {
   const auto dataset = evaluation["dataset"];
-  const auto test = dataset["test"].count_if(), classes = dataset["classes"].count_if(), height = dataset["height"].count_if(),
-             width = dataset["width"].count_if();
+  const auto test = dataset["test"].maybe(&JsonReader::count), classes = dataset["classes"].maybe(&JsonReader::count),
+             height = dataset["height"].maybe(&JsonReader::count), width = dataset["width"].maybe(&JsonReader::count);
   std::string what =
       (test ? "The " + grouped(*test) : std::string("All")) + " test pictures of the data set " + dataset["name"].string();
   if (height && width)
@@ -281,7 +194,7 @@ Markup threat_model(const std::vector<Model>& models) {
   return out;
 }
 
-Markup accuracy_table(const Node& evaluation, const std::vector<Model>& models) {
+Markup accuracy_table(const JsonReader& evaluation, const std::vector<Model>& models) {
   const auto paper = evaluation["paper"];
   Table t;
   t.caption = "Test accuracy in per cent. Lost: plain minus protected 8-bit PNG" +
@@ -291,7 +204,8 @@ Markup accuracy_table(const Node& evaluation, const std::vector<Model>& models) 
               ", in percentage points; negative is a gain.";
   if (paper.present()) {
     t.caption += " Paper: " + paper["source"].string();
-    if (const auto plain = paper["plain_accuracy"].fraction_if()) t.caption += ", " + percent(plain) + " on plain pictures";
+    if (const auto plain = paper["plain_accuracy"].maybe(&JsonReader::share))
+      t.caption += ", " + percent(plain) + " on plain pictures";
     t.caption += ".";
   }
   t.columns = {{"Model"},
@@ -579,8 +493,8 @@ Markup not_covered() {
   // NOLINTEND(bugprone-suspicious-missing-comma)
 }
 
-Markup rerun(const Node& evaluation) {
-  const auto commands = evaluation["commands"].strings();
+Markup rerun(const JsonReader& evaluation) {
+  const auto commands = evaluation["commands"].strings_if();
   const auto config =
       paragraph(text("The run folder holds the resolved configuration (") + code("config.toml") + text("), every figure (") +
                 code("metrics.json") + text(") and the models this page was made from."));
@@ -590,17 +504,17 @@ Markup rerun(const Node& evaluation) {
   return preformatted(lines) + config;
 }
 
-Markup provenance(const Node& evaluation, const std::vector<Model>& models) {
+Markup provenance(const JsonReader& evaluation, const std::vector<Model>& models) {
   Table t;
   t.columns = {{"What"}, {"Value"}};
   const auto dataset = evaluation["dataset"];
   t.rows.push_back({"data set", dataset["name"].string()});
   if (dataset["hash"].present()) t.rows.push_back({"data set hash", dataset["hash"].string()});
-  if (const auto train = dataset["train"].count_if()) t.rows.push_back({"training pictures", grouped(*train)});
-  if (const auto test = dataset["test"].count_if()) t.rows.push_back({"test pictures", grouped(*test)});
+  if (const auto train = dataset["train"].maybe(&JsonReader::count)) t.rows.push_back({"training pictures", grouped(*train)});
+  if (const auto test = dataset["test"].maybe(&JsonReader::count)) t.rows.push_back({"test pictures", grouped(*test)});
   if (evaluation["phi"].present())
     t.rows.push_back({"phi", evaluation["phi"]["source"].string() + ", layer " + evaluation["phi"]["layer"].string()});
-  for (auto& row : evaluation["provenance"].flat()) t.rows.push_back(std::move(row));
+  for (auto& row : evaluation["provenance"].rows_if()) t.rows.push_back(std::move(row));
   Markup out = table(t);
   for (const auto& m : models) {
     Table own;
@@ -622,7 +536,7 @@ std::filesystem::path picture_path(const std::filesystem::path& folder, std::siz
 }  // namespace
 
 std::string render_report(const nlohmann::json& evaluation_json, std::span<const ModelPictures> pictures) {
-  const Node evaluation(&evaluation_json, "evaluation");
+  const JsonReader evaluation(&evaluation_json, "evaluation");
   const auto models = read_models(evaluation);
   check_pictures(pictures, models.size());
   const bool attacked = std::any_of(models.begin(), models.end(), [](const Model& m) { return m.attack.has_value(); });
@@ -642,7 +556,7 @@ std::string render_report(const nlohmann::json& evaluation_json, std::span<const
   }
   page.section("What was protected");
   page.add(opening(evaluation, models));
-  if (const auto notes = evaluation["notes"].strings(); !notes.empty())
+  if (const auto notes = evaluation["notes"].strings_if(); !notes.empty())
     page.add(heading(3, "Remarks on this run") + bullets(notes));
   page.section("Who the attacker is");
   page.add(threat_model(models));
@@ -696,8 +610,8 @@ std::vector<ModelPictures> read_pictures(const std::filesystem::path& folder, st
   for (std::size_t i = 0; i < models; ++i) {
     const auto path = folder / ("model-" + std::to_string(i)) / "labels.json";
     const auto index = json::parse(read_text(path), nullptr, false);
-    const Node node(&index, path.string());
-    const auto count = node["count"].count_if();
+    const JsonReader node(&index, path.string());
+    const auto count = node["count"].maybe(&JsonReader::count);
     if (!count || !index.value("reconstructed", json()).is_boolean())
       throw Error(ErrorCode::BadData,
                   path.string() + ": expected {\"count\": number, \"reconstructed\": true or false, \"labels\": [...]}");
@@ -707,7 +621,7 @@ std::vector<ModelPictures> read_pictures(const std::filesystem::path& folder, st
       if (index["reconstructed"])
         out[i].reconstructed.push_back(image::read_image(picture_path(folder, i, "reconstructed", k)));
     }
-    out[i].labels = node["labels"].strings();
+    out[i].labels = node["labels"].strings_if();
   }
   check_pictures(out, models);
   return out;

@@ -40,7 +40,7 @@ json refused(const std::string& scheme, const std::string& attack, const std::st
   return {{"scheme", scheme}, {"attack", attack}, {"text", "Does " + attack + "."}, {"refused", why}};
 }
 
-json flag(const std::string& text) { return {{"id", "under_trained"}, {"text", text}}; }
+json flag(const std::string& text) { return {{"id", "weaker_than_trivial"}, {"text", text}}; }
 
 json matrix() {
   auto known = cell("le", "known-plaintext", {1, 1, 1}, 1);
@@ -150,7 +150,7 @@ TEST(AttackVerdict, NamesTheFirstOfTheStrongestAndItsAttacker) {
 
 TEST(AttackVerdict, FlaggedFiguresDoNotDecideButAreNotHidden) {
   auto c = cell("s", "itn", {0.7, 0.7});
-  c["flags"] = {flag("still improving")};
+  c["flags"] = {flag("beaten by less")};
   const auto alone = verdict(with_cells({c, refused("s", "kpa", "no key")}), "s");
   EXPECT_EQ(alone.level, "not judged");
   EXPECT_EQ(alone.attack, "");
@@ -158,8 +158,17 @@ TEST(AttackVerdict, FlaggedFiguresDoNotDecideButAreNotHidden) {
   EXPECT_EQ(v.level, "nothing recognisable");
   EXPECT_EQ(v.attack, "look");
   for (const auto& text : {alone.text, v.text})
-    EXPECT_TRUE(contains(text, "would say \"leaks content\": itn reaches a median SSIM of 0.70 (still improving)")) << text;
+    EXPECT_TRUE(contains(text, "would say \"leaks content\": itn reaches a median SSIM of 0.70 (beaten by less)")) << text;
   EXPECT_FALSE(contains(verdict(with_cells({cell("s", "look", {0.6, 0.6}), c}), "s").text, "would say"));
+}
+
+TEST(AttackVerdict, AnAttackThatWouldRecoverMoreWithTrainingStillCounts) {
+  auto c = cell("s", "itn", {0.7, 0.7});
+  c["flags"] = {{{"id", "under_trained"}, {"text", "still improving"}}};
+  const auto v = verdict(with_cells({cell("s", "look", {0.1, 0.1}), c}), "s");
+  EXPECT_EQ(v.level, "leaks content");
+  EXPECT_EQ(v.attack, "itn");
+  EXPECT_FALSE(contains(v.text, "would say"));
 }
 
 TEST(AttackVerdict, RefusesUnknownSchemes) {
