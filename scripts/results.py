@@ -87,7 +87,9 @@ def attacks_section(name, record):
         if cell is None or "refused" in cell:
             return "-"
         exact = f", {percent(cell['exact'])} % exact" if cell["exact"] > 0 else ""
-        return f"{cell['ssim']['median']:.2f}{exact}" + (" (!)" if cell["flags"] else "")
+        # Who picks among candidates recovers nothing that he did not have.
+        value = f"{percent(cell['exact'])} % picked" if cell["threat_model"]["auxiliary"] == "candidates" else f"{cell['ssim']['median']:.2f}{exact}"
+        return value + (" (!)" if cell["flags"] else "")
 
     schemes = [scheme["label"] for scheme in record["schemes"]]
     rows = [[scheme] + [text(by_place.get((scheme, attack))) for attack in attacks] for scheme in schemes]
