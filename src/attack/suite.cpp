@@ -41,6 +41,10 @@ std::vector<uint8_t> each_picture(const Materials& m, const std::function<Image(
 
 // Every tenth pair validates.
 data::Split tenth_validates(size_t count) {
+  if (count < 20) {
+    throw Error(ErrorCode::InvalidArgument, "a trained attack has " + std::to_string(count) +
+                                                " pictures to learn from; allowed: 20 or more (attacks.known)");
+  }
   data::Split split;
   for (uint32_t i = 0; i < count; ++i) (i % 10 == 9 ? split.validation : split.train).push_back(i);
   return split;

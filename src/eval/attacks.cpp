@@ -86,6 +86,16 @@ class Bench {
     judges_ = {psi_ ? &*psi_ : nullptr, phi_.net};
     for (const auto& text : e.attacks.transports) transports_.push_back(image::transport_from(text));
     for (const auto& label : e.attacks.schemes) victims_.push_back(attack::make_victim(e, label));
+    for (const auto& attack : attack::attacks()) {
+      if (e.attacks.only.empty() || std::ranges::find(e.attacks.only, attack.id) != e.attacks.only.end())
+        attacks_.push_back(attack);
+    }
+    for (const auto& id : e.attacks.only) {
+      if (std::ranges::find(attacks_, id, &attack::Attack::id) != attacks_.end()) continue;
+      std::string known;
+      for (const auto& attack : attack::attacks()) known += (known.empty() ? "" : ", ") + attack.id;
+      throw Error(ErrorCode::InvalidArgument, "attacks.only has \"" + id + "\"; allowed: " + known);
+    }
   }
 
   json run() {
@@ -93,7 +103,7 @@ class Bench {
          curve = json::array();
     for (const auto& victim : victims_) {
       schemes.push_back(describe(victim));
-      for (const auto& attack : attack::attacks()) cells.push_back(cell(victim, attack));
+      for (const auto& attack : attacks_) cells.push_back(cell(victim, attack));
       for (auto& entry : in_file(victim, "transport.json", [&] { return transported(victim, cells); }))
         transport.push_back(entry);
       if (e_.attacks.attributes) {
@@ -132,7 +142,7 @@ class Bench {
   std::vector<CellPictures> pictures() const {
     std::vector<CellPictures> out;
     for (const auto& victim : victims_) {
-      for (const auto& attack : attack::attacks()) {
+      for (const auto& attack : attacks_) {
         if (fs::exists(folder_ / "pictures" / victim.label / attack.id))
           out.push_back(read_cell_pictures(folder_ / "pictures", victim.label, attack.id));
       }
@@ -150,12 +160,19 @@ class Bench {
     return {{"budget", to_json(budget_)}, {"data", w_.data_sha256}, {"recipe", train::describe(e_.attack.recipe)}};
   }
 
+  // What was measured before, if it was measured in the same way.
   json in_file(const attack::Victim& victim, const std::string& name, const std::function<json()>& make) {
+    auto how = setup();
+    how["only"] = e_.attacks.only;
+    how["transports"] = e_.attacks.transports;
     const auto path = folder_ / victim.label / name;
-    if (fs::exists(path)) return json::parse(read_text(path, 1ull << 30));
-    auto made = make();
-    write_file(path, made.dump(1) + "\n", Overwrite::No);
-    return made;
+    if (fs::exists(path)) {
+      const auto kept = json::parse(read_text(path, 1ull << 30));
+      if (kept.at("setup") == how) return kept.at("entries");
+    }
+    auto entries = make();
+    write_file(path, json{{"setup", how}, {"entries", entries}}.dump(1) + "\n", Overwrite::Yes);
+    return entries;
   }
 
   json describe(const attack::Victim& victim) {
@@ -271,7 +288,7 @@ class Bench {
       const double median = number_from_json(cell.at("ssim").at("median"), "ssim.median");
       if (median <= best) continue;
       best = median;
-      for (const auto& attack : attack::attacks()) {
+      for (const auto& attack : attacks_) {
         if (attack.id == id) strongest = &attack;
       }
     }
@@ -332,7 +349,9 @@ class Bench {
   // network.
   json budget_curves(const attack::Victim& victim) {
     const auto curve = [&](const std::string& id, std::vector<size_t> counts) {
-      const auto& attack = *std::ranges::find(attack::attacks(), id, &attack::Attack::id);
+      const auto found = std::ranges::find(attacks_, id, &attack::Attack::id);
+      if (found == attacks_.end()) return json();
+      const auto& attack = *found;
       const auto against = attack.against(victim);
       const auto* model = std::get_if<attack::ThreatModel>(&against);
       if (!model || (id == "itn" && !victim.network)) return json();
@@ -340,7 +359,7 @@ class Bench {
       for (const size_t count : counts) {
         auto sets = sets_;
         auto& limited = id == "itn" ? sets.auxiliary : sets.observed;
-        if (count == 0 || count > limited.size()) continue;
+        if (count > limited.size() || (id == "itn" && count < 20)) continue;
         limited = subset(limited, first(count, limited.size()));
         const auto training =
             cell_folder(victim, id) / (count == sets_.auxiliary.size() ? "training" : "training-" + std::to_string(count));
@@ -380,6 +399,7 @@ class Bench {
   Judges judges_;
   std::vector<image::Transport> transports_;
   std::vector<attack::Victim> victims_;
+  std::vector<attack::Attack> attacks_;
 };
 
 // The share of pictures that an attack recovered exactly from one scheme; null when it is not in the matrix.

@@ -239,6 +239,7 @@ Experiment read_experiment(Config& config) {
   e.attacks.schemes =
       config.get_strings("attacks.schemes", {"le", "pe-same", "pe-independent", "ele", "etc", "pixel-shuffle", "bit-flip",
                                              "ffx", "blur", "pixelate", "noise", "transform", "gan", "random"});
+  e.attacks.only = config.get_strings("attacks.only", {});
   e.attacks.budget = config.get_choice("attacks.budget", e.attacks.budget, {"small", "standard", "large"});
   e.attacks.attacked = config.get_int("attacks.attacked", 0, 0, 10'000'000);
   e.attacks.known = config.get_int("attacks.known", 0, 0, 10'000'000);

@@ -92,6 +92,7 @@ struct Experiment {
   /// What `reproduce attacks` and `audit` do: see attack/suite.h.
   struct Attacks {
     std::vector<std::string> schemes;  ///< names of attack::make_victim
+    std::vector<std::string> only;     ///< names of attacks; empty for all
     std::string budget = "small";
     int64_t attacked = 0, known = 0, epochs = 0;  ///< 0: the budget's
     std::vector<std::string> transports;          ///< of image/transport.h

@@ -168,6 +168,10 @@ class CommandLine(unittest.TestCase):
         record = json.loads((results / "attacks-synthetic.json").read_text())
         self.assertEqual(record["metrics"]["chosen_plaintext_le_exact"], 1.0)
         self.assertNotIn("ssim_values", json.dumps(record))
+        few = self.out("few.json")
+        self.expect(0, ["| le |"], *words, "--set", 'attacks.only=["fr", "known-plaintext"]', "--json", few)
+        self.assertEqual({cell["attack"] for cell in json.loads(few.read_text())["cells"]}, {"fr", "known-plaintext"})
+        self.expect(2, ["attacks.only", "cat", "known-plaintext"], *words, "--set", 'attacks.only=["cat"]')
 
     def test_chosen_plaintext_recovers_every_picture(self):
         out, record = self.out("broken"), self.out("record.json")

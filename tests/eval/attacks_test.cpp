@@ -73,6 +73,10 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
   ASSERT_EQ(matrix.at("transport").size(), 2u);
   EXPECT_LT(number_from_json(matrix["transport"][0].at("ssim").at("median"), "ssim"), 1) << "jpeg does not leave bytes alone";
 
+  auto few = experiment(folder, "['random']");
+  few.name = "few";
+  few.attacks.known = 19;
+  test::expect_error(ErrorCode::InvalidArgument, {"19 pictures", "20 or more"}, [&] { run_attacks(few); });
   auto other = e;
   other.attacks.epochs = 3;
   test::expect_error(ErrorCode::InvalidArgument, {"cell.json", "epochs"}, [&] { run_attacks(other); });
