@@ -159,7 +159,7 @@ std::vector<Attack> make_attacks() {
                       return "the published networks are for keyed schemes; exact pairs are to be had here, see itn";
                     return ciphertext_only(v, Auxiliary::SameDistribution);
                   },
-                  [](Materials& m, const Setting& s) { return gan(m, s, GanKind::Published, small_network(m)); }});
+                  [](Materials& m, const Setting& s) { return gan(m, s, GanKind::Published, small_network(m)); }, 25});
   list.push_back({"sia-gan",
                   "The same with weights for every position, a stronger discriminator and hinge losses (after SIA-GAN).",
                   [](const Victim& v) -> Against {
@@ -167,7 +167,7 @@ std::vector<Attack> make_attacks() {
                       return "exact pairs are to be had here, see itn";
                     return ciphertext_only(v, Auxiliary::SameDistribution);
                   },
-                  [](Materials& m, const Setting& s) { return gan(m, s, GanKind::Sia, "position_inverse"); }});
+                  [](Materials& m, const Setting& s) { return gan(m, s, GanKind::Sia, "position_inverse"); }, 100});
   list.push_back({"itn-small",
                   "Trains the published small network on pairs that the attacker encrypts himself under keys of his own "
                   "(ITN-Attack of the robustness study).",

@@ -45,6 +45,8 @@ struct Attack {
   /// The threat model under which it attacks this victim, or why it makes no sense.
   std::function<std::variant<ThreatModel, std::string>(const Victim&)> against;
   std::function<Outcome(Materials&, const Setting&)> run;
+  /// Of an adversarial training, whose losses do not say whether it has ended; 0 for others.
+  int64_t published_epochs = 0;
 };
 
 /// In the order of the attacker's power.

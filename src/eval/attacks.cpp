@@ -103,7 +103,15 @@ class Bench {
          curve = json::array();
     for (const auto& victim : victims_) {
       schemes.push_back(describe(victim));
-      for (const auto& attack : attacks_) cells.push_back(cell(victim, attack));
+      for (const auto& attack : attacks_) {
+        cells.push_back(cell(victim, attack));
+        if (budget_.epochs < attack.published_epochs && !cells.back().contains("refused")) {
+          cells.back()["training_flags"].push_back(
+              {{"id", "under_trained"},
+               {"text", "trained for " + std::to_string(budget_.epochs) + " of the published " +
+                            std::to_string(attack.published_epochs) + " epochs"}});
+        }
+      }
       for (auto& entry : in_file(victim, "transport.json", [&] { return transported(victim, cells); }))
         transport.push_back(entry);
       if (e_.attacks.attributes) {
