@@ -8,16 +8,6 @@
 namespace veilnet::attack {
 namespace {
 
-struct Faked {
-  torch::Tensor made, plain;
-};
-
-Faked generate(const nn::Model& generator, const torch::Tensor& pictures) {
-  const int64_t height = pictures.size(2) / 2;
-  return {nn::transform(generator, pictures.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast)),
-          pictures.slice(2, height).contiguous(torch::MemoryFormat::ChannelsLast)};
-}
-
 torch::Tensor generator_loss(GanKind kind, const torch::Tensor& scores) {
   return kind == GanKind::Sia ? -scores.to(torch::kFloat).mean() : torch::softplus(-scores.to(torch::kFloat)).mean();
 }
@@ -37,7 +27,7 @@ GanAttackTask::GanAttackTask(nn::Model generator, GanKind kind, int64_t discrimi
                                                    generator_.card.height, generator_.card.width)) {}
 
 train::Losses GanAttackTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
-  const auto [made, plain] = generate(generator_, pictures);
+  const auto [made, plain] = guess_upper(generator_, pictures);
   // The graph keeps whether a parameter wanted a gradient when it was built: the discriminator is a constant of this part.
   for (auto& p : discriminator_->parameters()) p.set_requires_grad(false);
   const auto deceive = generator_loss(kind_, discriminator_->forward(made));
@@ -48,7 +38,7 @@ train::Losses GanAttackTask::training_losses(const torch::Tensor& pictures, cons
 
 std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(const torch::Tensor& pictures, const torch::Tensor&,
                                                                             const train::StepInfo&) {
-  const auto [made, plain] = generate(generator_, pictures);
+  const auto [made, plain] = guess_upper(generator_, pictures);
   discriminator_->eval();
   const double loss = generator_loss(kind_, discriminator_->forward(made)).item<double>();
   discriminator_->train();
@@ -69,6 +59,7 @@ nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, 
   recipe.schedule = "step";
   recipe.milestones.clear();
   recipe.select = "last";
+  recipe.flip = false;  // keys belong to positions
   torch::manual_seed(recipe.seed);
   GanAttackTask task(nn::make_model(card), kind, discriminator_width);
   run_training(task, make_unpaired(), split, recipe, e.compute, options);

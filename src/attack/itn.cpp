@@ -7,35 +7,21 @@
 #include "train/losses.h"
 
 namespace veilnet::attack {
-namespace {
-
-struct Halves {
-  torch::Tensor guess, plain;
-};
-
-Halves invert(const nn::Model& inverse, const torch::Tensor& pairs) {
-  const int64_t height = pairs.size(2) / 2;
-  const auto protected_pictures = pairs.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast);
-  return {nn::transform(inverse, protected_pictures), pairs.slice(2, height)};
-}
-
-}  // namespace
-
 train::Losses InverseTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
-  const auto [guess, plain] = invert(inverse_, pictures);
+  const auto [guess, plain] = guess_upper(inverse_, pictures);
   const auto mse = torch::mse_loss(guess, plain);
   if (!phi_) return {mse, {{"mse", mse.detach()}}};
-  const auto distance = train::feature_loss(*phi_, nn::ModelCard(), guess, plain.contiguous());
+  const auto distance = train::feature_loss(*phi_, nn::ModelCard(), guess, plain);
   return {mse + kPerceptualWeight * distance, {{"mse", mse.detach()}, {"feature_distance", distance.detach()}}};
 }
 
 std::vector<std::pair<std::string, double>> InverseTask::validation_means(const torch::Tensor& pictures, const torch::Tensor&,
                                                                           const train::StepInfo&) {
-  const auto [guess, plain] = invert(inverse_, pictures);
+  const auto [guess, plain] = guess_upper(inverse_, pictures);
   const double mse = torch::mse_loss(guess, plain).item<double>();
   double loss = mse;
   if (phi_) {
-    loss += kPerceptualWeight * train::feature_loss(*phi_, nn::ModelCard(), guess, plain.contiguous()).item<double>();
+    loss += kPerceptualWeight * train::feature_loss(*phi_, nn::ModelCard(), guess, plain).item<double>();
   }
   return {{"loss", loss}, {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
 }

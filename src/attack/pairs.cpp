@@ -28,6 +28,22 @@ data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::D
   return pairs;
 }
 
+Guess guess_upper(const nn::Model& model, const torch::Tensor& stacked) {
+  const int64_t height = stacked.size(2) / 2;
+  return {nn::transform(model, stacked.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast)),
+          stacked.slice(2, height).contiguous(torch::MemoryFormat::ChannelsLast)};
+}
+
+data::Split tenth_validates(size_t count) {
+  if (count < 20) {
+    throw Error(ErrorCode::InvalidArgument, "a trained attack has " + std::to_string(count) +
+                                                " pictures to learn from; allowed: 20 or more (attacks.known)");
+  }
+  data::Split split;
+  for (uint32_t i = 0; i < count; ++i) (i % 10 == 9 ? split.validation : split.train).push_back(i);
+  return split;
+}
+
 std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute) {
   torch::NoGradGuard no_grad;
   std::vector<uint32_t> all(pictures.size());

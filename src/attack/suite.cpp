@@ -39,17 +39,6 @@ std::vector<uint8_t> each_picture(const Materials& m, const std::function<Image(
   return out;
 }
 
-// Every tenth pair validates.
-data::Split tenth_validates(size_t count) {
-  if (count < 20) {
-    throw Error(ErrorCode::InvalidArgument, "a trained attack has " + std::to_string(count) +
-                                                " pictures to learn from; allowed: 20 or more (attacks.known)");
-  }
-  data::Split split;
-  for (uint32_t i = 0; i < count; ++i) (i % 10 == 9 ? split.validation : split.train).push_back(i);
-  return split;
-}
-
 nn::ModelCard inverse_card(const Materials& m, const Setting& s, const std::string& architecture) {
   nn::ModelCard card;
   card.role = nn::Role::Inverse;
@@ -252,9 +241,9 @@ std::vector<Attack> make_attacks() {
 }  // namespace
 
 Budget budget_named(const std::string& name) {
-  if (name == "small") return {name, 1000, 10'000, 2, 256, 64, 200, 16};
-  if (name == "standard") return {name, 10'000, 25'000, 10, 256, 256, 1000, 16};
-  if (name == "large") return {name, 10'000, 25'000, 100, 1024, 1024, 3000, 64};
+  if (name == "small") return {name, 1000, 10'000, 2, 256, 64, 200};
+  if (name == "standard") return {name, 10'000, 25'000, 10, 256, 256, 1000};
+  if (name == "large") return {name, 10'000, 25'000, 100, 1024, 1024, 3000};
   throw Error(ErrorCode::InvalidArgument, "budget is \"" + name + "\"; allowed: small, standard, large");
 }
 

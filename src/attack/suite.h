@@ -20,7 +20,7 @@ struct Budget {
   size_t known_pairs = 0;  ///< pairs of the known-plaintext attack
   size_t optimised = 0;    ///< pictures of the optimisation through a network
   int64_t optimise_steps = 0;
-  int64_t width = 16;  ///< of U-Nets and position-aware networks; discriminators have twice that
+  int64_t width = 16;  ///< that of [attack]: of U-Nets and position-aware networks; SIA-GAN's discriminator has twice that
 };
 /// @throws Error{InvalidArgument} for another name.
 Budget budget_named(const std::string& name);

@@ -336,8 +336,7 @@ class Bench {
     const auto known =
         materials.pairs ? *materials.pairs : attack::stack_pairs(materials.run(*materials.auxiliary), *materials.auxiliary);
     const auto attacked = attack::stack_pairs(materials.attacked, sets_.attacked);
-    data::Split split;
-    for (uint32_t i = 0; i < known.size(); ++i) (i % 10 == 9 ? split.validation : split.train).push_back(i);
+    const auto split = attack::tenth_validates(known.size());
     auto entries = json::array();
     for (const auto& name : attack::attribute_names()) {
       const auto read = attack::infer_attribute({e_, cell_folder(victim, "attribute-" + name), victim.label + ": " + name},
