@@ -11,14 +11,10 @@ namespace veilnet::eval {
 namespace {
 
 using nlohmann::json;
+using test::contains;
+using test::flat;
 using test::markup_fault;
 using test::occurrences;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-image::Image flat(std::uint8_t value, int side = 8) {
-  return {side, side, std::vector<std::uint8_t>(static_cast<std::size_t>(side * side * 3), value)};
-}
 
 json summary(const std::vector<double>& values) { return to_json(summarise(values)); }
 

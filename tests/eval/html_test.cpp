@@ -6,10 +6,9 @@
 namespace veilnet::eval {
 namespace {
 
+using test::contains;
 using test::markup_fault;
 using test::occurrences;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 image::Image checkered(int height, int width) {
   image::Image picture{height, width, {}};

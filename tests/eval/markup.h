@@ -1,4 +1,4 @@
-// A small checker for the markup that the drawing code emits.
+// A small checker for the markup that the drawing code emits, and pictures for its tests.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "image/image.h"
 
 namespace veilnet::test {
 
@@ -97,6 +99,13 @@ inline bool reaches_outside(std::string text) {
   for (const char* part : {"http://", "https://", "src=\"//", "url(", "@import", "<script", "<link", "javascript:", " onload"})
     if (text.find(part) != std::string::npos) return true;
   return false;
+}
+
+inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// A picture of one grey.
+inline image::Image flat(std::uint8_t value, int side = 8) {
+  return {side, side, std::vector<std::uint8_t>(static_cast<std::size_t>(side * side * 3), value)};
 }
 
 }  // namespace veilnet::test

@@ -12,14 +12,10 @@ namespace veilnet::eval {
 namespace {
 
 using nlohmann::json;
+using test::contains;
+using test::flat;
 using test::markup_fault;
 using test::occurrences;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-image::Image flat(std::uint8_t value, int side = 8) {
-  return {side, side, std::vector<std::uint8_t>(static_cast<std::size_t>(side * side * 3), value)};
-}
 
 json leak(const std::vector<double>& psnr_db, const std::vector<double>& ssim) {
   return {{"psnr_db", to_json(summarise(psnr_db))},

@@ -13,13 +13,12 @@ namespace veilnet::eval {
 namespace {
 
 using test::attributes;
+using test::contains;
 using test::markup_fault;
 using test::occurrences;
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 const double nan = std::nan("");
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Where the horizontal grid lines run: front is the lowest tick, back the highest.
 std::vector<double> grid_rows(const std::string& svg) { return attributes(svg, "stroke=\"#e3e8ee\"", "y1"); }
