@@ -175,7 +175,15 @@ std::vector<Attack> make_attacks() {
                     return "a U-Net has the same weights everywhere and cannot learn a key, see itn-position";
                   },
                   [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); }});
-  list.push_back({"itn-perceptual", "The same, and its output must also agree with the plain picture in the features of phi.",
+  list.push_back({"itn-unrelated", "The same by an attacker who has pictures of another kind only (synthetic drawings).",
+                  [](const Victim& v) -> Against {
+                    if (v.keys == Keys::None)
+                      return ThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::Unrelated};
+                    if (v.keys == Keys::Independent) return ciphertext_only(v, Auxiliary::Unrelated);
+                    return "a U-Net has the same weights everywhere and cannot learn a key, see itn-position";
+                  },
+                  [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); }});
+  list.push_back({"itn-perceptual", "As itn, and its output must also agree with the plain picture in the features of phi.",
                   [](const Victim& v) -> Against {
                     if (!v.network) return "made for transformation networks";
                     return kPublicTransform;

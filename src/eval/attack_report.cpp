@@ -757,7 +757,7 @@ void write_cell_pictures(const std::filesystem::path& root, const CellPictures& 
 
 CellPictures read_cell_pictures(const std::filesystem::path& root, const std::string& scheme, const std::string& attack) {
   const auto folder = cell_pictures_folder(root, scheme, attack);
-  const auto labels = json::parse(read_text(folder / "labels.json"), nullptr, false);
+  const auto labels = read_json(folder / "labels.json");
   CellPictures p{scheme, attack, {}, {}, {}, JsonReader(&labels, (folder / "labels.json").string()).strings()};
   for (std::size_t k = 0; k < p.labels.size(); ++k) {
     p.plain.push_back(image::read_image(numbered(folder, "plain", k)));

@@ -9,6 +9,7 @@
 #include "attack/itn.h"
 #include "core/error.h"
 #include "core/version.h"
+#include "eval/json_reader.h"
 #include "eval/leak.h"
 #include "eval/papers.h"
 #include "eval/record.h"
@@ -222,12 +223,7 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
 
 fs::path write_report(const fs::path& experiment_folder) {
   const auto source = experiment_folder / "evaluation.json";
-  json evaluation;
-  try {
-    evaluation = json::parse(read_text(source, 1ull << 30));
-  } catch (const json::exception& e) {
-    throw Error(ErrorCode::BadData, source.string() + ": " + e.what());
-  }
+  const auto evaluation = read_json(source);
   if (!evaluation.is_object() || !evaluation.contains("models") || !evaluation["models"].is_array()) {
     throw Error(ErrorCode::BadData, source.string() + ": has no \"models\"; expected the output of `veilnet evaluate`");
   }

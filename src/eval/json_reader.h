@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,10 +14,20 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "eval/summary.h"
 #include "eval/text.h"
 
 namespace veilnet::eval {
+
+/// A whole file. @throws Error{BadData} naming the file when it is no JSON, and as read_text.
+inline nlohmann::json read_json(const std::filesystem::path& path) {
+  try {
+    return nlohmann::json::parse(read_text(path, 1ull << 30));
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorCode::BadData, path.string() + ": " + e.what());
+  }
+}
 
 /// Names in the JSON and what the page says for them.
 using Words = std::pair<std::string_view, std::string_view>;

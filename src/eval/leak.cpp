@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 #include <sstream>
 
 #include "core/error.h"
@@ -22,12 +23,21 @@ json flag(const std::string& id, const std::string& text) { return {{"id", id}, 
 
 double mean_of(const json& cell, const char* measure) { return number_from_json(cell.at(measure).at("mean"), measure); }
 
-// How much of the secret side an attacker has; candidates are another kind of knowledge.
-int power(const json& cell) {
-  const auto& model = cell.at("threat_model");
-  if (model.at("auxiliary") == "candidates") return -1;
-  const auto& access = model.at("access");
-  return access == "ciphertext_only" ? 0 : access == "chosen_plaintext" ? 2 : 1;
+// Whether one attacker has nothing that the other lacks, and lacks something that the other has.
+bool has_less(const json& one, const json& other) {
+  using Amounts = std::pair<int, int>;  // of access to the secret side; of plain pictures
+  const auto amounts = [](const json& cell) -> std::optional<Amounts> {
+    const auto& model = cell.at("threat_model");
+    const auto &access = model.at("access"), &auxiliary = model.at("auxiliary");
+    if (auxiliary == "candidates") return std::nullopt;  // another kind of knowledge
+    if (access == "chosen_plaintext") return Amounts{2, 2};
+    if (access == "exact_pairs") return Amounts{1, 2};  // the pairs are plain pictures of the same kind as well
+    return Amounts{access == "public_transform" ? 1 : 0, auxiliary == "same_distribution" ? 2
+                                                         : auxiliary == "unrelated"       ? 1
+                                                                                          : 0};
+  };
+  const auto a = amounts(one), b = amounts(other);
+  return a && b && a != b && a->first <= b->first && a->second <= b->second;
 }
 
 bool is_trivial(const json& cell) { return cell.at("attack") == "look" || cell.at("attack") == "look-blurred"; }
@@ -157,7 +167,7 @@ void set_flags(json& cells, const json& baselines) {
       }
       const double theirs = number_from_json(other.at("ssim").at("median"), "ssim.median"),
                    ours = number_from_json(cell.at("ssim").at("median"), "ssim.median");
-      if (power(other) >= 0 && power(other) < power(cell) && theirs > ours + 0.02) {
+      if (has_less(other, cell) && theirs > ours + 0.02) {
         flags.push_back(flag("beaten_by_less", fmt::format("{}, whose attacker has less, reaches a median SSIM of {:.2f}",
                                                            other.at("attack").get<std::string>(), theirs)));
       }

@@ -609,7 +609,7 @@ std::vector<ModelPictures> read_pictures(const std::filesystem::path& folder, st
   std::vector<ModelPictures> out(models);
   for (std::size_t i = 0; i < models; ++i) {
     const auto path = folder / ("model-" + std::to_string(i)) / "labels.json";
-    const auto index = json::parse(read_text(path), nullptr, false);
+    const auto index = read_json(path);
     const JsonReader node(&index, path.string());
     const auto count = node["count"].maybe(&JsonReader::count);
     if (!count || !index.value("reconstructed", json()).is_boolean())

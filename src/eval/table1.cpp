@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "eval/evaluate.h"
+#include "eval/json_reader.h"
 #include "eval/papers.h"
 #include "eval/record.h"
 #include "eval/scheme.h"
@@ -123,11 +124,7 @@ json reproduce_table1(const train::Experiment& e, const fs::path& results) {
     const auto path = results / (name + ".json");
     if (fs::exists(path)) {
       spdlog::info("{} exists; its row is kept", path.string());
-      try {
-        records.push_back(json::parse(read_text(path)));
-      } catch (const json::exception& error) {
-        throw Error(ErrorCode::BadData, path.string() + ": " + error.what());
-      }
+      records.push_back(read_json(path));
       continue;
     }
     spdlog::info("row {}", row.name);

@@ -89,6 +89,10 @@ TEST(Grant, RefusesWhatDoesNotFitTheVictim) {
   test::expect_error(ErrorCode::InvalidArgument, {"unrelated", "no other data set"}, [&] {
     grant(le, all, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated}, e.compute);
   });
+  auto more = all;
+  more.unrelated = all.observed;
+  const auto m = grant(le, more, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated}, e.compute);
+  EXPECT_EQ(m.auxiliary->images_nhwc, more.unrelated->images_nhwc);
   test::expect_error(ErrorCode::InvalidArgument, {"chosen_plaintext", "\"random\""}, [&] {
     grant(random, all, {Method::Unknown, Access::ChosenPlaintext, Keys::Independent, Auxiliary::None}, e.compute);
   });

@@ -153,6 +153,7 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(cells[attack]["threat_model"]["access"], "public_transform")
         self.assertIn("refused", cells["chosen-plaintext"])
         self.assertIn("accuracy", audit["schemes"][0])
+        self.assertEqual({curve["budget_name"]: [p["budget"] for p in curve["points"]] for curve in audit["curve"]}, {"pairs": [40], "epochs": [1, 2]})
         self.assertIn("transform-a0.005", (out / "audit.html").read_text())
         self.expect(2, ["classifier", "transform-a"], "audit", "--model", self.root / "runs/t/classifier")
         self.expect(1, ["config.toml"], "audit", "--model", self.root / "runs/t/transform-a7")

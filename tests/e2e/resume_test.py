@@ -1,4 +1,5 @@
-"""Kills a training with SIGKILL at a random step, resumes it, and expects the weights of an uninterrupted run, bit for bit.
+"""Kills a training with SIGKILL at a random step, resumes it, and expects the weights of an uninterrupted run, bit for bit; a matrix of
+attacks likewise, and its figures.
 
 usage: resume_test.py VEILNET
 """
@@ -124,6 +125,26 @@ class Resume(unittest.TestCase):
 
     def test_attack_after_kill(self):
         self.check(["attack", "itn"], "transform-a0.005/attack-itn", 22 * 4)
+
+    def test_matrix_of_attacks_after_kill(self):
+        words = ["reproduce", "attacks", "--results", str(self.root / "results")]
+        flags = [word for key in ('attacks.schemes=["le"]', 'attacks.only=["fr", "itn-small", "itn-position", "sia-gan"]', "attacks.known=200",
+                                  "attacks.attacked=20", "attacks.epochs=3", "attacks.transports=[]", "attacks.attributes=false",
+                                  "attacks.curve=false") for word in ("--set", key)]
+        matrices = []
+        for stops in (0, 3):
+            shutil.rmtree(self.runs, ignore_errors=True)
+            for _ in range(stops):
+                process = subprocess.Popen(self.command(words, *flags), stderr=subprocess.DEVNULL)
+                time.sleep(random.uniform(0.5, 3))
+                process.kill()
+                process.wait()
+            self.run_to_end(words, *flags)
+            matrix = json.loads((self.runs / "t/attacks/small/matrix.json").read_text())
+            for cell in matrix["cells"]:
+                cell.get("budget", {}).pop("seconds", None)
+            matrices.append(matrix["cells"])
+        self.assertEqual(matrices[0], matrices[1])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "eval/attack_report.h"
 #include "eval/leak.h"
 #include "eval/summary.h"
+#include "image/codecs.h"
 #include "support.h"
 
 namespace veilnet::eval {
@@ -68,6 +69,7 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
     }
   }
   EXPECT_EQ(run_attacks(e).at("cells"), matrix.at("cells")) << "finished cells are kept";
+  EXPECT_NE(cell(matrix, "random", "itn-unrelated").at("refused").get<std::string>().find("synthetic"), std::string::npos);
   EXPECT_TRUE(std::filesystem::exists(e.folder() / "attacks" / "small" / "report.html"));
   EXPECT_EQ(matrix.at("attributes").size(), 8u);
   ASSERT_EQ(matrix.at("transport").size(), 2u);
@@ -80,13 +82,38 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
   auto other = e;
   other.attacks.epochs = 3;
   test::expect_error(ErrorCode::InvalidArgument, {"cell.json", "epochs"}, [&] { run_attacks(other); });
+  const auto path = e.folder() / "attacks" / "small" / "pe-same" / "fr" / "cell.json";
+  write_file(path, std::string_view("{\"scheme\": "), Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {path.string()}, [&] { run_attacks(e); });
 }
 
-json fake_cell(const std::string& attack, const std::string& access, double psnr, double ssim) {
+TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
+  const test::TemporaryFolder folder;
+  const auto pictures = data::make_synthetic({1, 60, 10}).train;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const auto bytes = pictures.image(i);
+    const auto class_folder = folder / "data" / "train" / pictures.class_names[static_cast<size_t>(pictures.labels[i])];
+    std::filesystem::create_directories(class_folder);
+    image::write_png(class_folder / (std::to_string(i) + ".png"), {32, 32, {bytes.begin(), bytes.end()}}, Overwrite::No);
+  }
+  auto e = experiment(folder, "['pixelate']");
+  e.data.source = "folder";
+  e.data.path = folder / "data";
+  e.attacks.known = 20;
+  e.attacks.only = {"itn-unrelated"};
+  e.attacks.attributes = e.attacks.curve = false;
+  const auto matrix = run_attacks(e);
+  const auto& c = cell(matrix, "pixelate", "itn-unrelated");
+  EXPECT_EQ(c.at("threat_model").at("auxiliary"), "unrelated");
+  EXPECT_EQ(c.at("budget").at("training pairs"), 20);
+}
+
+json fake_cell(const std::string& attack, const std::string& access, double psnr, double ssim,
+               const std::string& auxiliary = "none") {
   const auto summary = [](double v) { return to_json(summarise(std::vector<double>{v, v})); };
   return {{"scheme", "s"},
           {"attack", attack},
-          {"threat_model", {{"method", "public"}, {"access", access}, {"keys", "same"}, {"auxiliary", "none"}}},
+          {"threat_model", {{"method", "public"}, {"access", access}, {"keys", "same"}, {"auxiliary", auxiliary}}},
           {"psnr_db", summary(psnr)},
           {"ssim", summary(ssim)},
           {"diversity", 1.0}};
@@ -112,6 +139,19 @@ TEST(Flags, NameWhatMakesAFigureWorthless) {
   EXPECT_EQ(ids(cells[2]["flags"]), V{"beaten_by_less"});
   EXPECT_EQ(ids(cells[3]["flags"]), (V{"weaker_than_trivial", "beaten_by_less"}));
   EXPECT_EQ(ids(cells[4]["flags"]), V{"constant_output"});
+}
+
+TEST(Flags, PlainPicturesAreSomethingToHave) {
+  auto cells = json::array(
+      {fake_cell("fr", "ciphertext_only", 15, 0.3), fake_cell("gan", "ciphertext_only", 14, 0.1, "same_distribution"),
+       fake_cell("itn-unrelated", "public_transform", 14, 0.1, "unrelated"),
+       fake_cell("itn", "public_transform", 14, 0.05, "same_distribution"), fake_cell("itn-position", "exact_pairs", 14, 0.2),
+       fake_cell("retrieval", "ciphertext_only", 99, 1, "candidates")});
+  set_flags(cells, json::array());
+  EXPECT_TRUE(cells[0]["flags"].empty()) << "candidates are another kind of knowledge";
+  for (size_t i = 1; i <= 4; ++i) EXPECT_EQ(ids(cells[i]["flags"])[0], "beaten_by_less") << i;
+  EXPECT_EQ(cells[3]["flags"].size(), 3u) << "by fr, gan and itn-unrelated";
+  EXPECT_TRUE(cells[5]["flags"].empty());
 }
 
 TEST(Flags, TrainingsThatHadNotEnded) {
