@@ -245,7 +245,7 @@ Experiment read_experiment(Config& config) {
   e.attacks.known = config.get_int("attacks.known", 0, 0, 10'000'000);
   e.attacks.epochs = config.get_int("attacks.epochs", 0, 0, 100'000);
   e.attacks.transports = config.get_strings(
-      "attacks.transports", {"jpeg:95", "jpeg:75", "jpeg:50", "webp:80", "webp:50", "resize:0.5", "crop:0.875"});
+      "attacks.transports", {"png", "jpeg:95", "jpeg:75", "jpeg:50", "webp:80", "webp:50", "resize:0.5", "crop:0.875"});
   e.attacks.attributes = config.get_bool("attacks.attributes", true);
   e.attacks.curve = config.get_bool("attacks.curve", true);
 
