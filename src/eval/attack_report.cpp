@@ -402,9 +402,13 @@ Markup attackers_section(const JsonReader& root, const Matrix& matrix) {
 Markup matrix_section(const Matrix& matrix) {
   Table t;
   t.caption = matrix_legend(matrix);
-  t.columns = {{"Scheme"}};
-  for (const auto& attack : matrix.attacks) t.columns.push_back({attack, true});
-  t.rows = matrix_rows(matrix);
+  t.columns = {{"Attack"}};
+  for (const auto& scheme : matrix.schemes) t.columns.push_back({scheme.label});
+  const auto by_scheme = matrix_rows(matrix);
+  for (std::size_t i = 0; i < matrix.attacks.size(); ++i) {
+    t.rows.push_back({matrix.attacks[i]});
+    for (const auto& row : by_scheme) t.rows.back().push_back(row[i + 1]);
+  }
   Markup out = table(t);
   const auto add = [&](const std::string& title, const std::vector<std::string>& lines) {
     if (!lines.empty()) out = out + details(title, bullets(lines));

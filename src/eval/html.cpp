@@ -31,7 +31,7 @@ code{background:#eef1f4;border-radius:4px;padding:.1em .35em;overflow-wrap:anywh
 pre{background:#eef1f4;border-radius:6px;padding:12px 14px;overflow-x:auto;line-height:1.5;margin:0 0 12px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:18px 0}
 .card{border:1px solid var(--line);border-radius:8px;padding:12px 16px}
-.card b{display:block;font-size:1.6rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
+.card b{display:block;font-size:1.45rem;line-height:1.25;font-weight:650;font-variant-numeric:tabular-nums}
 .card span{display:block;font-size:.86rem;line-height:1.4;color:var(--faint)}
 .card span.label{color:var(--ink);font-weight:600}
 .callout{border-left:4px solid #d55e00;background:#fdf4ec;padding:12px 18px;margin:16px 0;border-radius:0 6px 6px 0}
