@@ -21,7 +21,7 @@ const attack::Attack* strongest_attack(const AttackBench& bench, const attack::V
   double best = -2;
   for (const auto& cell : cells) {
     if (cell.at("scheme") != victim.label || cell.contains("refused")) continue;
-    const auto& id = cell.at("attack");
+    const auto id = cell.at("attack").get<std::string>();
     if (id == "retrieval" || id == "optimise" || id == "look" || id == "look-blurred") continue;
     const double median = number_from_json(cell.at("ssim").at("median"), "ssim.median");
     if (median <= best) continue;

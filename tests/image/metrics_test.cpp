@@ -1,5 +1,6 @@
 #include "image/metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>

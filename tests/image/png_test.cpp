@@ -134,18 +134,19 @@ TEST(PngHostile, EveryTruncationIsRefused) {
 
 TEST(PngHostile, FlippedBytesNeverDoHarm) {
   const auto good = encode_png(gradient(9, 11));
-  int refused = 0;
+  std::size_t refused = 0;
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto bad = good;
     bad[i] ^= 0x55;
     try {
-      decode_it(bad);
+      expect_pixels(decode_it(bad), 9, 11, gradient(9, 11).rgb);
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::BadData);
       ++refused;
     }
   }
-  EXPECT_EQ(static_cast<std::size_t>(refused), good.size()) << "checksums cover every byte";
+  // Checksums cover every byte. Newer libraries pass over that of the last chunk, which holds nothing.
+  EXPECT_GE(refused, good.size() - 4);
 }
 
 TEST(PngHostile, HugeClaimsAreRefusedBeforeMemoryIsTaken) {
