@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that Veilnet is built from; silent when none is missing.
+# Installs the Debian packages (12 or newer) that Veilnet is built from; silent when none is missing.
 # With --ci also those of the checks in .ci/run. Asks no questions.
 set -euo pipefail
 
@@ -35,10 +35,11 @@ for package in "${packages[@]}"; do
 done
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
-id=$(. /etc/os-release && echo "${ID-} ${VERSION_ID-}") || id=unknown
+# Debian's testing and unstable have no version.
+id=$(. /etc/os-release && echo "${ID-} ${VERSION_ID-99}") || id=unknown
 if [[ ${id% *} != debian || ${id#* } -lt 12 ]] 2>/dev/null; then
   cat >&2 <<TEXT
-bootstrap: packages are missing, and they are installed by this script on Debian 12 only (this is "$id"):
+bootstrap: packages are missing, and they are installed by this script on Debian 12 or newer only (this is "$id"):
   ${missing[*]}
 Install what corresponds to them (docs/building.md says what each is for), then: make build BOOTSTRAP=no
 TEXT
