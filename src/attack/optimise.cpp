@@ -2,10 +2,14 @@
 
 #include <cmath>
 #include <numbers>
+#include <spdlog/spdlog.h>
+#include <torch/autograd.h>
 #include <torch/optim/adam.h>
 
+#include "attack/pairs.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "image/metrics.h"
 
 namespace veilnet::attack {
 
@@ -28,8 +32,8 @@ std::vector<uint8_t> invert_by_optimisation(const nn::Model& h, std::span<const 
     const auto batch = [&](std::span<const uint8_t> all) {
       return nn::to_tensor(all.subspan(begin * bytes, n * bytes), static_cast<int64_t>(n), height, width, compute.device);
     };
-    const auto target = batch(protected_nhwc);
-    auto logits = torch::logit(batch(start).clamp(0.02, 0.98)).detach().requires_grad_(true);
+    const auto target = batch(protected_nhwc), origin = batch(start);
+    auto logits = torch::logit(origin.clamp(0.02, 0.98)).detach().requires_grad_(true);
     torch::optim::Adam optimizer({logits}, torch::optim::AdamOptions(options.lr));
     for (int64_t step = 0; step < options.steps; ++step) {
       if (interrupted()) throw Error(ErrorCode::Interrupted, "interrupted while optimising through h; nothing was written");
@@ -39,8 +43,10 @@ std::vector<uint8_t> invert_by_optimisation(const nn::Model& h, std::span<const 
       const auto misfit = (nn::transform(h, x) - target).square().mean();
       const auto variation =
           (x.slice(2, 1) - x.slice(2, 0, -1)).abs().mean() + (x.slice(3, 1) - x.slice(3, 0, -1)).abs().mean();
-      optimizer.zero_grad();
-      ((misfit + options.total_variation * variation) * static_cast<double>(n)).backward();
+      const auto distance = (x - origin).square().mean();
+      const auto loss = misfit + options.total_variation * variation + options.nearness * distance;
+      // backward() would go on into h's weights.
+      logits.mutable_grad() = torch::autograd::grad({loss * static_cast<double>(n)}, {logits})[0];
       optimizer.step();
       ++done;
       if (step % 20 == 19) progress.update(done, "misfit " + std::to_string(misfit.item<double>()));
@@ -50,6 +56,32 @@ std::vector<uint8_t> invert_by_optimisation(const nn::Model& h, std::span<const 
     out.insert(out.end(), found.begin(), found.end());
   }
   return out;
+}
+
+OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own, std::span<const uint8_t> start,
+                            const OptimiseOptions& options, const train::Compute& compute) {
+  const auto protected_nhwc = transform_to_bytes(h, own, compute);
+  OptimiseOptions best = options;
+  double best_ssim = -2;
+  for (const double total_variation : {0.0005, 0.005}) {
+    for (const double nearness : {0.0, 0.03, 0.3}) {
+      auto tried = options;
+      tried.total_variation = total_variation;
+      tried.nearness = nearness;
+      const auto found = invert_by_optimisation(h, protected_nhwc, start, own.height, own.width, tried, compute);
+      double ssim = 0;
+      for (size_t i = 0; i < own.size(); ++i) {
+        const auto one = std::span(found).subspan(i * own.image_bytes(), own.image_bytes());
+        ssim += image::ssim(own.image(i), one, own.height, own.width) / static_cast<double>(own.size());
+      }
+      spdlog::info("optimise: total variation {}, nearness {}: SSIM {:.3f} on the attacker's own pictures", total_variation,
+                   nearness, ssim);
+      if (ssim <= best_ssim) continue;
+      best_ssim = ssim;
+      best = tried;
+    }
+  }
+  return best;
 }
 
 }  // namespace veilnet::attack

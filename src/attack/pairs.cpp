@@ -44,6 +44,18 @@ data::Split tenth_validates(size_t count) {
   return split;
 }
 
+data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> positions) {
+  auto out = from;
+  out.images_nhwc.clear();
+  out.labels.clear();
+  for (const auto i : positions) {
+    const auto image = from.image(i);
+    out.images_nhwc.insert(out.images_nhwc.end(), image.begin(), image.end());
+    out.labels.push_back(from.labels[i]);
+  }
+  return out;
+}
+
 std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute) {
   torch::NoGradGuard no_grad;
   std::vector<uint32_t> all(pictures.size());

@@ -23,6 +23,9 @@ Guess guess_upper(const nn::Model& model, const torch::Tensor& stacked);
 /// Every tenth of `count` pictures validates. @throws Error{InvalidArgument} for fewer than 20.
 data::Split tenth_validates(size_t count);
 
+/// A set of the pictures at these positions, which may repeat.
+data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> positions);
+
 /// 8-bit pictures of a data set, NHWC, through a network in evaluation mode: protected ones, or reconstructions.
 std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute);
 

@@ -66,16 +66,46 @@ Outcome outcome_of(const nn::Model& model, const Materials& m, const Setting& s,
 // Pairs that the attacker makes himself, of pictures and under keys of his own.
 data::Dataset own_pairs(const Materials& m) { return stack_pairs(m.run(*m.auxiliary), *m.auxiliary); }
 
-Outcome train_on_pairs(const Materials& m, const Setting& s, const std::string& architecture,
-                       const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr) {
-  const size_t pairs = m.pairs ? m.pairs->size() : m.auxiliary->size();
+size_t count_pairs(const Materials& m) { return m.pairs ? m.pairs->size() : m.auxiliary->size(); }
+
+nn::Model inverse_from_pairs(const Materials& m, const Setting& s, const std::string& architecture,
+                             const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr) {
   auto e = s.experiment;
   // A flipped pair is one of the same transformation where neither key nor weights know positions.
   e.attack.recipe.flip = e.attack.recipe.flip && architecture == "unet";
-  const auto model = train_inverse(
+  return train_inverse(
       {e, s.folder, "attack " + s.folder.parent_path().filename().string()}, inverse_card(m, s, architecture),
-      [&] { return m.pairs ? *m.pairs : own_pairs(m); }, tenth_validates(pairs), phi);
-  return outcome_of(model, m, s, pairs, "training pairs");
+      [&] { return m.pairs ? *m.pairs : own_pairs(m); }, tenth_validates(count_pairs(m)), phi);
+}
+
+Outcome train_on_pairs(const Materials& m, const Setting& s, const std::string& architecture,
+                       const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr) {
+  return outcome_of(inverse_from_pairs(m, s, architecture, phi), m, s, count_pairs(m), "training pairs");
+}
+
+Outcome optimise(const Materials& m, const Setting& s) {
+  const auto inverse = inverse_from_pairs(m, s, "unet");
+  const auto& compute = s.experiment.compute;
+  const size_t bytes = 3 * static_cast<size_t>(m.height) * static_cast<size_t>(m.width);
+  const size_t count = std::min(s.budget.optimised, m.attacked.size() / bytes);
+  const auto attacked = std::span(m.attacked).first(count * bytes);
+
+  auto held_out = tenth_validates(m.auxiliary->size()).validation;
+  held_out.resize(std::min<size_t>(held_out.size(), 32));
+  const auto own = subset(*m.auxiliary, held_out);
+  const auto start_of = [&](std::span<const uint8_t> protected_nhwc) {
+    return transform_to_bytes(inverse, unlabelled(protected_nhwc, m.height, m.width), compute);
+  };
+  OptimiseOptions options;
+  options.steps = s.budget.optimise_steps;
+  options = tune_priors(*m.network, own, start_of(transform_to_bytes(*m.network, own, compute)), options, compute);
+  return {invert_by_optimisation(*m.network, attacked, start_of(attacked), m.height, m.width, options, compute),
+          {{"start", "itn"},
+           {"steps", options.steps},
+           {"total_variation", options.total_variation},
+           {"nearness", options.nearness},
+           {"weights tuned on own pictures", own.size()}},
+          {}};
 }
 
 Outcome gan(const Materials& m, const Setting& s, GanKind kind, const std::string& architecture) {
@@ -191,23 +221,12 @@ std::vector<Attack> make_attacks() {
                   [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet", s.phi); }});
   list.push_back({"optimise",
                   "Starts from what itn recovers and changes it until the public network turns it into the protected picture "
-                  "(gradient inversion with a total-variation prior).",
+                  "(gradient inversion; how smooth and how near to the start is tuned on pictures of the attacker's own).",
                   [](const Victim& v) -> Against {
                     if (!v.network) return "there is no network to differentiate";
                     return kPublicTransform;
                   },
-                  [](Materials& m, const Setting& s) -> Outcome {
-                    const auto start = train_on_pairs(m, s, "unet");
-                    const size_t bytes = 3 * static_cast<size_t>(m.height) * static_cast<size_t>(m.width);
-                    const size_t count = std::min(s.budget.optimised * bytes, m.attacked.size());
-                    OptimiseOptions options;
-                    options.steps = s.budget.optimise_steps;
-                    return {invert_by_optimisation(*m.network, std::span(m.attacked).first(count),
-                                                   std::span(start.recovered).first(count), m.height, m.width, options,
-                                                   s.experiment.compute),
-                            {{"start", "itn"}, {"steps", options.steps}, {"total_variation", options.total_variation}},
-                            {}};
-                  }});
+                  optimise});
   list.push_back({"itn-position", "Trains a network with weights for every position on exact pairs under the attacked key.",
                   [](const Victim& v) -> Against {
                     if (!has_key_holder(v)) return why_no_key_holder(v);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <spdlog/spdlog.h>
 
+#include "attack/pairs.h"
 #include "core/error.h"
 #include "data/sources.h"
 #include "train/scheme.h"
@@ -26,9 +27,9 @@ attack::Budget budget_of(const train::Experiment& e) {
 
 AttackBench::AttackBench(const train::Experiment& experiment)
     : e(experiment), w(train::open_workspace(e)), budget(budget_of(e)), root(e.folder() / "attacks" / e.attacks.budget) {
-  sets.attacked = subset(w.data.test, positions(budget.attacked, w.data.test.size()));
-  sets.auxiliary = subset(w.data.train, positions(budget.known, w.data.train.size(), 2, 0));
-  sets.observed = subset(w.data.train, positions(budget.known, w.data.train.size(), 2, 1));
+  sets.attacked = attack::subset(w.data.test, positions(budget.attacked, w.data.test.size()));
+  sets.auxiliary = attack::subset(w.data.train, positions(budget.known, w.data.train.size(), 2, 0));
+  sets.observed = attack::subset(w.data.train, positions(budget.known, w.data.train.size(), 2, 1));
   if (e.data.source != "synthetic") {
     data::SyntheticOptions options;
     options.train_size = std::max<size_t>(sets.auxiliary.size(), 10);
@@ -108,18 +109,6 @@ json to_json(const attack::Budget& b) {
 json to_json(const attack::ThreatModel& model) {
   json out;
   for (const auto& [field, value] : attack::fields(model)) out[std::string(field)] = value;
-  return out;
-}
-
-data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> indices) {
-  auto out = from;
-  out.images_nhwc.clear();
-  out.labels.clear();
-  for (const auto i : indices) {
-    const auto image = from.image(i);
-    out.images_nhwc.insert(out.images_nhwc.end(), image.begin(), image.end());
-    out.labels.push_back(from.labels[i]);
-  }
   return out;
 }
 

@@ -61,8 +61,6 @@ class AttackBench {
 nlohmann::json to_json(const attack::Budget& budget);
 nlohmann::json to_json(const attack::ThreatModel& model);
 
-/// A set of the pictures at these positions.
-data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> indices);
 /// At most `count` of the positions start, start + step, ... below `available`.
 std::vector<uint32_t> positions(size_t count, size_t available, size_t step = 1, size_t start = 0);
 /// Picture i of an NHWC block whose pictures have the size of `like`.

@@ -111,7 +111,7 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
     return found != bench.attacks.end() && std::holds_alternative<attack::ThreatModel>(found->against(victim)) ? &*found
                                                                                                                : nullptr;
   };
-  const auto fewer = [](const data::Dataset& all, size_t count) { return subset(all, positions(count, all.size())); };
+  const auto fewer = [](const data::Dataset& all, size_t count) { return attack::subset(all, positions(count, all.size())); };
 
   if (const auto* known_plaintext = applies("known-plaintext")) {
     auto points = json::array();

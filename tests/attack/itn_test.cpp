@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "attack/optimise.h"
 #include "data/sources.h"
 #include "support.h"
 
@@ -87,6 +88,45 @@ TEST(Itn, UndoesATransformationThatHidesNothing) {
   const double mean_picture_mse = (pixels - pixels.mean(0, true)).square().mean().item<double>();
   EXPECT_LT(mse, 0.3 * mean_picture_mse);
   EXPECT_EQ(inverse.card.notes.at("attacks_alpha"), "0.005");
+}
+
+double mean_squared_error(std::span<const uint8_t> a, std::span<const uint8_t> b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum / static_cast<double>(a.size());
+}
+
+TEST(Optimise, FindsThePictureThroughATransformationThatHidesNothing) {
+  const auto h = transparent_unet();
+  const auto plain = subset(some_pictures(), std::vector<uint32_t>{0, 1, 2});
+  const train::Compute compute;
+  const auto seen = transform_to_bytes(h, plain, compute);
+  const std::vector<uint8_t> grey(seen.size(), 128);
+  OptimiseOptions options;
+  options.steps = 60;
+  const auto invert = [&](double nearness) {
+    options.nearness = nearness;
+    return invert_by_optimisation(h, seen, grey, 32, 32, options, compute);
+  };
+  const double before = mean_squared_error(plain.images_nhwc, grey);
+  EXPECT_LT(mean_squared_error(plain.images_nhwc, invert(0)), 0.1 * before);
+  EXPECT_LT(mean_squared_error(grey, invert(100)), 0.01 * before) << "a strong prior keeps the start";
+  test::expect_error(ErrorCode::InvalidArgument, {"9216", "3072"},
+                     [&] { invert_by_optimisation(h, seen, std::span(grey).first(3072), 32, 32, options, compute); });
+}
+
+TEST(Optimise, TunesItsPriorsOnPicturesOfItsOwn) {
+  const auto h = transparent_unet();
+  const auto own = subset(some_pictures(), std::vector<uint32_t>{4, 5});
+  const train::Compute compute;
+  OptimiseOptions options;
+  options.steps = 30;
+  auto negative = own.images_nhwc;
+  for (auto& value : negative) value = static_cast<uint8_t>(255 - value);
+  // Keeping near to negatives can only hurt; to the pictures themselves, it can only help.
+  EXPECT_EQ(tune_priors(h, own, negative, options, compute).nearness, 0);
+  options.lr = 1;
+  EXPECT_GT(tune_priors(h, own, own.images_nhwc, options, compute).nearness, 0);
 }
 
 TEST(Itn, RefusesAModelForAnotherInputSize) {
