@@ -63,8 +63,8 @@ OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own, std::s
   const auto protected_nhwc = transform_to_bytes(h, own, compute);
   OptimiseOptions best = options;
   double best_ssim = -2;
-  for (const double total_variation : {0.0005, 0.005}) {
-    for (const double nearness : {0.0, 0.03, 0.3}) {
+  for (const double total_variation : {0.0005, 0.01}) {
+    for (const double nearness : {0.0, 3.0, 100.0}) {
       auto tried = options;
       tried.total_variation = total_variation;
       tried.nearness = nearness;
