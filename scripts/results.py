@@ -120,7 +120,7 @@ def attacks_section(name, record):
         lines += ["After transport: accuracy of the service where it was trained, and median SSIM of what the strongest attack of the row recovers:", "",
                   *table(["scheme", *ways], [[scheme, *[after(arrived.get((scheme, way))) for way in ways]] for scheme in schemes]), ""]
     for curve in record.get("curve", []):
-        points = ", ".join(f"{p['budget']}: {p['ssim']:.3f} ({percent(p['exact'])} % exact)" for p in curve["points"])
+        points = ", ".join(f"{p['budget']:g}: {p['ssim']:.3f} ({percent(p['exact'])} % exact)" for p in curve["points"])
         lines += [f"`{curve['attack']}` on `{curve['scheme']}`, median SSIM by number of {curve['budget_name']}: {points}.", ""]
     return lines
 

@@ -403,7 +403,10 @@ Markup matrix_section(const Matrix& matrix) {
   Table t;
   t.caption = matrix_legend(matrix);
   t.columns = {{"Attack"}};
-  for (const auto& scheme : matrix.schemes) t.columns.push_back({scheme.label});
+  for (const auto& scheme : matrix.schemes) {
+    t.columns.push_back({scheme.label});
+    t.columns.back().whole_words = !matrix.one_scheme();
+  }
   const auto by_scheme = matrix_rows(matrix);
   for (std::size_t i = 0; i < matrix.attacks.size(); ++i) {
     t.rows.push_back({matrix.attacks[i]});

@@ -49,6 +49,7 @@ table{border-collapse:collapse;font-size:.92rem;line-height:1.4}
 .data td{overflow-wrap:anywhere}
 .data .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .data thead .num{white-space:normal}
+.data .words{overflow-wrap:normal;padding-left:5px;padding-right:5px}
 .data .hi{background:var(--tint)}
 .pictures th{font-weight:600;padding:4px 6px;font-size:.88rem}
 .pictures tbody th{text-align:right;vertical-align:middle;min-width:5.5em;max-width:9em;position:sticky;left:0;background:#fff}
@@ -77,8 +78,11 @@ Markup element(std::string_view tag, const std::string& inner) {
 }
 
 std::string classes(const Column& column) {
-  const std::string names =
-      std::string(column.numeric ? "num" : "") + (column.highlighted ? (column.numeric ? " hi" : "hi") : "");
+  std::string names;
+  for (const auto& [set, name] :
+       {std::pair(column.numeric, "num"), {column.highlighted, "hi"}, {column.whole_words, "words"}}) {
+    if (set) names += (names.empty() ? "" : " ") + std::string(name);
+  }
   return names.empty() ? "" : " class=\"" + names + "\"";
 }
 

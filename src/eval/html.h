@@ -48,6 +48,7 @@ struct Column {
   std::string header;
   bool numeric = false;      ///< aligned right, digits of equal width
   bool highlighted = false;  ///< tinted
+  bool whole_words = false;  ///< narrow: breaks at every space, but only there
 };
 
 struct Table {

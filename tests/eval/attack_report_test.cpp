@@ -211,8 +211,10 @@ TEST(AttackReport, HoldsEveryFigure) {
                            "Guessing the mean picture gives 0.07"})
     EXPECT_TRUE(contains(html, part)) << part;
   // The matrix, attacks down: flagged, plain; then exact, refused.
-  EXPECT_TRUE(contains(html, "<th scope=\"row\">gan</th><td>0.10 (!)</td><td>0.31</td>"));
-  EXPECT_TRUE(contains(html, "<th scope=\"row\">known-plaintext</th><td>1.00, 100.0 % exact</td><td>\u2013</td>"));
+  EXPECT_TRUE(contains(html, "<th scope=\"row\">gan</th><td class=\"words\">0.10 (!)</td><td class=\"words\">0.31</td>"));
+  EXPECT_TRUE(contains(
+      html,
+      "<th scope=\"row\">known-plaintext</th><td class=\"words\">1.00, 100.0 % exact</td><td class=\"words\">\u2013</td>"));
   // Feature distance: mean, median, and the low end as the worst.
   EXPECT_TRUE(contains(html, "<td class=\"num\">0.500</td><td class=\"num\">0.500</td><td class=\"num hi\">0.255</td>"));
   for (const char* forbidden : {"secure", "anonym", " safe"}) EXPECT_FALSE(contains(html, forbidden)) << forbidden;
