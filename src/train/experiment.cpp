@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
+#include <sstream>
 #include <torch/utils.h>
 
 #include <nlohmann/json.hpp>
@@ -97,6 +99,19 @@ void scale_features(nn::FeatureExtractor& phi, const nn::ModelCard& card, const 
                    last->weight.mul_(scale);
                    last->bias.mul_(scale);
                  });
+}
+
+// What a training depends on: a resolved configuration without the keys that choose what else is done.
+std::string what_trains(const std::string& resolved_toml) {
+  static const std::set<std::string> kOthers{"attacks.schemes", "attacks.only", "attacks.transports", "attacks.attributes",
+                                             "attacks.curve",   "table1.rows",  "curve.alphas"};
+  std::istringstream lines(resolved_toml);
+  std::string table, out;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('[')) table = line.substr(1, line.size() - 2) + ".";
+    if (!kOthers.contains(table + line.substr(0, line.find(" = ")))) out += line + "\n";
+  }
+  return out;
 }
 
 }  // namespace
@@ -304,7 +319,7 @@ LoopOptions start_run(const Experiment& e, const fs::path& folder, const std::st
   }
   options.resume = (mode == RunMode::Resume || mode == RunMode::Complete) && checkpoint;
   if (options.resume) {
-    if (read_text(folder / "config.toml") != e.resolved_toml) {
+    if (what_trains(read_text(folder / "config.toml")) != what_trains(e.resolved_toml)) {
       throw Error(ErrorCode::InvalidArgument,
                   "the configuration differs from " + (folder / "config.toml").string() +
                       "; a run is resumed with the configuration it was started with (or replaced with --force)");
