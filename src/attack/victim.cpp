@@ -5,6 +5,7 @@
 
 #include "attack/pairs.h"
 #include "cipher/key_file.h"
+#include "cipher/mixing.h"
 #include "core/error.h"
 #include "train/scheme.h"
 
@@ -19,6 +20,14 @@ std::vector<uint8_t> random_pictures(size_t bytes, uint64_t first_key) {
   std::vector<uint8_t> out(bytes);
   for (auto& value : out) value = static_cast<uint8_t>(random.below(256));
   return out;
+}
+
+// Every picture is mixed with others of the same set, drawn anew for each set.
+std::vector<uint8_t> mix(const std::string& label, const data::Dataset& plain, uint64_t seed) {
+  const std::vector<int64_t> labels(plain.labels.begin(), plain.labels.end());
+  const cipher::PictureSet set{plain.images_nhwc, labels, plain.height, plain.width,
+                               static_cast<int64_t>(plain.class_names.size())};
+  return label == "pbm" ? cipher::mix_blocks(set, {}, seed) : cipher::mix_instahide(set, {}, seed).images_nhwc;
 }
 
 [[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part, const std::string& why) {
@@ -43,6 +52,8 @@ std::string Victim::text() const {
                            : keys == Keys::Independent ? ", a key of its own for every picture"
                                                        : "";
   if (label == "random") return "uniform random noise instead of the picture: nothing can be recovered";
+  if (label == "pbm") return "pixel-block mixing: half of the blocks of 8x8 come from other pictures of the same label";
+  if (label == "instahide") return "InstaHide \"inside\": every picture is a mixture of four, with random signs";
   if (network)
     return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") + nn::describe(network->card) +
            ", public";
@@ -53,7 +64,7 @@ std::string Victim::text() const {
 Victim make_victim(const train::Experiment& e, const std::string& label) {
   Victim victim;
   victim.label = label;
-  if (label == "random") {
+  if (label == "random" || label == "pbm" || label == "instahide") {
     victim.keys = Keys::Independent;
   } else if (label == "transform" || label == "gan") {
     const auto folder = label == "gan" ? e.at_scheme("gan").scheme_folder() : e.transform_folder();
@@ -77,6 +88,7 @@ std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, u
                              const train::Compute& compute) {
   if (victim.network) return transform_to_bytes(*victim.network, plain, compute);
   if (victim.label == "random") return random_pictures(plain.images_nhwc.size(), first_key);
+  if (victim.label == "pbm" || victim.label == "instahide") return mix(victim.label, plain, first_key);
   return train::encrypt_pictures(victim.scheme, plain, first_key);
 }
 

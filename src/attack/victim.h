@@ -24,7 +24,8 @@ struct Victim {
 };
 
 /// The victim of that name: a scheme as Experiment::at_scheme names it; "transform" or "gan", whose training must be finished;
-/// or "random", uniform noise that has nothing to do with the picture, from which no attack may recover anything.
+/// "pbm" or "instahide", which mix the pictures of a set (cipher/mixing.h), drawn anew for each picture; or "random", uniform
+/// noise that has nothing to do with the picture, from which no attack may recover anything.
 /// @throws Error{InvalidArgument} for another name, Error{NotFound} for an unfinished training.
 Victim make_victim(const train::Experiment& experiment, const std::string& label);
 

@@ -79,6 +79,23 @@ TEST(Grant, AttackersUseKeysOfTheirOwn) {
   }
 }
 
+TEST(Victim, MixingDrawsAnewForTheAttackersOwnPictures) {
+  const auto e = experiment();
+  const auto all = sets();
+  auto pictures = all.attacked;
+  std::ranges::fill(pictures.labels, 0);  // block mixing needs two pictures of each label
+  for (const std::string label : {"pbm", "instahide"}) {
+    const auto victim = make_victim(e, label);
+    EXPECT_EQ(victim.keys, Keys::Independent);
+    auto one = all;
+    one.attacked = pictures;
+    const auto m = grant(victim, one, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None}, e.compute);
+    EXPECT_NE(m.attacked, pictures.images_nhwc) << label;
+    EXPECT_NE(m.run(pictures), m.attacked) << label;
+    EXPECT_TRUE(m.scheme.id.empty()) << label;
+  }
+}
+
 TEST(Grant, RefusesWhatDoesNotFitTheVictim) {
   const auto e = experiment();
   const auto all = sets();
