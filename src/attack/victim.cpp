@@ -1,6 +1,7 @@
 #include "attack/victim.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "attack/pairs.h"
@@ -15,19 +16,40 @@ namespace {
 // Where the keys of the observed pictures and of the attacker's own experiments begin.
 constexpr uint64_t kFirstObservedKey = 2ull << 32, kFirstOwnKey = 3ull << 32;
 
-std::vector<uint8_t> random_pictures(size_t bytes, uint64_t first_key) {
-  Random random({977, first_key});
-  std::vector<uint8_t> out(bytes);
+std::vector<uint8_t> random_pictures(const data::Dataset& plain, uint64_t seed) {
+  Random random({977, seed});
+  std::vector<uint8_t> out(plain.images_nhwc.size());
   for (auto& value : out) value = static_cast<uint8_t>(random.below(256));
   return out;
 }
 
-// Every picture is mixed with others of the same set, drawn anew for each set.
-std::vector<uint8_t> mix(const std::string& label, const data::Dataset& plain, uint64_t seed) {
+// Calls `use` with the pictures and labels as cipher/mixing.h takes them.
+std::vector<uint8_t> mix(const data::Dataset& plain,
+                         const std::function<std::vector<uint8_t>(const cipher::PictureSet&)>& use) {
   const std::vector<int64_t> labels(plain.labels.begin(), plain.labels.end());
-  const cipher::PictureSet set{plain.images_nhwc, labels, plain.height, plain.width,
-                               static_cast<int64_t>(plain.class_names.size())};
-  return label == "pbm" ? cipher::mix_blocks(set, {}, seed) : cipher::mix_instahide(set, {}, seed).images_nhwc;
+  return use({plain.images_nhwc, labels, plain.height, plain.width, static_cast<int64_t>(plain.class_names.size())});
+}
+
+// What has no key and is drawn anew for every set of pictures.
+struct Drawn {
+  const char* text;
+  std::function<std::vector<uint8_t>(const data::Dataset& plain, uint64_t seed)> protect;
+};
+const Drawn* drawn(const std::string& label) {
+  static const std::map<std::string, Drawn> all{
+      {"random", {"uniform random noise instead of the picture: nothing can be recovered", random_pictures}},
+      {"pbm",
+       {"pixel-block mixing: half of the blocks of 8x8 come from other pictures of the same label",
+        [](const data::Dataset& plain, uint64_t seed) {
+          return mix(plain, [&](const auto& set) { return cipher::mix_blocks(set, {}, seed); });
+        }}},
+      {"instahide",
+       {"InstaHide \"inside\": every picture is a mixture of four, with random signs",
+        [](const data::Dataset& plain, uint64_t seed) {
+          return mix(plain, [&](const auto& set) { return cipher::mix_instahide(set, {}, seed).images_nhwc; });
+        }}}};
+  const auto found = all.find(label);
+  return found == all.end() ? nullptr : &found->second;
 }
 
 [[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part, const std::string& why) {
@@ -51,9 +73,7 @@ std::string Victim::text() const {
   const std::string with = keys == Keys::Same          ? ", one key for all pictures"
                            : keys == Keys::Independent ? ", a key of its own for every picture"
                                                        : "";
-  if (label == "random") return "uniform random noise instead of the picture: nothing can be recovered";
-  if (label == "pbm") return "pixel-block mixing: half of the blocks of 8x8 come from other pictures of the same label";
-  if (label == "instahide") return "InstaHide \"inside\": every picture is a mixture of four, with random signs";
+  if (const auto* d = drawn(label)) return d->text;
   if (network)
     return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") + nn::describe(network->card) +
            ", public";
@@ -64,7 +84,7 @@ std::string Victim::text() const {
 Victim make_victim(const train::Experiment& e, const std::string& label) {
   Victim victim;
   victim.label = label;
-  if (label == "random" || label == "pbm" || label == "instahide") {
+  if (drawn(label)) {
     victim.keys = Keys::Independent;
   } else if (label == "transform" || label == "gan") {
     const auto folder = label == "gan" ? e.at_scheme("gan").scheme_folder() : e.transform_folder();
@@ -87,8 +107,7 @@ Victim make_victim(const train::Experiment& e, const std::string& label) {
 std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, uint64_t first_key,
                              const train::Compute& compute) {
   if (victim.network) return transform_to_bytes(*victim.network, plain, compute);
-  if (victim.label == "random") return random_pictures(plain.images_nhwc.size(), first_key);
-  if (victim.label == "pbm" || victim.label == "instahide") return mix(victim.label, plain, first_key);
+  if (const auto* d = drawn(victim.label)) return d->protect(plain, first_key);
   return train::encrypt_pictures(victim.scheme, plain, first_key);
 }
 

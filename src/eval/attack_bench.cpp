@@ -45,6 +45,7 @@ AttackBench::AttackBench(const train::Experiment& experiment)
   }
   if (!e.phi.file.empty() || train::is_finished(e.phi_folder())) phi = train::open_phi(e, w);
   judges = {psi ? &*psi : nullptr, phi.net};
+  for (const auto& text : e.attacks.transports) transports.push_back(image::transport_from(text));
   for (const auto& label : e.attacks.schemes) victims.push_back(attack::make_victim(e, label));
   for (const auto& attack : attack::attacks()) {
     if (e.attacks.only.empty() || std::ranges::find(e.attacks.only, attack.id) != e.attacks.only.end())

@@ -10,9 +10,18 @@
 #include "attack/suite.h"
 #include "eval/attack_report.h"
 #include "eval/leak.h"
+#include "image/transport.h"
 #include "train/experiment.h"
 
 namespace veilnet::eval {
+
+/// What an attack is run with besides the bench's own.
+struct Variation {
+  const std::vector<uint8_t>* attacked = nullptr;  ///< protected pictures as they arrive
+  const attack::Sets* sets = nullptr;
+  int64_t epochs = 0;                 ///< 0: the budget's
+  std::string training = "training";  ///< folder of its training
+};
 
 /// A bench holds every secret; attacks get what attack::grant hands out of it.
 class AttackBench {
@@ -21,19 +30,10 @@ class AttackBench {
   /// has two parts. Unrelated pictures are the synthetic ones, where the data are others of their size.
   /// @throws as run_attacks.
   explicit AttackBench(const train::Experiment& experiment);
+  AttackBench(const AttackBench&) = delete;  // judges point into it
 
-  /// What an attack is run with besides the bench's own.
-  struct Variation {
-    const std::vector<uint8_t>* attacked = nullptr;  ///< protected pictures as they arrive
-    const attack::Sets* sets = nullptr;
-    int64_t epochs = 0;                 ///< 0: the budget's
-    std::string training = "training";  ///< folder of its training
-  };
   attack::Outcome attack(const attack::Victim& victim, const attack::Attack& attack, const attack::ThreatModel& model,
-                         const Variation& variation) const;
-  attack::Outcome attack(const attack::Victim& victim, const attack::Attack& attack, const attack::ThreatModel& model) const {
-    return this->attack(victim, attack, model, Variation());
-  }
+                         const Variation& variation = {}) const;
 
   /// The threat model, or why the attack makes no sense or lacks what it needs.
   std::variant<attack::ThreatModel, std::string> against(const attack::Victim& victim, const attack::Attack& attack) const;
@@ -56,6 +56,7 @@ class AttackBench {
   Judges judges;
   std::vector<attack::Victim> victims;
   std::vector<attack::Attack> attacks;
+  std::vector<image::Transport> transports;
 };
 
 nlohmann::json to_json(const attack::Budget& budget);

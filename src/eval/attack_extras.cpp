@@ -41,7 +41,7 @@ attack::ThreatModel attribute_model(Keys keys) {
   return {Method::Public, Access::CiphertextOnly, keys, Auxiliary::SameDistribution};
 }
 
-json point(const AttackBench& bench, double budget, const attack::Outcome& outcome) {
+json point(const AttackBench& bench, const json& budget, const attack::Outcome& outcome) {
   const auto leak = measure_leak(bench.sets.attacked, outcome.recovered, {}, bench.e.compute);
   return {{"budget", budget},
           {"ssim", leak.at("ssim").at("median")},
@@ -56,8 +56,7 @@ json transport_entries(const AttackBench& bench, const attack::Victim& victim, c
   const auto* strongest = strongest_attack(bench, victim, cells);
   const auto service = bench.service(victim);
   const auto sent = bench.protected_pictures(victim);
-  for (const auto& text : bench.e.attacks.transports) {
-    const auto transport = image::transport_from(text);
+  for (const auto& transport : bench.transports) {
     std::vector<uint8_t> arrived;
     for (size_t i = 0; i < bench.sets.attacked.size(); ++i) {
       const auto picture = image::apply(transport, picture_at(bench.sets.attacked, sent, i));
@@ -120,8 +119,7 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
       auto sets = bench.sets;
       sets.observed = fewer(sets.observed, pairs);
       const auto model = std::get<attack::ThreatModel>(known_plaintext->against(victim));
-      points.push_back(
-          point(bench, static_cast<double>(pairs), bench.attack(victim, *known_plaintext, model, {.sets = &sets})));
+      points.push_back(point(bench, pairs, bench.attack(victim, *known_plaintext, model, {.sets = &sets})));
     }
     keep(known_plaintext->id, "pairs", points);
   }
@@ -136,8 +134,7 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
     auto sets = bench.sets;
     sets.auxiliary = fewer(sets.auxiliary, pairs);
     const auto training = pairs == all ? "training" : "training-" + std::to_string(pairs) + "-pairs";
-    points.push_back(
-        point(bench, static_cast<double>(pairs), bench.attack(victim, *itn, model, {.sets = &sets, .training = training})));
+    points.push_back(point(bench, pairs, bench.attack(victim, *itn, model, {.sets = &sets, .training = training})));
   }
   keep(itn->id, "pairs", points);
   points = json::array();
@@ -145,8 +142,7 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
   for (const auto epochs : std::set<int64_t>{1, std::max<int64_t>(epochs_in_full / 4, 1),
                                              std::max<int64_t>(epochs_in_full / 2, 1), epochs_in_full}) {
     const auto training = epochs == epochs_in_full ? "training" : "training-" + std::to_string(epochs) + "-epochs";
-    points.push_back(
-        point(bench, static_cast<double>(epochs), bench.attack(victim, *itn, model, {.epochs = epochs, .training = training})));
+    points.push_back(point(bench, epochs, bench.attack(victim, *itn, model, {.epochs = epochs, .training = training})));
   }
   keep(itn->id, "epochs", points);
   return curves;

@@ -7,7 +7,7 @@
 namespace veilnet::eval {
 
 /// Accuracy and leak after what happens to protected pictures on their way: by the strongest attack among `cells` that opens
-/// pictures one by one. @throws Error{InvalidArgument} for an unknown transport.
+/// pictures one by one.
 nlohmann::json transport_entries(const AttackBench& bench, const attack::Victim& victim, const nlohmann::json& cells);
 
 /// What attack::infer_attribute names right.
