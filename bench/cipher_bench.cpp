@@ -1,10 +1,12 @@
 // Speed of the keyed schemes on one thread, beside memcpy on the same buffers.
 //
-// usage: cipher_bench export FILE    key material, plain and encrypted pictures (safetensors) for cipher_numpy.py to check
-// against
-//        cipher_bench measure        one JSON object on standard output: {"name": seconds for the whole batch, ...}
+// usage: cipher_bench export FILE    key material, plain and encrypted pictures (safetensors) for
+// cipher_numpy.py to check against
+//        cipher_bench measure        one JSON object on standard output: {"name": seconds for the
+//        whole batch, ...}
 //
-// bench/run-cipher.sh runs both this and the NumPy version. Every scheme is compared with its plain version first.
+// bench/run-cipher.sh runs both this and the NumPy version. Every scheme is compared with its plain
+// version first.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -28,7 +30,8 @@ using namespace veilnet::cipher;
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr int kSide = 32, kBlock = 4;
-constexpr std::size_t kBlocks = 64, kPictures = 4000, kBytes = 3 * kSide * kSide;  // 12 MB: beyond the second-level cache
+constexpr std::size_t kBlocks = 64, kPictures = 4000,
+                      kBytes = 3 * kSide * kSide;  // 12 MB: beyond the second-level cache
 constexpr int kRepetitions = 15;
 
 struct Keys {
@@ -53,12 +56,14 @@ Bytes checked(const AnyKey& key, const Bytes& plain) {
   const auto scheme = make_scheme(key, kSide, kSide);
   encrypt_all(*scheme, plain, fast);
   for (std::size_t at = 0; at < plain.size(); at += kBytes) {
-    ref_encrypt(key, kSide, kSide, std::span(plain).subspan(at, kBytes), std::span(expected).subspan(at, kBytes));
+    ref_encrypt(key, kSide, kSide, std::span(plain).subspan(at, kBytes),
+                std::span(expected).subspan(at, kBytes));
     scheme->decrypt(std::span(fast).subspan(at, kBytes), back);
     if (!std::equal(back.begin(), back.end(), plain.begin() + static_cast<std::ptrdiff_t>(at)))
       throw Error(ErrorCode::BadData, "cipher_bench: decryption does not give the plain picture");
   }
-  if (fast != expected) throw Error(ErrorCode::BadData, "cipher_bench: the fast code differs from the plain one");
+  if (fast != expected)
+    throw Error(ErrorCode::BadData, "cipher_bench: the fast code differs from the plain one");
   return fast;
 }
 
@@ -70,11 +75,13 @@ std::span<const std::uint8_t> bytes_of(const std::vector<T>& values) {
 void export_vectors(const char* path) {
   const Keys keys;
   const auto plain = noise_pictures();
-  const auto le = checked(keys.le, plain), ele = checked(keys.ele, plain), etc = checked(keys.etc, plain);
+  const auto le = checked(keys.le, plain), ele = checked(keys.ele, plain),
+             etc = checked(keys.etc, plain);
   const auto pe = checked(keys.pe, plain), pe_shuffled = checked(keys.pe_shuffled, plain);
   const std::vector<std::int64_t> nhwc = {kPictures, kSide, kSide, 3};
   const std::vector<std::int32_t> le_key(keys.le.permutation.begin(), keys.le.permutation.end());
-  const std::vector<std::int32_t> ele_keys(keys.ele.permutations.begin(), keys.ele.permutations.end());
+  const std::vector<std::int32_t> ele_keys(keys.ele.permutations.begin(),
+                                           keys.ele.permutations.end());
   const TensorView tensors[] = {
       {"plain", DType::U8, nhwc, plain},
       {"le", DType::U8, nhwc, le},
@@ -114,13 +121,15 @@ void measure() {
       {"ffx", make_scheme({.id = "ffx"}, keys.key, kSide, kSide)},
       {"le_block8", make_scheme({.id = "le", .block_size = 8}, keys.key, kSide, kSide)},
   };
-  for (const auto& [name, scheme] : schemes) runs[name] = [&, scheme = scheme] { encrypt_all(*scheme, plain, out); };
+  for (const auto& [name, scheme] : schemes)
+    runs[name] = [&, scheme = scheme] { encrypt_all(*scheme, plain, out); };
   // A key of its own for every picture: what the schemes cost with their preparation.
   for (const auto* id : {"le", "ele", "etc", "pe"}) {
     runs[std::string(id) + "_own_keys"] = [&, id] {
       for (std::size_t i = 0; i < kPictures; ++i) {
         const auto scheme = make_scheme({.id = id}, derive_key(keys.key, i), kSide, kSide);
-        scheme->encrypt(std::span(plain).subspan(i * kBytes, kBytes), std::span(out).subspan(i * kBytes, kBytes));
+        scheme->encrypt(std::span(plain).subspan(i * kBytes, kBytes),
+                        std::span(out).subspan(i * kBytes, kBytes));
       }
     };
   }
@@ -131,7 +140,8 @@ void measure() {
       run();  // so that each finds the caches as it leaves them itself
       const auto begin = std::chrono::steady_clock::now();
       run();
-      seconds[name].push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+      seconds[name].push_back(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     }
   }
   std::cout << nlohmann::json({{"bytes", plain.size()}, {"seconds", seconds}}).dump() << "\n";

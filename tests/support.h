@@ -30,7 +30,8 @@ class TemporaryFolder {
 /// Path of a reference vector, or an empty path when the folder is absent.
 inline std::filesystem::path vector_file(const std::string& name) {
   const char* given = std::getenv("VEILNET_VECTORS");
-  const auto folder = given ? std::filesystem::path(given) : std::filesystem::path(VEILNET_SOURCE_DIR) / "../shared/vectors";
+  const auto folder = given ? std::filesystem::path(given)
+                            : std::filesystem::path(VEILNET_SOURCE_DIR) / "../shared/vectors";
   return std::filesystem::exists(folder / name) ? folder / name : std::filesystem::path();
 }
 
@@ -43,7 +44,8 @@ void expect_error(ErrorCode code, std::initializer_list<std::string> parts, Acti
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), code) << e.what();
     for (const auto& part : parts)
-      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << "message: " << e.what() << "\nlacks: " << part;
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos)
+          << "message: " << e.what() << "\nlacks: " << part;
   }
 }
 
@@ -51,4 +53,5 @@ void expect_error(ErrorCode code, std::initializer_list<std::string> parts, Acti
 
 /// Skips the current test, with the reason, when a reference vector is absent.
 #define VEILNET_NEED_VECTOR(path) \
-  if ((path).empty()) GTEST_SKIP() << "reference vectors are absent: set VEILNET_VECTORS to their folder"
+  if ((path).empty())             \
+  GTEST_SKIP() << "reference vectors are absent: set VEILNET_VECTORS to their folder"

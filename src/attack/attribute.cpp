@@ -24,7 +24,8 @@ data::Dataset labelled(const data::Dataset& pairs, const std::string& name, doub
   out.name = name;
   out.class_names = {"below the median", "above the median"};
   for (size_t i = 0; i < pairs.size(); ++i)
-    out.labels[i] = attribute_value(name, pairs.image(i).subspan(half), height, pairs.width) > median ? 1 : 0;
+    out.labels[i] =
+        attribute_value(name, pairs.image(i).subspan(half), height, pairs.width) > median ? 1 : 0;
   return out;
 }
 
@@ -32,39 +33,46 @@ data::Dataset labelled(const data::Dataset& pairs, const std::string& name, doub
 
 std::vector<std::string> attribute_names() { return {"brightness", "warmth", "detail", "top-lit"}; }
 
-double attribute_value(const std::string& name, std::span<const uint8_t> image_hwc, int height, int width) {
+double attribute_value(const std::string& name, std::span<const uint8_t> image_hwc, int height,
+                       int width) {
   const auto luminance = [&](int y, int x) {
-    const auto* p = &image_hwc[3 * (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x))];
+    const auto* p = &image_hwc[3 * (static_cast<size_t>(y) * static_cast<size_t>(width) +
+                                    static_cast<size_t>(x))];
     return 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
   };
   const double pixels = static_cast<double>(height) * width;
   double sum = 0;
   if (name == "brightness" || name == "top-lit") {
     for (int y = 0; y < height; ++y) {
-      for (int x = 0; x < width; ++x) sum += (name == "top-lit" && 2 * y >= height ? -1 : 1) * luminance(y, x);
+      for (int x = 0; x < width; ++x)
+        sum += (name == "top-lit" && 2 * y >= height ? -1 : 1) * luminance(y, x);
     }
   } else if (name == "warmth") {
-    for (size_t i = 0; i < image_hwc.size(); i += 3) sum += double{1} * image_hwc[i] - image_hwc[i + 2];
+    for (size_t i = 0; i < image_hwc.size(); i += 3)
+      sum += double{1} * image_hwc[i] - image_hwc[i + 2];
   } else if (name == "detail") {
     for (int y = 1; y < height; ++y) {
       for (int x = 1; x < width; ++x) {
-        sum += std::abs(luminance(y, x) - luminance(y, x - 1)) + std::abs(luminance(y, x) - luminance(y - 1, x));
+        sum += std::abs(luminance(y, x) - luminance(y, x - 1)) +
+               std::abs(luminance(y, x) - luminance(y - 1, x));
       }
     }
   } else {
-    throw Error(ErrorCode::InvalidArgument,
-                "there is no attribute \"" + name + "\"; allowed: brightness, warmth, detail, top-lit");
+    throw Error(ErrorCode::InvalidArgument, "there is no attribute \"" + name +
+                                                "\"; allowed: brightness, warmth, detail, top-lit");
   }
   return sum / pixels;
 }
 
-AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& name, const data::Dataset& known,
-                                   const data::Split& split, const data::Dataset& attacked) {
+AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& name,
+                                   const data::Dataset& known, const data::Split& split,
+                                   const data::Dataset& attacked) {
   const auto& e = plan.experiment;
   const size_t half = known.image_bytes() / 2;
   std::vector<double> values;
   for (size_t i = 0; i < known.size(); ++i)
-    values.push_back(attribute_value(name, known.image(i).subspan(half), known.height / 2, known.width));
+    values.push_back(
+        attribute_value(name, known.image(i).subspan(half), known.height / 2, known.width));
   std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
   const double median = values[values.size() / 2];
 
@@ -97,11 +105,12 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
   std::iota(all.begin(), all.end(), 0u);
   int64_t right = 0, above = 0;
   torch::NoGradGuard no_grad;
-  train::for_each_batch(asked, all, 256, e.compute.device,
-                        [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
-                          right += nn::classify(reader, batch).argmax(1).eq(labels).sum().item<int64_t>();
-                          above += labels.sum().item<int64_t>();
-                        });
+  train::for_each_batch(
+      asked, all, 256, e.compute.device,
+      [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
+        right += nn::classify(reader, batch).argmax(1).eq(labels).sum().item<int64_t>();
+        above += labels.sum().item<int64_t>();
+      });
   const auto count = static_cast<double>(asked.size());
   const double share = static_cast<double>(above) / count;
   return {static_cast<double>(right) / count, std::max(share, 1 - share)};

@@ -15,32 +15,39 @@ namespace {
 
 void check_unknown(std::span<const std::size_t> unknown, std::size_t entries, std::size_t most) {
   if (unknown.size() > most) {
-    throw Error(ErrorCode::InvalidArgument, std::to_string(unknown.size()) +
-                                                " entries of the key are unknown; allowed is 0 to " + std::to_string(most) +
-                                                ", more would not end");
+    throw Error(ErrorCode::InvalidArgument,
+                std::to_string(unknown.size()) +
+                    " entries of the key are unknown; allowed is 0 to " + std::to_string(most) +
+                    ", more would not end");
   }
   std::set<std::size_t> seen;
   for (const auto position : unknown) {
     if (position >= entries || !seen.insert(position).second) {
-      throw Error(ErrorCode::InvalidArgument, "unknown entry " + std::to_string(position) +
-                                                  " is outside of the key or given twice; allowed is 0 to " +
-                                                  std::to_string(entries - 1) + ", each once");
+      throw Error(ErrorCode::InvalidArgument,
+                  "unknown entry " + std::to_string(position) +
+                      " is outside of the key or given twice; allowed is 0 to " +
+                      std::to_string(entries - 1) + ", each once");
     }
   }
 }
 
-/// Tries `key`, then what `next` makes of it, until a key explains all pairs or `next` says that there are no more.
+/// Tries `key`, then what `next` makes of it, until a key explains all pairs or `next` says that
+/// there are no more.
 template <class Key, class Next>
 Search<Key> run(Key key, std::span<const ExactPair> pairs, Next&& next) {
-  if (pairs.empty()) throw Error(ErrorCode::InvalidArgument, "a search needs at least one exact pair; none is given");
+  if (pairs.empty())
+    throw Error(ErrorCode::InvalidArgument,
+                "a search needs at least one exact pair; none is given");
   Search<Key> result;
   std::vector<std::uint8_t> encrypted;
   const auto explains = [&](const ExactPair& pair) {
     const auto scheme = cipher::make_scheme(key, pair.plain.height, pair.plain.width);
-    encrypted.resize(3 * static_cast<std::size_t>(scheme->padded_height()) * static_cast<std::size_t>(scheme->padded_width()));
+    encrypted.resize(3 * static_cast<std::size_t>(scheme->padded_height()) *
+                     static_cast<std::size_t>(scheme->padded_width()));
     if (encrypted.size() != pair.cipher.rgb.size()) {
-      throw Error(ErrorCode::InvalidArgument, "the encrypted picture of a pair has " + std::to_string(pair.cipher.rgb.size()) +
-                                                  " bytes; that of its plain picture has " + std::to_string(encrypted.size()));
+      throw Error(ErrorCode::InvalidArgument,
+                  "the encrypted picture of a pair has " + std::to_string(pair.cipher.rgb.size()) +
+                      " bytes; that of its plain picture has " + std::to_string(encrypted.size()));
     }
     scheme->encrypt(pair.plain.rgb, encrypted);
     return encrypted == pair.cipher.rgb;
@@ -50,7 +57,8 @@ Search<Key> run(Key key, std::span<const ExactPair> pairs, Next&& next) {
   while (more && !result.key) {
     constexpr std::uint64_t kBetweenChecks = 1 << 14;
     if (result.tried++ % kBetweenChecks == 0 && interrupted())
-      throw Error(ErrorCode::Interrupted, "the search was interrupted after " + std::to_string(result.tried - 1) + " keys");
+      throw Error(ErrorCode::Interrupted,
+                  "the search was interrupted after " + std::to_string(result.tried - 1) + " keys");
     if (std::ranges::all_of(pairs, explains))
       result.key = key;
     else
@@ -64,9 +72,10 @@ Search<Key> run(Key key, std::span<const ExactPair> pairs, Next&& next) {
 
 double log10_years(double key_space_bits, double keys_per_second) {
   if (!(key_space_bits >= 0) || !(keys_per_second > 0)) {
-    throw Error(ErrorCode::InvalidArgument, "2^" + std::to_string(key_space_bits) + " keys at " +
-                                                std::to_string(keys_per_second) +
-                                                " a second: bits must not be negative, the rate must be positive");
+    throw Error(ErrorCode::InvalidArgument,
+                "2^" + std::to_string(key_space_bits) + " keys at " +
+                    std::to_string(keys_per_second) +
+                    " a second: bits must not be negative, the rate must be positive");
   }
   constexpr double kSecondsPerYear = 365.25 * 24 * 3600;
   return key_space_bits * std::log10(2) - std::log10(keys_per_second) - std::log10(kSecondsPerYear);

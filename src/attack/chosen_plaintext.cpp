@@ -12,7 +12,8 @@ namespace {
 
 using image::Image;
 
-/// The numbers 0 to count-1 in digits of one unit each, most significant first, so that no number is another's complement.
+/// The numbers 0 to count-1 in digits of one unit each, most significant first, so that no number
+/// is another's complement.
 class Numbering {
  public:
   Numbering(unsigned bits, std::size_t count) : bits_(bits), count_(count) {
@@ -47,7 +48,8 @@ class Break {
       : scheme_(scheme), oracle_(oracle), geometry_(geometry), moves_(moves_of(scheme)) {}
 
   UnitMap units() const {
-    const bool shared = moves_.scope == Scope::Block && geometry_.height >= geometry_.side && geometry_.width >= geometry_.side;
+    const bool shared = moves_.scope == Scope::Block && geometry_.height >= geometry_.side &&
+                        geometry_.width >= geometry_.side;
     auto map = shared ? from_blocks() : from_pictures();
     if (std::ranges::find(map.from, UnitMap::kUnknown) != map.from.end()) refuse_answers(scheme_);
     return map;
@@ -79,17 +81,22 @@ class Break {
 
 /// A digit in each picture.
 UnitMap Break::from_pictures() const {
-  const std::size_t units_a_value = 8 / moves_.bits, units = 3 * geometry_.height * geometry_.width * units_a_value;
-  const std::size_t scope = moves_.scope == Scope::Value ? 1 : moves_.scope == Scope::Pixel ? 3 : units;
+  const std::size_t units_a_value = 8 / moves_.bits,
+                    units = 3 * geometry_.height * geometry_.width * units_a_value;
+  const std::size_t scope = moves_.scope == Scope::Value   ? 1
+                            : moves_.scope == Scope::Pixel ? 3
+                                                           : units;
   const Numbering numbering(moves_.bits, scope);
-  std::vector<std::uint64_t> answers(3 * geometry_.padded_height() * geometry_.padded_width() * units_a_value);
+  std::vector<std::uint64_t> answers(3 * geometry_.padded_height() * geometry_.padded_width() *
+                                     units_a_value);
   for (unsigned k = 0; k < numbering.digits(); ++k) {
     auto plain = geometry_.plain();
     Units chosen(plain.rgb, moves_.bits);
     for (std::size_t i = 0; i < units; ++i) chosen.set(i, numbering.digit(i % scope, k));
     const auto cipher = ask(plain);
     const Units answer(cipher.rgb, moves_.bits);
-    for (std::size_t i = 0; i < answers.size(); ++i) answers[i] = answers[i] << moves_.bits | answer.get(i);
+    for (std::size_t i = 0; i < answers.size(); ++i)
+      answers[i] = answers[i] << moves_.bits | answer.get(i);
   }
 
   UnitMap map(units);
@@ -113,10 +120,14 @@ UnitMap Break::from_pictures() const {
 
 /// A digit in each whole block, the key being the same in all.
 UnitMap Break::from_blocks() const {
-  const std::size_t units_a_value = 8 / moves_.bits, units = geometry_.block_values() * units_a_value;
-  const auto whole_columns = geometry_.width / geometry_.side, whole = geometry_.height / geometry_.side * whole_columns;
-  const auto unit = [&](std::size_t row, std::size_t column, std::size_t index, std::size_t row_width) {
-    return geometry_.value(row, column, index / units_a_value, row_width) * units_a_value + index % units_a_value;
+  const std::size_t units_a_value = 8 / moves_.bits,
+                    units = geometry_.block_values() * units_a_value;
+  const auto whole_columns = geometry_.width / geometry_.side,
+             whole = geometry_.height / geometry_.side * whole_columns;
+  const auto unit = [&](std::size_t row, std::size_t column, std::size_t index,
+                        std::size_t row_width) {
+    return geometry_.value(row, column, index / units_a_value, row_width) * units_a_value +
+           index % units_a_value;
   };
   const Numbering numbering(moves_.bits, units);
   std::vector<std::uint64_t> answers(units);
@@ -126,13 +137,15 @@ UnitMap Break::from_blocks() const {
     Units chosen(plain.rgb, moves_.bits);
     for (unsigned k = 0; k < digits; ++k)
       for (std::size_t i = 0; i < units; ++i)
-        chosen.set(unit(k / whole_columns, k % whole_columns, i, geometry_.width), numbering.digit(i, first + k));
+        chosen.set(unit(k / whole_columns, k % whole_columns, i, geometry_.width),
+                   numbering.digit(i, first + k));
     const auto cipher = ask(plain);
     const Units answer(cipher.rgb, moves_.bits);
     for (unsigned k = 0; k < digits; ++k)
       for (std::size_t i = 0; i < units; ++i)
         answers[i] =
-            answers[i] << moves_.bits | answer.get(unit(k / whole_columns, k % whole_columns, i, geometry_.padded_width()));
+            answers[i] << moves_.bits |
+            answer.get(unit(k / whole_columns, k % whole_columns, i, geometry_.padded_width()));
   }
 
   UnitMap map(3 * geometry_.height * geometry_.width * units_a_value);
@@ -141,13 +154,14 @@ UnitMap Break::from_blocks() const {
     for (std::size_t row = 0; row < geometry_.rows(); ++row)
       for (std::size_t column = 0; column < geometry_.columns(); ++column)
         if (geometry_.real(row, column, number / units_a_value))
-          map.set(unit(row, column, number, geometry_.width), unit(row, column, i, geometry_.padded_width()), complemented);
+          map.set(unit(row, column, number, geometry_.width),
+                  unit(row, column, i, geometry_.padded_width()), complemented);
   }
   return map;
 }
 
-/// First blocks of one value each, until half of the positions have shown that they take part; then the values that are still
-/// unknown, as many at a time as there are such positions.
+/// First blocks of one value each, until half of the positions have shown that they take part; then
+/// the values that are still unknown, as many at a time as there are such positions.
 Substitution Break::substitution() const {
   const auto values = geometry_.block_values(), blocks = geometry_.rows() * geometry_.columns();
   std::vector<bool> selected(values);
@@ -159,7 +173,8 @@ Substitution Break::substitution() const {
     const auto asked = std::min(blocks, 256 - next);
     const auto for_each_value = [&](auto&& action) {
       for (std::size_t b = 0; b < asked; ++b)
-        for (std::size_t i = 0; i < values; ++i) action(b / geometry_.columns(), b % geometry_.columns(), next + b, i);
+        for (std::size_t i = 0; i < values; ++i)
+          action(b / geometry_.columns(), b % geometry_.columns(), next + b, i);
     };
     for_each_value([&](std::size_t row, std::size_t column, std::size_t v, std::size_t i) {
       if (geometry_.real(row, column, i))
@@ -190,7 +205,8 @@ Substitution Break::substitution() const {
   while (next < 256 && !places.empty()) {
     const auto asked = std::min(places.size(), 256 - next);
     auto plain = geometry_.plain();
-    for (std::size_t i = 0; i < asked; ++i) plain.rgb[places[i].first] = static_cast<std::uint8_t>(next + i);
+    for (std::size_t i = 0; i < asked; ++i)
+      plain.rgb[places[i].first] = static_cast<std::uint8_t>(next + i);
     const auto cipher = ask(plain);
     for (std::size_t i = 0; i < asked; ++i) table[next++] = cipher.rgb[places[i].second];
   }
@@ -207,7 +223,8 @@ Substitution Break::substitution() const {
 
 }  // namespace
 
-Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, int height, int width) {
+Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, int height,
+                  int width) {
   const auto geometry = breakable(scheme, height, width);
   const Break attack(scheme, oracle, geometry);
 

@@ -16,23 +16,28 @@ Image fr_basic(const Image& cipher) {
   return out;
 }
 
-Image fr_advanced(const Image& cipher, const std::array<std::uint8_t, 3>& first_pixel, bool shuffled_components) {
+Image fr_advanced(const Image& cipher, const std::array<std::uint8_t, 3>& first_pixel,
+                  bool shuffled_components) {
   Image out = cipher;
   const auto width = static_cast<std::size_t>(cipher.width);
   const std::size_t orders = shuffled_components ? 6 : 1;
-  std::ranges::copy(first_pixel.begin(), first_pixel.begin() + static_cast<long>(std::min<std::size_t>(3, out.rgb.size())),
-                    out.rgb.begin());
+  std::ranges::copy(
+      first_pixel.begin(),
+      first_pixel.begin() + static_cast<long>(std::min<std::size_t>(3, out.rgb.size())),
+      out.rgb.begin());
   for (std::size_t p = 1; p < out.rgb.size() / 3; ++p) {
     const auto* encrypted = &cipher.rgb[3 * p];
     const auto* neighbour = &out.rgb[3 * (p < width ? p - 1 : p - width)];
     int best = std::numeric_limits<int>::max();
     for (std::size_t o = 0; o < orders; ++o) {
-      // Each component chooses its complement by itself, which finds the best of the eight patterns.
+      // Each component chooses its complement by itself, which finds the best of the eight
+      // patterns.
       std::array<std::uint8_t, 3> candidate{};
       int distance = 0;
       for (std::size_t c = 0; c < 3; ++c) {
         const int v = encrypted[cipher::kComponentOrders[o][c]];
-        const int as_is = std::abs(v - neighbour[c]), complemented = std::abs(255 - v - neighbour[c]);
+        const int as_is = std::abs(v - neighbour[c]),
+                  complemented = std::abs(255 - v - neighbour[c]);
         candidate[c] = static_cast<std::uint8_t>(complemented < as_is ? 255 - v : v);
         distance += std::min(as_is, complemented);
       }

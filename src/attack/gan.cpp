@@ -9,10 +9,12 @@ namespace veilnet::attack {
 namespace {
 
 torch::Tensor generator_loss(GanKind kind, const torch::Tensor& scores) {
-  return kind == GanKind::Sia ? -scores.to(torch::kFloat).mean() : torch::softplus(-scores.to(torch::kFloat)).mean();
+  return kind == GanKind::Sia ? -scores.to(torch::kFloat).mean()
+                              : torch::softplus(-scores.to(torch::kFloat)).mean();
 }
 
-torch::Tensor discriminator_loss(GanKind kind, const torch::Tensor& real, const torch::Tensor& made) {
+torch::Tensor discriminator_loss(GanKind kind, const torch::Tensor& real,
+                                 const torch::Tensor& made) {
   const auto r = real.to(torch::kFloat), m = made.to(torch::kFloat);
   return kind == GanKind::Sia ? torch::relu(1 - r).mean() + torch::relu(1 + m).mean()
                               : torch::softplus(-r).mean() + torch::softplus(m).mean();
@@ -23,21 +25,26 @@ torch::Tensor discriminator_loss(GanKind kind, const torch::Tensor& real, const 
 GanAttackTask::GanAttackTask(nn::Model generator, GanKind kind, int64_t discriminator_width)
     : generator_(std::move(generator)),
       kind_(kind),
-      discriminator_(nn::make_attack_discriminator(kind == GanKind::Sia ? "sia" : "gan", discriminator_width,
-                                                   generator_.card.height, generator_.card.width)) {}
+      discriminator_(nn::make_attack_discriminator(kind == GanKind::Sia ? "sia" : "gan",
+                                                   discriminator_width, generator_.card.height,
+                                                   generator_.card.width)) {}
 
-train::Losses GanAttackTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
+train::Losses GanAttackTask::training_losses(const torch::Tensor& pictures, const torch::Tensor&,
+                                             const train::StepInfo&) {
   const auto [made, plain] = guess_upper(generator_, pictures);
-  // The graph keeps whether a parameter wanted a gradient when it was built: the discriminator is a constant of this part.
+  // The graph keeps whether a parameter wanted a gradient when it was built: the discriminator is a
+  // constant of this part.
   for (auto& p : discriminator_->parameters()) p.set_requires_grad(false);
   const auto deceive = generator_loss(kind_, discriminator_->forward(made));
   for (auto& p : discriminator_->parameters()) p.set_requires_grad(true);
-  const auto judge = discriminator_loss(kind_, discriminator_->forward(plain), discriminator_->forward(made.detach()));
-  return {deceive + judge, {{"generator_loss", deceive.detach()}, {"discriminator_loss", judge.detach()}}};
+  const auto judge = discriminator_loss(kind_, discriminator_->forward(plain),
+                                        discriminator_->forward(made.detach()));
+  return {deceive + judge,
+          {{"generator_loss", deceive.detach()}, {"discriminator_loss", judge.detach()}}};
 }
 
-std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(const torch::Tensor& pictures, const torch::Tensor&,
-                                                                            const train::StepInfo&) {
+std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(
+    const torch::Tensor& pictures, const torch::Tensor&, const train::StepInfo&) {
   const auto [made, plain] = guess_upper(generator_, pictures);
   discriminator_->eval();
   const double loss = generator_loss(kind_, discriminator_->forward(made)).item<double>();
@@ -45,8 +52,10 @@ std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(cons
   return {{"loss", loss}};
 }
 
-nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, GanKind kind, int64_t discriminator_width,
-                           const std::function<data::Dataset()>& make_unpaired, const data::Split& split) {
+nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, GanKind kind,
+                           int64_t discriminator_width,
+                           const std::function<data::Dataset()>& make_unpaired,
+                           const data::Split& split) {
   const auto& e = plan.experiment;
   if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
     return train::finished_model(e, plan.folder, nn::Role::Inverse);

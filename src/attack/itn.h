@@ -1,4 +1,5 @@
-// The ITN-Attack (arXiv 2008.03143, section on robustness): an inverse transformation network trained on exact pairs.
+// The ITN-Attack (arXiv 2008.03143, section on robustness): an inverse transformation network
+// trained on exact pairs.
 #pragma once
 
 #include <filesystem>
@@ -10,10 +11,12 @@
 namespace veilnet::attack {
 
 /// The transformation network is public, so exact pairs are to be had without limit.
-inline constexpr ThreatModel kItnThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::SameDistribution};
+inline constexpr ThreatModel kItnThreatModel{Method::Public, Access::PublicTransform, Keys::None,
+                                             Auxiliary::SameDistribution};
 
-/// Minimises the mean squared error between the plain picture and sigmoid(inverse(protected)), both in [0, 1], plus, where phi
-/// is given, kPerceptualWeight times the feature distance of arXiv 2008.03143 between them.
+/// Minimises the mean squared error between the plain picture and sigmoid(inverse(protected)), both
+/// in [0, 1], plus, where phi is given, kPerceptualWeight times the feature distance of arXiv
+/// 2008.03143 between them.
 class InverseTask : public train::Task {
  public:
   static constexpr double kPerceptualWeight = 0.005;
@@ -23,8 +26,9 @@ class InverseTask : public train::Task {
   /// pictures: [N, 3, 2H, W], as stack_pairs makes them.
   train::Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
                                 const train::StepInfo& info) override;
-  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
-                                                               const train::StepInfo& info) override;
+  std::vector<std::pair<std::string, double>> validation_means(
+      const torch::Tensor& pictures, const torch::Tensor& labels,
+      const train::StepInfo& info) override;
 
  private:
   nn::Model inverse_;
@@ -39,17 +43,20 @@ struct TrainingPlan {
   train::RunMode mode = train::RunMode::Complete;
 };
 
-/// Trains the network that `card` describes (role Inverse) on stacked pairs, which are made when the training starts; `split`
-/// says which of them validate. The epoch of lowest validation error is kept. @throws as train::start_run and run_training.
-nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card, const std::function<data::Dataset()>& make_pairs,
-                        const data::Split& split, const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr);
+/// Trains the network that `card` describes (role Inverse) on stacked pairs, which are made when
+/// the training starts; `split` says which of them validate. The epoch of lowest validation error
+/// is kept. @throws as train::start_run and run_training.
+nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card,
+                        const std::function<data::Dataset()>& make_pairs, const data::Split& split,
+                        const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr);
 
-/// Trains the attacker's inverse network for h. The attacker has h (it is public), unlimited exact pairs made from training
-/// pictures, and none of the test pictures. Recipe as for h (`paper`) or ours (`quick`); only joint horizontal flips augment;
-/// the epoch of lowest validation error is kept.
+/// Trains the attacker's inverse network for h. The attacker has h (it is public), unlimited exact
+/// pairs made from training pictures, and none of the test pictures. Recipe as for h (`paper`) or
+/// ours (`quick`); only joint horizontal flips augment; the epoch of lowest validation error is
+/// kept.
 ///
 /// The run lives in <run of h>/attack-itn. @throws as train::train_transform.
-nn::Model train_itn(const train::Experiment& experiment, const train::Workspace& workspace, const nn::Model& h,
-                    train::RunMode mode);
+nn::Model train_itn(const train::Experiment& experiment, const train::Workspace& workspace,
+                    const nn::Model& h, train::RunMode mode);
 
 }  // namespace veilnet::attack

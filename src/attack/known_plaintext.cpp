@@ -23,7 +23,8 @@ std::uint64_t mixed(std::uint64_t value) {
   return value ^ value >> 31;
 }
 
-/// What one unit is in all samples, hashed. Two that collide by chance would be noticed when the pairs are opened.
+/// What one unit is in all samples, hashed. Two that collide by chance would be noticed when the
+/// pairs are opened.
 struct Column {
   std::uint64_t straight = 0, complement = 0;
 
@@ -38,20 +39,23 @@ struct Column {
 
 /// The last row and column are repeated up to whole blocks, as in cipher/scheme.h.
 Image padded(const Geometry& geometry, const Image& plain) {
-  Image out{static_cast<int>(geometry.padded_height()), static_cast<int>(geometry.padded_width()), {}};
+  Image out{
+      static_cast<int>(geometry.padded_height()), static_cast<int>(geometry.padded_width()), {}};
   for (std::size_t y = 0; y < geometry.padded_height(); ++y)
     for (std::size_t x = 0; x < geometry.padded_width(); ++x) {
-      const auto at = 3 * (std::min(y, geometry.height - 1) * geometry.width + std::min(x, geometry.width - 1));
+      const auto at =
+          3 * (std::min(y, geometry.height - 1) * geometry.width + std::min(x, geometry.width - 1));
       out.rgb.insert(out.rgb.end(), {plain.rgb[at], plain.rgb[at + 1], plain.rgb[at + 2]});
     }
   return out;
 }
 
-/// The units of pictures by block and place in the block. With one key for all blocks (`shared`) there is one block to match,
-/// block 0, of which all are samples.
+/// The units of pictures by block and place in the block. With one key for all blocks (`shared`)
+/// there is one block to match, block 0, of which all are samples.
 class UnitMatch {
  public:
-  UnitMatch(const cipher::SchemeOptions& scheme, const Geometry& geometry, std::span<const ExactPair> pairs)
+  UnitMatch(const cipher::SchemeOptions& scheme, const Geometry& geometry,
+            std::span<const ExactPair> pairs)
       : moves_(moves_of(scheme)),
         etc_(scheme.id == "etc"),
         geometry_(geometry),
@@ -70,11 +74,14 @@ class UnitMatch {
   }
 
   /// False where no key explains the pairs.
-  bool run() { return moves_.scope == Scope::Picture ? match_moved_blocks() : match_blocks_in_place(); }
+  bool run() {
+    return moves_.scope == Scope::Picture ? match_moved_blocks() : match_blocks_in_place();
+  }
 
   UnitMap& map() { return map_; }
   double unique() const {
-    return static_cast<double>(std::ranges::count(determined_, true)) / static_cast<double>(determined_.size());
+    return static_cast<double>(std::ranges::count(determined_, true)) /
+           static_cast<double>(determined_.size());
   }
 
  private:
@@ -87,8 +94,8 @@ class UnitMatch {
 
   /// Index in the encrypted picture.
   std::size_t unit(std::size_t block, std::size_t i) const {
-    const auto value =
-        geometry_.value(block / geometry_.columns(), block % geometry_.columns(), i / units_a_value_, geometry_.padded_width());
+    const auto value = geometry_.value(block / geometry_.columns(), block % geometry_.columns(),
+                                       i / units_a_value_, geometry_.padded_width());
     return value * units_a_value_ + i % units_a_value_;
   }
   /// Index in the plain picture, for padding of the unit that it repeats.
@@ -96,12 +103,15 @@ class UnitMatch {
     const auto value = i / units_a_value_;
     const auto y = block / geometry_.columns() * geometry_.side + value / (3 * geometry_.side);
     const auto x = block % geometry_.columns() * geometry_.side + value % (3 * geometry_.side) / 3;
-    const auto pixel = std::min(y, geometry_.height - 1) * geometry_.width + std::min(x, geometry_.width - 1);
+    const auto pixel =
+        std::min(y, geometry_.height - 1) * geometry_.width + std::min(x, geometry_.width - 1);
     return (3 * pixel + value % 3) * units_a_value_ + i % units_a_value_;
   }
 
   const Column& plain(std::size_t block, std::size_t i) const { return plain_[block * units_ + i]; }
-  const Column& cipher(std::size_t block, std::size_t i) const { return cipher_[block * units_ + i]; }
+  const Column& cipher(std::size_t block, std::size_t i) const {
+    return cipher_[block * units_ + i];
+  }
 
   /// Plain unit of each unit of an encrypted block, and whether it could be no other.
   struct Sources {
@@ -139,14 +149,18 @@ class UnitMatch {
     return found;
   }
 
-  /// The first of so many orders that explains the pairs; what another one puts elsewhere is uncertain. Values stay bytes.
-  std::optional<Sources> arranged(std::size_t plain_block, std::size_t cipher_block, std::size_t orders) const {
+  /// The first of so many orders that explains the pairs; what another one puts elsewhere is
+  /// uncertain. Values stay bytes.
+  std::optional<Sources> arranged(std::size_t plain_block, std::size_t cipher_block,
+                                  std::size_t orders) const {
     const auto explains = [&](std::size_t order) {
       const auto complemented = [&](std::size_t i) {
-        return plain(plain_block, source(order, i)).complemented() != cipher(cipher_block, i).complemented();
+        return plain(plain_block, source(order, i)).complemented() !=
+               cipher(cipher_block, i).complemented();
       };
       for (std::size_t i = 0; i < units_; ++i) {
-        if (plain(plain_block, source(order, i)).key() != cipher(cipher_block, i).key()) return false;
+        if (plain(plain_block, source(order, i)).key() != cipher(cipher_block, i).key())
+          return false;
         if (etc_ && complemented(i) != complemented(0)) return false;  // all values or none
       }
       return true;
@@ -159,12 +173,14 @@ class UnitMatch {
         for (std::size_t i = 0; i < units_; ++i) found->from[i] = source(order, i);
       }
       for (std::size_t i = 0; i < units_; ++i)
-        if (original(plain_block, source(order, i)) != original(plain_block, found->from[i])) found->certain[i] = false;
+        if (original(plain_block, source(order, i)) != original(plain_block, found->from[i]))
+          found->certain[i] = false;
     }
     return found;
   }
 
-  /// Plain value of value i of an encrypted block: 8 orientations, 6 orders of components; order 0 leaves everything in place.
+  /// Plain value of value i of an encrypted block: 8 orientations, 6 orders of components; order 0
+  /// leaves everything in place.
   std::size_t source(std::size_t order, std::size_t i) const {
     const auto side = geometry_.side;
     auto row = i / (3 * side), column = i % (3 * side) / 3;
@@ -178,9 +194,11 @@ class UnitMatch {
     const auto columns = [&](std::size_t block) { return shared_ ? 0 : block; };
     for (std::size_t i = 0; i < units_; ++i) {
       const auto to = original(plain_block, found.from[i]);
-      if (determined_[to]) continue;  // padding repeats a unit, and any copy will do that is certain
+      if (determined_[to])
+        continue;  // padding repeats a unit, and any copy will do that is certain
       map_.set(to, unit(cipher_block, i),
-               plain(columns(plain_block), found.from[i]).complemented() != cipher(columns(cipher_block), i).complemented());
+               plain(columns(plain_block), found.from[i]).complemented() !=
+                   cipher(columns(cipher_block), i).complemented());
       determined_[to] = certain && found.certain[i];
     }
   }
@@ -215,8 +233,9 @@ class UnitMatch {
     for (std::size_t b = 0; b < blocks_; ++b) {
       auto& [free, several] = alike[signature(cipher_, b)];
       std::optional<Sources> found;
-      const auto candidate =
-          std::ranges::find_if(free, [&](std::size_t plain_block) { return (found = sources(plain_block, b)).has_value(); });
+      const auto candidate = std::ranges::find_if(free, [&](std::size_t plain_block) {
+        return (found = sources(plain_block, b)).has_value();
+      });
       if (!found) return false;
       take(*candidate, b, *found, !several);
       free.erase(candidate);
@@ -235,7 +254,8 @@ class UnitMatch {
 };
 
 /// A position takes part once a value changes there. Nothing where no table explains the pairs.
-std::optional<RecoveredFromPairs> match_values(const Geometry& geometry, std::span<const ExactPair> pairs) {
+std::optional<RecoveredFromPairs> match_values(const Geometry& geometry,
+                                               std::span<const ExactPair> pairs) {
   const auto values = geometry.block_values();
   const auto for_each_value = [&](auto&& action) {
     for (const auto& pair : pairs) {
@@ -270,8 +290,9 @@ std::optional<RecoveredFromPairs> match_values(const Geometry& geometry, std::sp
   for_each_value([&](std::size_t i, std::uint8_t plain, std::uint8_t) {
     if (!key.selected[i] && table[plain].value_or(plain) != plain) left_alone[i] = true;
   });
-  const double known =
-      static_cast<double>(std::ranges::count_if(table, [](const auto& entry) { return entry.has_value(); })) / 256;
+  const double known = static_cast<double>(std::ranges::count_if(
+                           table, [](const auto& entry) { return entry.has_value(); })) /
+                       256;
   double determined = 0;
   std::size_t positions = 0;
   for (std::size_t i = 0; i < values; ++i) {
@@ -279,30 +300,35 @@ std::optional<RecoveredFromPairs> match_values(const Geometry& geometry, std::sp
     ++positions;
     determined += left_alone[i] ? 1 : key.selected[i] ? known : 0;
   }
-  return RecoveredFromPairs{opener(geometry, std::move(key)), determined / static_cast<double>(positions)};
+  return RecoveredFromPairs{opener(geometry, std::move(key)),
+                            determined / static_cast<double>(positions)};
 }
 
 void check_pairs(const Geometry& geometry, std::span<const ExactPair> pairs) {
   const auto size = [](const Image& image) {
-    return std::to_string(image.height) + "x" + std::to_string(image.width) + " with " + std::to_string(image.rgb.size()) +
-           " bytes";
+    return std::to_string(image.height) + "x" + std::to_string(image.width) + " with " +
+           std::to_string(image.rgb.size()) + " bytes";
   };
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto& [plain, cipher] = pairs[i];
     if (geometry.is_plain(plain) && geometry.is_cipher(cipher)) continue;
     throw Error(ErrorCode::InvalidArgument,
-                "pair " + std::to_string(i) + " is a plain picture of " + size(plain) + " and an encrypted one of " +
-                    size(cipher) + "; by the first plain picture all have " + std::to_string(geometry.height) + "x" +
-                    std::to_string(geometry.width) + " and " + std::to_string(geometry.padded_height()) + "x" +
+                "pair " + std::to_string(i) + " is a plain picture of " + size(plain) +
+                    " and an encrypted one of " + size(cipher) +
+                    "; by the first plain picture all have " + std::to_string(geometry.height) +
+                    "x" + std::to_string(geometry.width) + " and " +
+                    std::to_string(geometry.padded_height()) + "x" +
                     std::to_string(geometry.padded_width()) + " pixels of 3 bytes");
   }
 }
 
 }  // namespace
 
-RecoveredFromPairs recover_from_pairs(const cipher::SchemeOptions& scheme, std::span<const ExactPair> pairs) {
+RecoveredFromPairs recover_from_pairs(const cipher::SchemeOptions& scheme,
+                                      std::span<const ExactPair> pairs) {
   if (pairs.empty())
-    throw Error(ErrorCode::InvalidArgument, "a known-plaintext break needs at least one exact pair; none is given");
+    throw Error(ErrorCode::InvalidArgument,
+                "a known-plaintext break needs at least one exact pair; none is given");
   const auto geometry = breakable(scheme, pairs[0].plain.height, pairs[0].plain.width);
   check_pairs(geometry, pairs);
 
@@ -312,7 +338,9 @@ RecoveredFromPairs recover_from_pairs(const cipher::SchemeOptions& scheme, std::
   } else if (UnitMatch match(scheme, geometry, pairs); match.run()) {
     recovered = {opener(geometry, moves_of(scheme).bits, std::move(match.map())), match.unique()};
   }
-  const auto opened = [&](const ExactPair& pair) { return recovered->decrypt(pair.cipher).rgb == pair.plain.rgb; };
+  const auto opened = [&](const ExactPair& pair) {
+    return recovered->decrypt(pair.cipher).rgb == pair.plain.rgb;
+  };
   if (!recovered || !std::ranges::all_of(pairs, opened)) refuse_answers(scheme);
   return *recovered;
 }

@@ -9,9 +9,10 @@ namespace veilnet::attack {
 
 data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::Dataset& plain) {
   if (protected_nhwc.size() != plain.images_nhwc.size()) {
-    throw Error(ErrorCode::InvalidArgument, "the protected pictures have " + std::to_string(protected_nhwc.size()) +
-                                                " bytes, the plain ones " + std::to_string(plain.images_nhwc.size()) +
-                                                "; pairs need the same number");
+    throw Error(ErrorCode::InvalidArgument,
+                "the protected pictures have " + std::to_string(protected_nhwc.size()) +
+                    " bytes, the plain ones " + std::to_string(plain.images_nhwc.size()) +
+                    "; pairs need the same number");
   }
   data::Dataset pairs;
   pairs.name = plain.name + " pairs";
@@ -21,7 +22,8 @@ data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::D
   pairs.labels = plain.labels;
   pairs.images_nhwc.reserve(2 * protected_nhwc.size());
   for (size_t i = 0; i < plain.size(); ++i) {
-    const auto above = protected_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes()), below = plain.image(i);
+    const auto above = protected_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes()),
+               below = plain.image(i);
     pairs.images_nhwc.insert(pairs.images_nhwc.end(), above.begin(), above.end());
     pairs.images_nhwc.insert(pairs.images_nhwc.end(), below.begin(), below.end());
   }
@@ -30,14 +32,16 @@ data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::D
 
 Guess guess_upper(const nn::Model& model, const torch::Tensor& stacked) {
   const int64_t height = stacked.size(2) / 2;
-  return {nn::transform(model, stacked.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast)),
+  return {nn::transform(model,
+                        stacked.slice(2, 0, height).contiguous(torch::MemoryFormat::ChannelsLast)),
           stacked.slice(2, height).contiguous(torch::MemoryFormat::ChannelsLast)};
 }
 
 data::Split tenth_validates(size_t count) {
   if (count < 20) {
-    throw Error(ErrorCode::InvalidArgument, "a trained attack has " + std::to_string(count) +
-                                                " pictures to learn from; allowed: 20 or more (attacks.known)");
+    throw Error(ErrorCode::InvalidArgument,
+                "a trained attack has " + std::to_string(count) +
+                    " pictures to learn from; allowed: 20 or more (attacks.known)");
   }
   data::Split split;
   for (uint32_t i = 0; i < count; ++i) (i % 10 == 9 ? split.validation : split.train).push_back(i);
@@ -56,16 +60,18 @@ data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> positi
   return out;
 }
 
-std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures, const train::Compute& compute) {
+std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Dataset& pictures,
+                                        const train::Compute& compute) {
   torch::NoGradGuard no_grad;
   std::vector<uint32_t> all(pictures.size());
   std::iota(all.begin(), all.end(), 0u);
   std::vector<uint8_t> out;
   out.reserve(pictures.images_nhwc.size());
-  train::for_each_batch(pictures, all, 256, compute.device, [&](const torch::Tensor& batch, const torch::Tensor&, size_t) {
-    const auto bytes = nn::to_bytes(nn::transform(model, batch));
-    out.insert(out.end(), bytes.begin(), bytes.end());
-  });
+  train::for_each_batch(pictures, all, 256, compute.device,
+                        [&](const torch::Tensor& batch, const torch::Tensor&, size_t) {
+                          const auto bytes = nn::to_bytes(nn::transform(model, batch));
+                          out.insert(out.end(), bytes.begin(), bytes.end());
+                        });
   return out;
 }
 
@@ -75,7 +81,8 @@ data::Dataset unlabelled(std::span<const uint8_t> images_nhwc, int height, int w
   out.width = width;
   out.class_names = {"?", "??"};
   out.images_nhwc.assign(images_nhwc.begin(), images_nhwc.end());
-  out.labels.assign(images_nhwc.size() / (3 * static_cast<size_t>(height) * static_cast<size_t>(width)), 0);
+  out.labels.assign(
+      images_nhwc.size() / (3 * static_cast<size_t>(height) * static_cast<size_t>(width)), 0);
   return out;
 }
 

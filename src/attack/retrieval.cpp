@@ -11,7 +11,9 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-std::uint8_t folded(std::uint8_t value, int top) { return static_cast<std::uint8_t>(std::min<int>(value, top - value)); }
+std::uint8_t folded(std::uint8_t value, int top) {
+  return static_cast<std::uint8_t>(std::min<int>(value, top - value));
+}
 
 /// The values of each block, in order of position: bytes, or two nibbles for each.
 std::vector<Bytes> blocks_of(const image::Image& picture, int side, bool nibbles) {
@@ -20,8 +22,10 @@ std::vector<Bytes> blocks_of(const image::Image& picture, int side, bool nibbles
     for (int left = 0; left < picture.width; left += side) {
       auto& block = blocks.emplace_back();
       for (int y = top; y < top + side; ++y) {
-        const auto* row = &picture.rgb[3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.width) +
-                                            static_cast<std::size_t>(left))];
+        const auto* row =
+            &picture
+                 .rgb[3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.width) +
+                           static_cast<std::size_t>(left))];
         for (int i = 0; i < 3 * side; ++i) {
           if (nibbles) block.push_back(row[i] >> 4);
           block.push_back(nibbles ? row[i] & 15 : row[i]);
@@ -34,22 +38,25 @@ std::vector<Bytes> blocks_of(const image::Image& picture, int side, bool nibbles
 
 }  // namespace
 
-std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme, const image::Image& picture) {
+std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,
+                                      const image::Image& picture) {
   const auto& id = scheme.id;
   if (id == "pe" || id == "bit-flip") {
     auto values = picture.rgb;
     for (auto& v : values) v = folded(v, 255);
     if (id == "pe" && scheme.shuffle_components) {
-      for (auto pixel = values.begin(); pixel != values.end(); pixel += 3) std::sort(pixel, pixel + 3);
+      for (auto pixel = values.begin(); pixel != values.end(); pixel += 3)
+        std::sort(pixel, pixel + 3);
     }
     return values;
   }
   if (id != "le" && id != "ele" && id != "etc" && id != "pixel-shuffle") return picture.rgb;
   const int side = scheme.block_size;
   if (side < 1 || picture.height % side != 0 || picture.width % side != 0) {
-    throw Error(ErrorCode::InvalidArgument, "the protected picture is " + std::to_string(picture.height) + "x" +
-                                                std::to_string(picture.width) +
-                                                "; its sides must be multiples of the block size " + std::to_string(side));
+    throw Error(ErrorCode::InvalidArgument,
+                "the protected picture is " + std::to_string(picture.height) + "x" +
+                    std::to_string(picture.width) +
+                    "; its sides must be multiples of the block size " + std::to_string(side));
   }
   const bool nibbles = id == "le" || id == "ele";
   auto blocks = blocks_of(picture, side, nibbles);
@@ -60,21 +67,27 @@ std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme, const
     std::ranges::sort(block);
   }
   if (id == "ele" || id == "etc") {
-    std::ranges::sort(blocks, [](const Bytes& a, const Bytes& b) { return std::ranges::lexicographical_compare(a, b); });
+    std::ranges::sort(blocks, [](const Bytes& a, const Bytes& b) {
+      return std::ranges::lexicographical_compare(a, b);
+    });
   }
   Bytes out;
   for (const auto& block : blocks) out.insert(out.end(), block.begin(), block.end());
   return out;
 }
 
-std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme, std::span<const std::uint8_t> protected_nhwc,
-                                  std::span<const std::uint8_t> candidates_nhwc, int height, int width) {
+std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme,
+                                  std::span<const std::uint8_t> protected_nhwc,
+                                  std::span<const std::uint8_t> candidates_nhwc, int height,
+                                  int width) {
   const auto bytes = 3 * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  if (candidates_nhwc.empty() || candidates_nhwc.size() % bytes != 0 || protected_nhwc.size() % bytes != 0) {
-    throw Error(ErrorCode::InvalidArgument, "the protected pictures and the candidates have " +
-                                                std::to_string(protected_nhwc.size()) + " and " +
-                                                std::to_string(candidates_nhwc.size()) + " bytes; allowed are multiples of " +
-                                                std::to_string(bytes) + ", and at least one candidate");
+  if (candidates_nhwc.empty() || candidates_nhwc.size() % bytes != 0 ||
+      protected_nhwc.size() % bytes != 0) {
+    throw Error(ErrorCode::InvalidArgument,
+                "the protected pictures and the candidates have " +
+                    std::to_string(protected_nhwc.size()) + " and " +
+                    std::to_string(candidates_nhwc.size()) + " bytes; allowed are multiples of " +
+                    std::to_string(bytes) + ", and at least one candidate");
   }
   const auto fingerprints = [&](std::span<const std::uint8_t> pictures) {
     std::vector<Bytes> out;

@@ -10,21 +10,27 @@
 
 namespace veilnet::attack {
 
-/// What no key of the scheme changes in a picture, in a canonical form; two pictures with equal fingerprints differ at most in
-/// what the key hides.
+/// What no key of the scheme changes in a picture, in a canonical form; two pictures with equal
+/// fingerprints differ at most in what the key hides.
 ///
-/// le: per block, its nibbles with v and 15 - v taken as one, sorted; ele: the same with the blocks sorted. pe, bit-flip: every
-/// byte with v and 255 - v taken as one, in place; where pe permutes components, sorted within the pixel. etc: such bytes
-/// sorted per block and the blocks sorted. pixel-shuffle: bytes sorted per block. Everything else, a transformation without a
-/// key included (scheme.id empty): the picture itself.
-/// @param picture protected, sides multiples of the block size. @throws Error{InvalidArgument} otherwise.
-std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme, const image::Image& picture);
+/// le: per block, its nibbles with v and 15 - v taken as one, sorted; ele: the same with the blocks
+/// sorted. pe, bit-flip: every byte with v and 255 - v taken as one, in place; where pe permutes
+/// components, sorted within the pixel. etc: such bytes sorted per block and the blocks sorted.
+/// pixel-shuffle: bytes sorted per block. Everything else, a transformation without a key included
+/// (scheme.id empty): the picture itself.
+/// @param picture protected, sides multiples of the block size. @throws Error{InvalidArgument}
+/// otherwise.
+std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,
+                                      const image::Image& picture);
 
-/// For each protected picture the index of the candidate whose fingerprint is nearest (sum of absolute differences; the first
-/// of equals). The attacker runs the public method on every candidate under a key of his own and never sees the attacked key.
-/// @param protected_nhwc, candidates_nhwc protected pictures of one size. @throws Error{InvalidArgument} for no candidate,
-/// sizes that do not fit, and as fingerprint.
-std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme, std::span<const std::uint8_t> protected_nhwc,
-                                  std::span<const std::uint8_t> candidates_nhwc, int height, int width);
+/// For each protected picture the index of the candidate whose fingerprint is nearest (sum of
+/// absolute differences; the first of equals). The attacker runs the public method on every
+/// candidate under a key of his own and never sees the attacked key.
+/// @param protected_nhwc, candidates_nhwc protected pictures of one size. @throws
+/// Error{InvalidArgument} for no candidate, sizes that do not fit, and as fingerprint.
+std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme,
+                                  std::span<const std::uint8_t> protected_nhwc,
+                                  std::span<const std::uint8_t> candidates_nhwc, int height,
+                                  int width);
 
 }  // namespace veilnet::attack

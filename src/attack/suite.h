@@ -1,4 +1,5 @@
-// All attacks that recover pictures, under one interface: an attack takes Materials and gives its guess at every picture.
+// All attacks that recover pictures, under one interface: an attack takes Materials and gives its
+// guess at every picture.
 #pragma once
 
 #include <string>
@@ -15,17 +16,20 @@ namespace veilnet::attack {
 struct Budget {
   std::string name;
   size_t attacked = 0;  ///< pictures to be opened
-  size_t known = 0;     ///< pictures of the attacker's own, and as many that he observes, at most half of the training set each
-  int64_t epochs = 0;   ///< of every trained attack
+  size_t known = 0;  ///< pictures of the attacker's own, and as many that he observes, at most half
+                     ///< of the training set each
+  int64_t epochs = 0;      ///< of every trained attack
   size_t known_pairs = 0;  ///< pairs of the known-plaintext attack
   size_t optimised = 0;    ///< pictures of the optimisation through a network
   int64_t optimise_steps = 0;
-  int64_t width = 16;  ///< that of [attack]: of U-Nets and position-aware networks; SIA-GAN's discriminator has twice that
+  int64_t width = 16;  ///< that of [attack]: of U-Nets and position-aware networks; SIA-GAN's
+                       ///< discriminator has twice that
 };
 /// @throws Error{InvalidArgument} for another name.
 Budget budget_named(const std::string& name);
 
-/// What an attack may use besides its Materials: time, a place for its training, and phi, whose weights are public.
+/// What an attack may use besides its Materials: time, a place for its training, and phi, whose
+/// weights are public.
 struct Setting {
   const train::Experiment& experiment;  ///< recipe of [attack] with the budget's epochs
   const Budget& budget;
@@ -34,8 +38,8 @@ struct Setting {
 };
 
 struct Outcome {
-  std::vector<uint8_t> recovered;              ///< guesses at the first pictures of Materials::attacked, NHWC
-  nlohmann::json spent;                        ///< by name: pictures asked for, pairs, epochs, ...
+  std::vector<uint8_t> recovered;  ///< guesses at the first pictures of Materials::attacked, NHWC
+  nlohmann::json spent;            ///< by name: pictures asked for, pairs, epochs, ...
   std::vector<std::filesystem::path> trained;  ///< run folders of its trainings
 };
 

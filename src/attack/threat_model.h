@@ -1,6 +1,7 @@
 // What an attacker has, as a value: part of every attack's type and of every result.
 //
-// An attack is handed what its threat model grants and nothing else. A figure without its threat model says nothing.
+// An attack is handed what its threat model grants and nothing else. A figure without its threat
+// model says nothing.
 #pragma once
 
 #include <array>
@@ -24,8 +25,8 @@ enum class Access {
 /// Same: one key for all pictures. Independent: one for each. None: the method has no key.
 enum class Keys { None, Same, Independent };
 
-/// Plain pictures that the attacker has, none of them among the attacked ones; Candidates: a set that holds the attacked ones,
-/// without saying which is which.
+/// Plain pictures that the attacker has, none of them among the attacked ones; Candidates: a set
+/// that holds the attacked ones, without saying which is which.
 enum class Auxiliary { None, Unrelated, SameDistribution, Candidates };
 
 struct ThreatModel {
@@ -37,7 +38,8 @@ struct ThreatModel {
   bool operator==(const ThreatModel&) const = default;
 };
 
-/// Lower-case names by field, for records: {"method", "public"}, {"access", "chosen_plaintext"}, {"keys", "same"},
+/// Lower-case names by field, for records: {"method", "public"}, {"access", "chosen_plaintext"},
+/// {"keys", "same"},
 /// {"auxiliary", "none"}.
 std::array<std::pair<std::string_view, std::string_view>, 4> fields(const ThreatModel& model);
 
@@ -45,10 +47,12 @@ std::array<std::pair<std::string_view, std::string_view>, 4> fields(const Threat
 std::string to_text(const ThreatModel& model);
 
 /// The inverse; the order of the parts is free.
-/// @throws Error{InvalidArgument} for a part that is unknown, missing, given twice or has an unknown value, and as check.
+/// @throws Error{InvalidArgument} for a part that is unknown, missing, given twice or has an
+/// unknown value, and as check.
 ThreatModel threat_model_from(std::string_view text);
 
-/// @throws Error{InvalidArgument} for a combination that makes no sense, naming the two parts that exclude each other.
+/// @throws Error{InvalidArgument} for a combination that makes no sense, naming the two parts that
+/// exclude each other.
 void check(const ThreatModel& model);
 
 }  // namespace veilnet::attack

@@ -10,10 +10,11 @@ namespace {
 
 void check_cipher(const Geometry& geometry, const image::Image& image) {
   if (geometry.is_cipher(image)) return;
-  throw Error(ErrorCode::InvalidArgument, "the encrypted picture is " + std::to_string(image.height) + "x" +
-                                              std::to_string(image.width) + "; what was recovered opens those of " +
-                                              std::to_string(geometry.padded_height()) + "x" +
-                                              std::to_string(geometry.padded_width()));
+  throw Error(ErrorCode::InvalidArgument,
+              "the encrypted picture is " + std::to_string(image.height) + "x" +
+                  std::to_string(image.width) + "; what was recovered opens those of " +
+                  std::to_string(geometry.padded_height()) + "x" +
+                  std::to_string(geometry.padded_width()));
 }
 
 }  // namespace
@@ -29,15 +30,20 @@ Moves moves_of(const cipher::SchemeOptions& scheme) {
 
 Geometry breakable(const cipher::SchemeOptions& scheme, int height, int width) {
   const auto& traits = cipher::scheme_traits(scheme.id);
-  if (!traits.keyed) throw Error(ErrorCode::InvalidArgument, "scheme \"" + scheme.id + "\" has no key; a break recovers one");
+  if (!traits.keyed)
+    throw Error(ErrorCode::InvalidArgument,
+                "scheme \"" + scheme.id + "\" has no key; a break recovers one");
   if (scheme.id == "etc" && scheme.as_published)
-    throw Error(ErrorCode::Unsupported, "etc as published loses data; what it made cannot be decrypted");
+    throw Error(ErrorCode::Unsupported,
+                "etc as published loses data; what it made cannot be decrypted");
   const int side = traits.blocks ? scheme.block_size : 1;
   cipher::check_geometry(height, width, side);
-  const Geometry geometry{static_cast<std::size_t>(height), static_cast<std::size_t>(width), static_cast<std::size_t>(side)};
+  const Geometry geometry{static_cast<std::size_t>(height), static_cast<std::size_t>(width),
+                          static_cast<std::size_t>(side)};
   if (6 * geometry.padded_height() * geometry.padded_width() >= UnitMap::kUnknown) {
-    throw Error(ErrorCode::InvalidArgument, "a picture of " + std::to_string(height) + "x" + std::to_string(width) +
-                                                " has more than the 2^32 nibbles that a break can number");
+    throw Error(ErrorCode::InvalidArgument,
+                "a picture of " + std::to_string(height) + "x" + std::to_string(width) +
+                    " has more than the 2^32 nibbles that a break can number");
   }
   return geometry;
 }
@@ -53,7 +59,8 @@ Decrypt opener(const Geometry& geometry, unsigned bits, UnitMap map) {
     auto plain = geometry.plain();
     Units out(plain.rgb, bits);
     const Units in(cipher.rgb, bits);
-    for (std::size_t i = 0; i < map.from.size(); ++i) out.set(i, (in.get(map.from[i]) ^ map.mask[i]) & ((1u << bits) - 1));
+    for (std::size_t i = 0; i < map.from.size(); ++i)
+      out.set(i, (in.get(map.from[i]) ^ map.mask[i]) & ((1u << bits) - 1));
     return plain;
   };
 }
@@ -67,7 +74,8 @@ Decrypt opener(const Geometry& geometry, Substitution key) {
         for (std::size_t i = 0; i < key.selected.size(); ++i) {
           if (!geometry.real(row, column, i)) continue;
           const auto value = cipher.rgb[geometry.value(row, column, i, geometry.padded_width())];
-          plain.rgb[geometry.value(row, column, i, geometry.width)] = key.selected[i] ? key.inverse[value] : value;
+          plain.rgb[geometry.value(row, column, i, geometry.width)] =
+              key.selected[i] ? key.inverse[value] : value;
         }
     return plain;
   };

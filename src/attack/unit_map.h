@@ -1,5 +1,5 @@
-// What the exact breaks share: how far a scheme moves the units of a picture, which is public, and how pictures are opened once
-// it is known where the units went. Internal to this folder.
+// What the exact breaks share: how far a scheme moves the units of a picture, which is public, and
+// how pictures are opened once it is known where the units went. Internal to this folder.
 #pragma once
 
 #include <array>
@@ -32,20 +32,26 @@ struct Geometry {
   std::size_t padded_height() const { return rows() * side; }
   std::size_t padded_width() const { return columns() * side; }
   std::size_t block_values() const { return 3 * side * side; }
-  /// Index in the encrypted picture of value `index` of a block; with `row_width` the width of the plain picture, in that one.
-  std::size_t value(std::size_t row, std::size_t column, std::size_t index, std::size_t row_width) const {
+  /// Index in the encrypted picture of value `index` of a block; with `row_width` the width of the
+  /// plain picture, in that one.
+  std::size_t value(std::size_t row, std::size_t column, std::size_t index,
+                    std::size_t row_width) const {
     return 3 * ((row * side + index / (3 * side)) * row_width + column * side) + index % (3 * side);
   }
   /// Whether that value is in the plain picture as well.
   bool real(std::size_t row, std::size_t column, std::size_t index) const {
-    return row * side + index / (3 * side) < height && column * side + index % (3 * side) / 3 < width;
+    return row * side + index / (3 * side) < height &&
+           column * side + index % (3 * side) / 3 < width;
   }
 
   image::Image plain() const {
-    return {static_cast<int>(height), static_cast<int>(width), std::vector<std::uint8_t>(3 * height * width)};
+    return {static_cast<int>(height), static_cast<int>(width),
+            std::vector<std::uint8_t>(3 * height * width)};
   }
   bool is_plain(const image::Image& image) const { return is_size(image, height, width); }
-  bool is_cipher(const image::Image& image) const { return is_size(image, padded_height(), padded_width()); }
+  bool is_cipher(const image::Image& image) const {
+    return is_size(image, padded_height(), padded_width());
+  }
 
  private:
   static bool is_size(const image::Image& image, std::size_t height, std::size_t width) {
@@ -55,8 +61,8 @@ struct Geometry {
 };
 
 /// The geometry of pictures whose key a break can recover.
-/// @throws Error{InvalidArgument} for a scheme without a key, options or sides that are not allowed, and pictures of more than
-/// 2^32 nibbles; Error{Unsupported} for etc as published.
+/// @throws Error{InvalidArgument} for a scheme without a key, options or sides that are not
+/// allowed, and pictures of more than 2^32 nibbles; Error{Unsupported} for etc as published.
 Geometry breakable(const cipher::SchemeOptions& scheme, int height, int width);
 
 /// @throws Error{BadData}, always.
@@ -67,7 +73,9 @@ template <class Bytes>
 class Units {
  public:
   Units(Bytes& bytes, unsigned bits) : bytes_(bytes), bits_(bits) {}
-  unsigned get(std::size_t i) const { return bits_ == 8 ? bytes_[i] : bytes_[i / 2] >> (4 * (i % 2)) & 15u; }
+  unsigned get(std::size_t i) const {
+    return bits_ == 8 ? bytes_[i] : bytes_[i / 2] >> (4 * (i % 2)) & 15u;
+  }
   /// Where the picture is 0.
   void set(std::size_t i, unsigned value) {
     bits_ == 8 ? bytes_[i] = static_cast<std::uint8_t>(value)

@@ -24,10 +24,12 @@ std::vector<uint8_t> random_pictures(const data::Dataset& plain, uint64_t seed) 
 }
 
 // Calls `use` with the pictures and labels as cipher/mixing.h takes them.
-std::vector<uint8_t> mix(const data::Dataset& plain,
-                         const std::function<std::vector<uint8_t>(const cipher::PictureSet&)>& use) {
+std::vector<uint8_t> mix(
+    const data::Dataset& plain,
+    const std::function<std::vector<uint8_t>(const cipher::PictureSet&)>& use) {
   const std::vector<int64_t> labels(plain.labels.begin(), plain.labels.end());
-  return use({plain.images_nhwc, labels, plain.height, plain.width, static_cast<int64_t>(plain.class_names.size())});
+  return use({plain.images_nhwc, labels, plain.height, plain.width,
+              static_cast<int64_t>(plain.class_names.size())});
 }
 
 // What has no key and is drawn anew for every set of pictures.
@@ -37,7 +39,8 @@ struct Drawn {
 };
 const Drawn* drawn(const std::string& label) {
   static const std::map<std::string, Drawn> all{
-      {"random", {"uniform random noise instead of the picture: nothing can be recovered", random_pictures}},
+      {"random",
+       {"uniform random noise instead of the picture: nothing can be recovered", random_pictures}},
       {"pbm",
        {"pixel-block mixing: half of the blocks of 8x8 come from other pictures of the same label",
         [](const data::Dataset& plain, uint64_t seed) {
@@ -46,21 +49,26 @@ const Drawn* drawn(const std::string& label) {
       {"instahide",
        {"InstaHide \"inside\": every picture is a mixture of four, with random signs",
         [](const data::Dataset& plain, uint64_t seed) {
-          return mix(plain, [&](const auto& set) { return cipher::mix_instahide(set, {}, seed).images_nhwc; });
+          return mix(plain, [&](const auto& set) {
+            return cipher::mix_instahide(set, {}, seed).images_nhwc;
+          });
         }}}};
   const auto found = all.find(label);
   return found == all.end() ? nullptr : &found->second;
 }
 
-[[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part, const std::string& why) {
+[[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part,
+                         const std::string& why) {
   const auto [key, value] = fields(model)[part];
-  throw Error(ErrorCode::InvalidArgument, "threat model: " + std::string(key) + "=" + std::string(value) + " does not fit \"" +
+  throw Error(ErrorCode::InvalidArgument, "threat model: " + std::string(key) + "=" +
+                                              std::string(value) + " does not fit \"" +
                                               victim.label + "\": " + why);
 }
 
 image::Image encrypt_one(const Victim& victim, const image::Image& plain) {
   const auto scheme =
-      cipher::make_scheme(victim.scheme.options, cipher::key_from_seed(victim.scheme.key_seed), plain.height, plain.width);
+      cipher::make_scheme(victim.scheme.options, cipher::key_from_seed(victim.scheme.key_seed),
+                          plain.height, plain.width);
   image::Image out{scheme->padded_height(), scheme->padded_width(), {}};
   out.rgb.resize(3 * static_cast<size_t>(out.height) * static_cast<size_t>(out.width));
   scheme->encrypt(plain.rgb, out.rgb);
@@ -75,9 +83,10 @@ std::string Victim::text() const {
                                                        : "";
   if (const auto* d = drawn(label)) return d->text;
   if (network)
-    return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") + nn::describe(network->card) +
-           ", public";
-  if (scheme.options.id == "noise") return cipher::describe(scheme.options) + ", drawn anew for every picture";
+    return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") +
+           nn::describe(network->card) + ", public";
+  if (scheme.options.id == "noise")
+    return cipher::describe(scheme.options) + ", drawn anew for every picture";
   return cipher::describe(scheme.options) + with;
 }
 
@@ -89,10 +98,12 @@ Victim make_victim(const train::Experiment& e, const std::string& label) {
   } else if (label == "transform" || label == "gan") {
     const auto folder = label == "gan" ? e.at_scheme("gan").scheme_folder() : e.transform_folder();
     if (!train::is_finished(folder)) {
-      throw Error(ErrorCode::NotFound, folder.string() + " holds no finished training; run `veilnet train " +
-                                           (label == "gan" ? "scheme --scheme gan" : "transform") + "` first");
+      throw Error(ErrorCode::NotFound,
+                  folder.string() + " holds no finished training; run `veilnet train " +
+                      (label == "gan" ? "scheme --scheme gan" : "transform") + "` first");
     }
-    victim.label = label == "gan" ? label : "transform-a" + train::alpha_text(e.transform.options.alpha);
+    victim.label =
+        label == "gan" ? label : "transform-a" + train::alpha_text(e.transform.options.alpha);
     victim.network = train::finished_model(e, folder, nn::Role::Transform);
   } else {
     victim.scheme = e.at_scheme(label).scheme;
@@ -111,11 +122,13 @@ std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, u
   return train::encrypt_pictures(victim.scheme, plain, first_key);
 }
 
-Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model, const train::Compute& compute) {
+Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model,
+                const train::Compute& compute) {
   check(model);
   constexpr size_t kAccessPart = 1, kKeysPart = 2, kAuxiliaryPart = 3;
   if (model.keys != victim.keys)
-    refuse(victim, model, kKeysPart, "its keys are " + std::string(fields({{}, {}, victim.keys, {}})[kKeysPart].second));
+    refuse(victim, model, kKeysPart,
+           "its keys are " + std::string(fields({{}, {}, victim.keys, {}})[kKeysPart].second));
   if (model.access == Access::ChosenPlaintext && victim.scheme.options.id.empty())
     refuse(victim, model, kAccessPart, "it is no scheme with a key holder");
   Materials m;
@@ -126,8 +139,11 @@ Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model
   if (model.method == Method::Public) {
     auto own = victim;
     own.scheme.independent_keys = victim.keys != Keys::None;
-    m.run = [own, compute](const data::Dataset& plain) { return protect(own, plain, kFirstOwnKey, compute); };
-    if (victim.keys != Keys::None && !victim.scheme.options.id.empty()) m.scheme = victim.scheme.options;
+    m.run = [own, compute](const data::Dataset& plain) {
+      return protect(own, plain, kFirstOwnKey, compute);
+    };
+    if (victim.keys != Keys::None && !victim.scheme.options.id.empty())
+      m.scheme = victim.scheme.options;
   }
   switch (model.access) {
     case Access::CiphertextOnly:
@@ -135,7 +151,8 @@ Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model
         m.ciphertexts = protect(victim, sets.observed, kFirstObservedKey, compute);
       break;
     case Access::ExactPairs:
-      m.pairs = stack_pairs(protect(victim, sets.observed, kFirstObservedKey, compute), sets.observed);
+      m.pairs =
+          stack_pairs(protect(victim, sets.observed, kFirstObservedKey, compute), sets.observed);
       break;
     case Access::ChosenPlaintext:
       m.oracle.emplace([victim](const image::Image& plain) { return encrypt_one(victim, plain); });
@@ -146,7 +163,8 @@ Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model
     case Auxiliary::None: break;
     case Auxiliary::SameDistribution: m.auxiliary = sets.auxiliary; break;
     case Auxiliary::Unrelated:
-      if (!sets.unrelated) refuse(victim, model, kAuxiliaryPart, "the experiment has no other data set");
+      if (!sets.unrelated)
+        refuse(victim, model, kAuxiliaryPart, "the experiment has no other data set");
       m.auxiliary = sets.unrelated;
       break;
     case Auxiliary::Candidates: {

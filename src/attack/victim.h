@@ -12,10 +12,11 @@
 
 namespace veilnet::attack {
 
-/// One way of protecting pictures, its secret included: only the bench holds it, attacks get Materials.
+/// One way of protecting pictures, its secret included: only the bench holds it, attacks get
+/// Materials.
 struct Victim {
-  std::string label;                 ///< "le", "pe-independent", "transform-a0.005", "gan", "random", ...
-  Keys keys = Keys::None;            ///< how many keys protect the attacked pictures
+  std::string label;       ///< "le", "pe-independent", "transform-a0.005", "gan", "random", ...
+  Keys keys = Keys::None;  ///< how many keys protect the attacked pictures
   train::Experiment::Scheme scheme;  ///< id empty for a network and for "random"
   std::optional<nn::Model> network;  ///< a transformation network, on the compute device
 
@@ -23,13 +24,15 @@ struct Victim {
   std::string text() const;
 };
 
-/// The victim of that name: a scheme as Experiment::at_scheme names it; "transform" or "gan", whose training must be finished;
-/// "pbm" or "instahide", which mix the pictures of a set (cipher/mixing.h), drawn anew for each picture; or "random", uniform
-/// noise that has nothing to do with the picture, from which no attack may recover anything.
+/// The victim of that name: a scheme as Experiment::at_scheme names it; "transform" or "gan", whose
+/// training must be finished; "pbm" or "instahide", which mix the pictures of a set
+/// (cipher/mixing.h), drawn anew for each picture; or "random", uniform noise that has nothing to
+/// do with the picture, from which no attack may recover anything.
 /// @throws Error{InvalidArgument} for another name, Error{NotFound} for an unfinished training.
 Victim make_victim(const train::Experiment& experiment, const std::string& label);
 
-/// Protected pictures, NHWC, as the victim makes them. Independent keys: those of positions first_key, first_key + 1, ...
+/// Protected pictures, NHWC, as the victim makes them. Independent keys: those of positions
+/// first_key, first_key + 1, ...
 std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, uint64_t first_key,
                              const train::Compute& compute);
 
@@ -37,7 +40,8 @@ std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, u
 struct Sets {
   data::Dataset attacked;   ///< test pictures; their plain versions are what is to be recovered
   data::Dataset auxiliary;  ///< plain pictures of the same distribution
-  data::Dataset observed;   ///< pictures of the same distribution of which the attacker may see protected versions
+  data::Dataset observed;   ///< pictures of the same distribution of which the attacker may see
+                            ///< protected versions
   std::optional<data::Dataset> unrelated;
 };
 
@@ -46,20 +50,28 @@ struct Materials {
   ThreatModel granted;
   int height = 0, width = 0;
   std::vector<uint8_t> attacked;  ///< protected pictures to be opened, NHWC
-  /// Access ciphertext_only with plain pictures of his own: further protected pictures, whose plain versions are unknown, NHWC.
+  /// Access ciphertext_only with plain pictures of his own: further protected pictures, whose plain
+  /// versions are unknown, NHWC.
   std::vector<uint8_t> ciphertexts;
-  /// Method public: runs the method, under keys of the attacker's own (one for each picture) where it has keys.
+  /// Method public: runs the method, under keys of the attacker's own (one for each picture) where
+  /// it has keys.
   std::function<std::vector<uint8_t>(const data::Dataset&)> run;
-  cipher::SchemeOptions scheme;             ///< method public: id and parameters of a keyed scheme; else id is empty
-  std::optional<nn::Model> network;         ///< access public_transform: the network itself, gradients and all
-  std::optional<data::Dataset> pairs;       ///< access exact_pairs: observed pictures stacked as make_pairs does
-  std::optional<EncryptionOracle> oracle;   ///< access chosen_plaintext
-  std::optional<data::Dataset> auxiliary;   ///< auxiliary same_distribution or unrelated: plain pictures
-  std::optional<data::Dataset> candidates;  ///< auxiliary candidates: plain pictures, among them the attacked ones
+  cipher::SchemeOptions
+      scheme;  ///< method public: id and parameters of a keyed scheme; else id is empty
+  std::optional<nn::Model>
+      network;  ///< access public_transform: the network itself, gradients and all
+  std::optional<data::Dataset>
+      pairs;  ///< access exact_pairs: observed pictures stacked as make_pairs does
+  std::optional<EncryptionOracle> oracle;  ///< access chosen_plaintext
+  std::optional<data::Dataset>
+      auxiliary;  ///< auxiliary same_distribution or unrelated: plain pictures
+  std::optional<data::Dataset>
+      candidates;  ///< auxiliary candidates: plain pictures, among them the attacked ones
 };
 
-/// @throws Error{InvalidArgument} when the victim cannot be attacked so (naming the part of the threat model that does not fit
-/// it), and as check(ThreatModel).
-Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model, const train::Compute& compute);
+/// @throws Error{InvalidArgument} when the victim cannot be attacked so (naming the part of the
+/// threat model that does not fit it), and as check(ThreatModel).
+Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model,
+                const train::Compute& compute);
 
 }  // namespace veilnet::attack

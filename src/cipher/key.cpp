@@ -48,7 +48,8 @@ Key random_key() {
 Key derive_key(const Key& master, std::uint64_t index) {
   static_assert(crypto_kdf_KEYBYTES == sizeof master.bytes);
   Key key;
-  crypto_kdf_derive_from_key(key.bytes.data(), key.bytes.size(), index, "veilpict", master.bytes.data());
+  crypto_kdf_derive_from_key(key.bytes.data(), key.bytes.size(), index, "veilpict",
+                             master.bytes.data());
   return key;
 }
 
@@ -59,15 +60,18 @@ Key key_from_seed(std::uint64_t seed) {
   return derive_key(domain, seed);
 }
 
-KeyStream::KeyStream(const Key& key, Purpose purpose) : key_(key), nonce_(to_bytes(static_cast<std::uint64_t>(purpose))) {
+KeyStream::KeyStream(const Key& key, Purpose purpose)
+    : key_(key), nonce_(to_bytes(static_cast<std::uint64_t>(purpose))) {
   start_sodium();
 }
 
 void KeyStream::generate(std::span<std::uint8_t> bytes) {
-  static_assert(crypto_stream_chacha20_NONCEBYTES == sizeof nonce_ && crypto_stream_chacha20_KEYBYTES == sizeof key_.bytes);
+  static_assert(crypto_stream_chacha20_NONCEBYTES == sizeof nonce_ &&
+                crypto_stream_chacha20_KEYBYTES == sizeof key_.bytes);
   assert(bytes.size() % 64 == 0);
   std::ranges::fill(bytes, 0);
-  crypto_stream_chacha20_xor_ic(bytes.data(), bytes.data(), bytes.size(), nonce_.data(), block_, key_.bytes.data());
+  crypto_stream_chacha20_xor_ic(bytes.data(), bytes.data(), bytes.size(), nonce_.data(), block_,
+                                key_.bytes.data());
   block_ += bytes.size() / 64;
 }
 
@@ -83,11 +87,13 @@ std::uint32_t KeyStream::next() {
 
 std::uint32_t KeyStream::below(std::uint32_t bound) {
   assert(bound > 0);
-  // Lemire 2019: the high half of a 64-bit product, redrawn in the few cases that would favour some values.
+  // Lemire 2019: the high half of a 64-bit product, redrawn in the few cases that would favour some
+  // values.
   auto product = static_cast<std::uint64_t>(next()) * bound;
   if (static_cast<std::uint32_t>(product) < bound) {
     const std::uint32_t threshold = -bound % bound;
-    while (static_cast<std::uint32_t>(product) < threshold) product = static_cast<std::uint64_t>(next()) * bound;
+    while (static_cast<std::uint32_t>(product) < threshold)
+      product = static_cast<std::uint64_t>(next()) * bound;
   }
   return static_cast<std::uint32_t>(product >> 32);
 }

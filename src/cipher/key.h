@@ -10,23 +10,25 @@
 
 namespace veilnet::cipher {
 
-/// 256 bits. What a scheme does with them depends on its options, so a key file holds those as well (cipher/key_file.h).
+/// 256 bits. What a scheme does with them depends on its options, so a key file holds those as well
+/// (cipher/key_file.h).
 struct Key {
   std::array<std::uint8_t, 32> bytes{};
 };
 
-/// From the operating system, through libsodium. @throws Error{Unsupported} if libsodium cannot start.
+/// From the operating system, through libsodium. @throws Error{Unsupported} if libsodium cannot
+/// start.
 Key random_key();
 
 /// Independent keys from one, for instance one for each picture (libsodium's crypto_kdf, BLAKE2b).
 Key derive_key(const Key& master, std::uint64_t index);
 
-/// The same key for the same seed, so that experiments can be repeated. Whoever guesses the seed has the key: never for
-/// pictures that need protection.
+/// The same key for the same seed, so that experiments can be repeated. Whoever guesses the seed
+/// has the key: never for pictures that need protection.
 Key key_from_seed(std::uint64_t seed);
 
-/// What a keyed stream is for. Streams of one key and different purposes are independent. The numbers are part of what a key
-/// means and never change.
+/// What a keyed stream is for. Streams of one key and different purposes are independent. The
+/// numbers are part of what a key means and never change.
 enum class Purpose : std::uint64_t {
   BlockKeys = 1,  ///< what happens inside blocks
   Location = 2,   ///< how blocks move
@@ -36,8 +38,8 @@ enum class Purpose : std::uint64_t {
   Mixing = 6,
 };
 
-/// ChaCha20 (libsodium) as a source of unbiased draws. The same on every machine, except normal(), which goes through the
-/// mathematics library.
+/// ChaCha20 (libsodium) as a source of unbiased draws. The same on every machine, except normal(),
+/// which goes through the mathematics library.
 class KeyStream {
  public:
   /// @throws Error{Unsupported} if libsodium cannot start.
@@ -48,13 +50,15 @@ class KeyStream {
   std::uint32_t below(std::uint32_t bound);
   /// Standard normal (Box-Muller).
   double normal();
-  /// Independent bits, each as a byte 0 or 1. Starts at the stream's next 64-byte block and ends at the end of one.
+  /// Independent bits, each as a byte 0 or 1. Starts at the stream's next 64-byte block and ends at
+  /// the end of one.
   void fill_bits(std::span<std::uint8_t> bits);
 
   /// Fisher-Yates.
   template <class T>
   void shuffle(std::span<T> values) {
-    for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = values.size(); i > 1; --i)
+      std::swap(values[i - 1], values[below(static_cast<std::uint32_t>(i))]);
   }
   /// A uniform permutation of 0 .. size-1.
   template <class T>

@@ -9,23 +9,25 @@
 
 namespace veilnet::cipher {
 
-/// JSON, version 1: `format` ("veilnet-key"), `format_version` (1), `scheme`, the scheme's own options (`block_size`,
-/// `shuffle_components`, `as_published`) and `key`, 64 hexadecimal digits. Nothing else is allowed.
+/// JSON, version 1: `format` ("veilnet-key"), `format_version` (1), `scheme`, the scheme's own
+/// options (`block_size`, `shuffle_components`, `as_published`) and `key`, 64 hexadecimal digits.
+/// Nothing else is allowed.
 struct KeyFile {
   SchemeOptions options;
   Key key;
 };
 
 /// Writes the file with mode 0600, whatever the umask. Creates missing parent folders.
-/// @throws Error{InvalidArgument} if the scheme has no key or its options are not allowed, Error{AlreadyExists} if the file
-/// exists and overwrite is No, Error{Io} if writing fails.
+/// @throws Error{InvalidArgument} if the scheme has no key or its options are not allowed,
+/// Error{AlreadyExists} if the file exists and overwrite is No, Error{Io} if writing fails.
 void save_key(const std::filesystem::path& path, const KeyFile& file, Overwrite overwrite);
 
-/// @throws Error{NotFound, Io} as read_file; Error{BadData} if the file is no key file, truncated or holds anything unexpected;
-/// Error{Unsupported} for a version that this build does not know.
+/// @throws Error{NotFound, Io} as read_file; Error{BadData} if the file is no key file, truncated
+/// or holds anything unexpected; Error{Unsupported} for a version that this build does not know.
 KeyFile load_key(const std::filesystem::path& path);
 
-/// 16 hexadecimal digits that tell keys apart and say nothing about them; the scheme and its options are part of it.
+/// 16 hexadecimal digits that tell keys apart and say nothing about them; the scheme and its
+/// options are part of it.
 std::string key_id(const KeyFile& file);
 
 /// "le, block size 4": the scheme and those of its options that change what it does.

@@ -15,14 +15,18 @@ namespace veilnet::cipher {
 namespace {
 
 double log2_factorial(double n) { return std::lgamma(n + 1) / std::numbers::ln2; }
-double log2_choose(double n, double k) { return log2_factorial(n) - log2_factorial(k) - log2_factorial(n - k); }
+double log2_choose(double n, double k) {
+  return log2_factorial(n) - log2_factorial(k) - log2_factorial(n - k);
+}
 
 std::size_t values_of(int block_size) {
   return 3 * static_cast<std::size_t>(block_size) * static_cast<std::size_t>(block_size);
 }
 
 std::size_t blocks_of(int height, int width, int block_size) {
-  const auto along = [&](int side) { return static_cast<std::size_t>((side + block_size - 1) / block_size); };
+  const auto along = [&](int side) {
+    return static_cast<std::size_t>((side + block_size - 1) / block_size);
+  };
   return along(height) * along(width);
 }
 
@@ -36,19 +40,21 @@ std::vector<std::uint8_t> draw_half(KeyStream& stream, std::size_t size) {
 
 void check_count(const char* what, std::size_t count, std::size_t wanted) {
   if (count != wanted) {
-    throw Error(ErrorCode::InvalidArgument,
-                std::string(what) + " has " + std::to_string(count) + " entries; needed are " + std::to_string(wanted));
+    throw Error(ErrorCode::InvalidArgument, std::string(what) + " has " + std::to_string(count) +
+                                                " entries; needed are " + std::to_string(wanted));
   }
 }
 
 template <class T>
-void check_below(const char* what, const std::vector<T>& codes, std::size_t wanted, unsigned bound) {
+void check_below(const char* what, const std::vector<T>& codes, std::size_t wanted,
+                 unsigned bound) {
   check_count(what, codes.size(), wanted);
   T largest = 0;
   for (const auto code : codes) largest = std::max(largest, code);
   if (largest >= bound) {
     throw Error(ErrorCode::InvalidArgument,
-                std::string(what) + " holds a code that is too large; allowed is 0 to " + std::to_string(bound - 1));
+                std::string(what) + " holds a code that is too large; allowed is 0 to " +
+                    std::to_string(bound - 1));
   }
 }
 
@@ -58,7 +64,8 @@ void check_permutation(const char* what, std::span<const T> values, std::size_t 
   std::vector<bool> seen(wanted);
   for (const auto value : values) {
     if (value >= wanted || seen[value]) {
-      throw Error(ErrorCode::InvalidArgument, std::string(what) + " is no permutation of 0 to " + std::to_string(wanted - 1));
+      throw Error(ErrorCode::InvalidArgument,
+                  std::string(what) + " is no permutation of 0 to " + std::to_string(wanted - 1));
     }
     seen[value] = true;
   }
@@ -71,7 +78,9 @@ class Gather final : public Scheme {
       : Scheme(properties), tiling_(tiling), map_(std::move(map)), forward_(tiling, map_) {}
 
  private:
-  void forward(const std::uint8_t* plain, std::uint8_t* cipher) const override { run(forward_, plain, cipher); }
+  void forward(const std::uint8_t* plain, std::uint8_t* cipher) const override {
+    run(forward_, plain, cipher);
+  }
 
   void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override {
     // Made when needed: most schemes only ever encrypt, some of them a single picture.
@@ -83,7 +92,8 @@ class Gather final : public Scheme {
   }
 
   void run(const TileGather& gather, const std::uint8_t* in, std::uint8_t* out) const {
-    const auto bytes = 3 * static_cast<std::size_t>(padded_height()) * static_cast<std::size_t>(padded_width());
+    const auto bytes =
+        3 * static_cast<std::size_t>(padded_height()) * static_cast<std::size_t>(padded_width());
     const auto tiled = static_cast<std::size_t>(tiling_.count) * tiling_.tile_bytes();
     if (bytes == tiled) return gather.apply(in, out);
     // The last run of 16 pixels reaches beyond the picture.
@@ -104,26 +114,33 @@ class Gather final : public Scheme {
 /// out[i] = in[i] XOR mask[i].
 class Mask final : public Scheme {
  public:
-  Mask(const Properties& properties, std::vector<std::uint8_t> mask) : Scheme(properties), mask_(std::move(mask)) {}
+  Mask(const Properties& properties, std::vector<std::uint8_t> mask)
+      : Scheme(properties), mask_(std::move(mask)) {}
 
  private:
-  void forward(const std::uint8_t* __restrict plain, std::uint8_t* __restrict cipher) const override {
+  void forward(const std::uint8_t* __restrict plain,
+               std::uint8_t* __restrict cipher) const override {
     const auto* __restrict mask = mask_.data();
     const auto size = mask_.size();
     for (std::size_t i = 0; i < size; ++i) cipher[i] = plain[i] ^ mask[i];
   }
-  void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override { forward(cipher, plain); }
+  void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override {
+    forward(cipher, plain);
+  }
 
   std::vector<std::uint8_t> mask_;
 };
 
 /// A flag for each value of a block, laid out over a picture of padded size.
-std::vector<std::uint8_t> repeat_block(const std::vector<std::uint8_t>& flags, int block_size, int height, int width) {
+std::vector<std::uint8_t> repeat_block(const std::vector<std::uint8_t>& flags, int block_size,
+                                       int height, int width) {
   const auto side = static_cast<std::size_t>(block_size);
-  const auto rows = blocks_of(height, 1, block_size) * side, row_bytes = 3 * blocks_of(1, width, block_size) * side;
+  const auto rows = blocks_of(height, 1, block_size) * side,
+             row_bytes = 3 * blocks_of(1, width, block_size) * side;
   std::vector<std::uint8_t> picture(rows * row_bytes);
   for (std::size_t y = 0; y < rows; ++y)
-    for (std::size_t x = 0; x < row_bytes; ++x) picture[y * row_bytes + x] = flags[y % side * 3 * side + x % (3 * side)];
+    for (std::size_t x = 0; x < row_bytes; ++x)
+      picture[y * row_bytes + x] = flags[y % side * 3 * side + x % (3 * side)];
   return picture;
 }
 
@@ -131,7 +148,8 @@ std::vector<std::uint8_t> repeat_block(const std::vector<std::uint8_t>& flags, i
 class Substitute final : public Scheme {
  public:
   Substitute(const Properties& properties, const FfxKey& key)
-      : Scheme(properties), selected_(repeat_block(key.selected, key.block_size, properties.height, properties.width)) {
+      : Scheme(properties),
+        selected_(repeat_block(key.selected, key.block_size, properties.height, properties.width)) {
     for (unsigned v = 0; v < 256; ++v) {
       encrypt_[0][v] = decrypt_[0][v] = static_cast<std::uint8_t>(v);
       encrypt_[1][v] = key.table[v];
@@ -145,8 +163,12 @@ class Substitute final : public Scheme {
   void run(const Tables& tables, const std::uint8_t* in, std::uint8_t* out) const {
     for (std::size_t i = 0; i < selected_.size(); ++i) out[i] = tables[selected_[i]][in[i]];
   }
-  void forward(const std::uint8_t* plain, std::uint8_t* cipher) const override { run(encrypt_, plain, cipher); }
-  void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override { run(decrypt_, cipher, plain); }
+  void forward(const std::uint8_t* plain, std::uint8_t* cipher) const override {
+    run(encrypt_, plain, cipher);
+  }
+  void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override {
+    run(decrypt_, cipher, plain);
+  }
 
   std::vector<std::uint8_t> selected_;
   Tables encrypt_, decrypt_;
@@ -156,13 +178,17 @@ class Substitute final : public Scheme {
 void append_le(NibbleMap& map, std::span<const std::uint16_t> permutation) {
   const std::size_t nibbles = permutation.size(), values = nibbles / 2;
   map.source.insert(map.source.end(), permutation.begin(), permutation.end());
-  const auto complement = [&](std::size_t i) { return (permutation[i] > values) != (permutation[permutation[i]] > values); };
+  const auto complement = [&](std::size_t i) {
+    return (permutation[i] > values) != (permutation[permutation[i]] > values);
+  };
   for (std::size_t i = 0; i < values; ++i)
-    map.mask.push_back(static_cast<std::uint8_t>((complement(i) ? 0x0f : 0) | (complement(values + i) ? 0xf0 : 0)));
+    map.mask.push_back(static_cast<std::uint8_t>((complement(i) ? 0x0f : 0) |
+                                                 (complement(values + i) ? 0xf0 : 0)));
 }
 
 /// Where the pixel at this place of a rotated, then flipped block comes from.
-std::size_t oriented_source(std::size_t row, std::size_t column, std::size_t side, int rotation, int flip) {
+std::size_t oriented_source(std::size_t row, std::size_t column, std::size_t side, int rotation,
+                            int flip) {
   if (flip == 0) row = side - 1 - row;
   if (flip == 1) column = side - 1 - column;
   for (int turn = rotation == 3 ? 0 : rotation + 1; turn > 0; --turn) {
@@ -251,13 +277,16 @@ std::unique_ptr<Scheme> make_scheme(const LeKey& key, int height, int width) {
   check_permutation("the LE key", std::span(key.permutation), nibbles);
   NibbleMap map;
   append_le(map, key.permutation);
-  const Scheme::Properties properties{height, width, key.block_size, true, log2_factorial(static_cast<double>(nibbles))};
-  return std::make_unique<Gather>(properties, Tiling::blocks(height, width, key.block_size), std::move(map));
+  const Scheme::Properties properties{height, width, key.block_size, true,
+                                      log2_factorial(static_cast<double>(nibbles))};
+  return std::make_unique<Gather>(properties, Tiling::blocks(height, width, key.block_size),
+                                  std::move(map));
 }
 
 std::unique_ptr<Scheme> make_scheme(const EleKey& key, int height, int width) {
   check_geometry(height, width, key.block_size);
-  const auto nibbles = 2 * values_of(key.block_size), blocks = blocks_of(height, width, key.block_size);
+  const auto nibbles = 2 * values_of(key.block_size),
+             blocks = blocks_of(height, width, key.block_size);
   check_count("the ELE keys", key.permutations.size(), blocks * nibbles);
   check_permutation("the ELE key's location", std::span(key.location), blocks);
   NibbleMap map;
@@ -294,7 +323,8 @@ std::unique_ptr<Scheme> make_scheme(const EtcKey& key, int height, int width) {
         for (std::size_t row = 0; row < side; ++row)
           for (std::size_t column = 0; column < side; ++column)
             for (const auto component : order)
-              *move++ = static_cast<std::uint16_t>(3 * oriented_source(row, column, side, rotation, flip) + component);
+              *move++ = static_cast<std::uint16_t>(
+                  3 * oriented_source(row, column, side, rotation, flip) + component);
 
   NibbleMap map;
   map.location = key.location;
@@ -312,9 +342,11 @@ std::unique_ptr<Scheme> make_scheme(const EtcKey& key, int height, int width) {
   }
   const auto n = static_cast<double>(blocks);
   const double orientations = side == 1 ? 0 : 3, half = std::floor(n / 2);
-  const double bits = n * (orientations + std::log2(6)) + (key.as_published ? log2_choose(n, half) : n) + log2_factorial(n);
-  return std::make_unique<Gather>(Scheme::Properties{height, width, key.block_size, !key.as_published, bits},
-                                  Tiling::blocks(height, width, key.block_size), std::move(map));
+  const double bits = n * (orientations + std::log2(6)) +
+                      (key.as_published ? log2_choose(n, half) : n) + log2_factorial(n);
+  return std::make_unique<Gather>(
+      Scheme::Properties{height, width, key.block_size, !key.as_published, bits},
+      Tiling::blocks(height, width, key.block_size), std::move(map));
 }
 
 std::unique_ptr<Scheme> make_scheme(const PeKey& key, int height, int width) {
@@ -324,8 +356,10 @@ std::unique_ptr<Scheme> make_scheme(const PeKey& key, int height, int width) {
   double bits = 3 * static_cast<double>(pixels);
   if (key.shuffle.empty()) {
     std::vector<std::uint8_t> mask(3 * pixels);
-    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<std::uint8_t>(-key.negate[i]);
-    return std::make_unique<Mask>(Scheme::Properties{height, width, 1, true, bits}, std::move(mask));
+    for (std::size_t i = 0; i < mask.size(); ++i)
+      mask[i] = static_cast<std::uint8_t>(-key.negate[i]);
+    return std::make_unique<Mask>(Scheme::Properties{height, width, 1, true, bits},
+                                  std::move(mask));
   }
   check_below("the PE key's shuffle", key.shuffle, pixels, 6);
   bits += static_cast<double>(pixels) * std::log2(6);
@@ -340,11 +374,13 @@ std::unique_ptr<Scheme> make_scheme(const PeKey& key, int height, int width) {
     for (std::size_t c = 0; c < 3; ++c) {
       const auto from = first + order[c];
       map.source[2 * tile * values + first + c] = static_cast<std::uint16_t>(from);
-      map.source[2 * tile * values + values + first + c] = static_cast<std::uint16_t>(values + from);
+      map.source[2 * tile * values + values + first + c] =
+          static_cast<std::uint16_t>(values + from);
       map.mask[3 * p + c] = p < pixels && key.negate[3 * p + order[c]] ? 0xff : 0;
     }
   }
-  return std::make_unique<Gather>(Scheme::Properties{height, width, 1, true, bits}, tiling, std::move(map));
+  return std::make_unique<Gather>(Scheme::Properties{height, width, 1, true, bits}, tiling,
+                                  std::move(map));
 }
 
 std::unique_ptr<Scheme> make_scheme(const PixelShuffleKey& key, int height, int width) {
@@ -353,10 +389,13 @@ std::unique_ptr<Scheme> make_scheme(const PixelShuffleKey& key, int height, int 
   check_permutation("the pixel shuffling key", std::span(key.permutation), values);
   NibbleMap map;
   map.source = key.permutation;
-  for (const auto from : key.permutation) map.source.push_back(static_cast<std::uint16_t>(values + from));
+  for (const auto from : key.permutation)
+    map.source.push_back(static_cast<std::uint16_t>(values + from));
   map.mask.resize(values);
-  const Scheme::Properties properties{height, width, key.block_size, true, log2_factorial(static_cast<double>(values))};
-  return std::make_unique<Gather>(properties, Tiling::blocks(height, width, key.block_size), std::move(map));
+  const Scheme::Properties properties{height, width, key.block_size, true,
+                                      log2_factorial(static_cast<double>(values))};
+  return std::make_unique<Gather>(properties, Tiling::blocks(height, width, key.block_size),
+                                  std::move(map));
 }
 
 std::unique_ptr<Scheme> make_scheme(const BitFlipKey& key, int height, int width) {
@@ -364,7 +403,8 @@ std::unique_ptr<Scheme> make_scheme(const BitFlipKey& key, int height, int width
   const auto values = values_of(key.block_size);
   check_below("the bit flipping key", key.flip, values, 2);
   const auto n = static_cast<double>(values);
-  const Scheme::Properties properties{height, width, key.block_size, true, log2_choose(n, std::floor(n / 2))};
+  const Scheme::Properties properties{height, width, key.block_size, true,
+                                      log2_choose(n, std::floor(n / 2))};
   auto mask = repeat_block(key.flip, key.block_size, height, width);
   for (auto& value : mask) value = static_cast<std::uint8_t>(-value);
   return std::make_unique<Mask>(properties, std::move(mask));
@@ -377,7 +417,8 @@ std::unique_ptr<Scheme> make_scheme(const FfxKey& key, int height, int width) {
   check_permutation("the FFX key's table", std::span(key.table), 256);
   const auto n = static_cast<double>(values);
   const double bits = log2_choose(n, std::floor(n / 2)) + log2_factorial(256);
-  return std::make_unique<Substitute>(Scheme::Properties{height, width, key.block_size, true, bits}, key);
+  return std::make_unique<Substitute>(Scheme::Properties{height, width, key.block_size, true, bits},
+                                      key);
 }
 
 }  // namespace veilnet::cipher

@@ -16,7 +16,8 @@ using json = nlohmann::ordered_json;
 namespace {
 
 constexpr std::array<std::uint8_t, 8> kPngSignature = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-constexpr std::size_t kAfterHeader = 8 + 12 + 13;  // signature, then the IHDR chunk, which is always first
+constexpr std::size_t kAfterHeader =
+    8 + 12 + 13;  // signature, then the IHDR chunk, which is always first
 constexpr std::string_view kKeyword{"tEXtveilnet\0", 12};
 constexpr std::size_t kMaxNote = 4096;
 
@@ -37,7 +38,8 @@ std::string big_endian(std::uint32_t value) {
 
 void insert_note(std::vector<std::uint8_t>& png, const std::string& note) {
   const auto body = std::string(kKeyword) + note;
-  const auto chunk = big_endian(static_cast<std::uint32_t>(body.size() - 4)) + body + big_endian(crc32(body));
+  const auto chunk =
+      big_endian(static_cast<std::uint32_t>(body.size() - 4)) + body + big_endian(crc32(body));
   png.insert(png.begin() + kAfterHeader, chunk.begin(), chunk.end());
 }
 
@@ -49,7 +51,8 @@ std::optional<std::string> find_note(std::span<const std::uint8_t> bytes) {
     for (std::size_t i = 0; i < 4; ++i) length = length << 8 | bytes[at + i];
     if (length > png.size() - at - 12) return std::nullopt;
     const auto body = png.substr(at + 4, length + 4);
-    if (body.starts_with(kKeyword) && length <= kMaxNote) return std::string(body.substr(kKeyword.size()));
+    if (body.starts_with(kKeyword) && length <= kMaxNote)
+      return std::string(body.substr(kKeyword.size()));
     at += length + 12;
   }
   return std::nullopt;
@@ -61,36 +64,47 @@ json describe_as_json(const SchemeOptions& options) {
   if (traits.blocks) note["block_size"] = options.block_size;
   if (options.id == "pe") note["shuffle_components"] = options.shuffle_components;
   if (options.id == "etc") note["as_published"] = options.as_published;
-  if (traits.default_strength > 0) note["strength"] = options.strength == 0 ? traits.default_strength : options.strength;
+  if (traits.default_strength > 0)
+    note["strength"] = options.strength == 0 ? traits.default_strength : options.strength;
   return note;
 }
 
 /// The plain size that the note gives. Checks everything else in it.
-std::pair<int, int> read_note(const std::string& text, const std::string& name, const KeyFile& key) {
+std::pair<int, int> read_note(const std::string& text, const std::string& name,
+                              const KeyFile& key) {
   const auto note = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const auto field = [&](const std::string& option) { return note.is_object() ? note.value(option, json()) : json(); };
-  const auto height = field("height"), width = field("width"), scheme = field("scheme"), id = field("key_id");
-  if (!height.is_number_integer() || !width.is_number_integer() || !scheme.is_string() || !(id.is_string() || id.is_null()))
-    throw Error(ErrorCode::BadData, name + ": its note is malformed; allowed are scheme, height, width and key_id");
+  const auto field = [&](const std::string& option) {
+    return note.is_object() ? note.value(option, json()) : json();
+  };
+  const auto height = field("height"), width = field("width"), scheme = field("scheme"),
+             id = field("key_id");
+  if (!height.is_number_integer() || !width.is_number_integer() || !scheme.is_string() ||
+      !(id.is_string() || id.is_null()))
+    throw Error(ErrorCode::BadData,
+                name + ": its note is malformed; allowed are scheme, height, width and key_id");
   const auto expected = describe_as_json(key.options);
   for (const auto& [option, value] : expected.items()) {
     if (field(option) != value) {
-      throw Error(ErrorCode::InvalidArgument, name + ": was encrypted with " + option + " " + field(option).dump() +
-                                                  "; the key is for " + option + " " + value.dump());
+      throw Error(ErrorCode::InvalidArgument, name + ": was encrypted with " + option + " " +
+                                                  field(option).dump() + "; the key is for " +
+                                                  option + " " + value.dump());
     }
   }
   if (id.is_null()) {
-    throw Error(ErrorCode::InvalidArgument, name + ": was encrypted under a key of its own that was thrown away");
+    throw Error(ErrorCode::InvalidArgument,
+                name + ": was encrypted under a key of its own that was thrown away");
   }
   if (id != key_id(key)) {
-    throw Error(ErrorCode::InvalidArgument,
-                name + ": was encrypted under key " + id.get<std::string>() + "; this key is " + key_id(key));
+    throw Error(ErrorCode::InvalidArgument, name + ": was encrypted under key " +
+                                                id.get<std::string>() + "; this key is " +
+                                                key_id(key));
   }
   const auto side = [&](const json& value) {
     const auto pixels = value.get<std::int64_t>();
     if (pixels < 1 || pixels > kMaxSide)
-      throw Error(ErrorCode::BadData, name + ": its note gives a side of " + std::to_string(pixels) +
-                                          " pixels; allowed is 1 to " + std::to_string(kMaxSide));
+      throw Error(ErrorCode::BadData, name + ": its note gives a side of " +
+                                          std::to_string(pixels) + " pixels; allowed is 1 to " +
+                                          std::to_string(kMaxSide));
     return static_cast<int>(pixels);
   };
   return {side(height), side(width)};
@@ -98,10 +112,12 @@ std::pair<int, int> read_note(const std::string& text, const std::string& name, 
 
 }  // namespace
 
-std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFile& key, bool with_key_id) {
+std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFile& key,
+                                         bool with_key_id) {
   const auto scheme = make_scheme(key.options, key.key, plain.height, plain.width);
   image::Image cipher{scheme->padded_height(), scheme->padded_width(), {}};
-  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) * static_cast<std::size_t>(cipher.width));
+  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) *
+                    static_cast<std::size_t>(cipher.width));
   scheme->encrypt(plain.rgb, cipher.rgb);
   auto note = describe_as_json(key.options);
   note["height"] = plain.height;
@@ -112,22 +128,29 @@ std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFil
   return png;
 }
 
-image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name, const KeyFile& key) {
-  if (bytes.size() < kAfterHeader || !std::ranges::equal(bytes.first(kPngSignature.size()), kPngSignature)) {
-    throw Error(ErrorCode::BadData, name + ": is no PNG, which encrypted pictures are; JPEG and other lossy formats change " +
-                                        "values, and what they change cannot be decrypted");
+image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name,
+                         const KeyFile& key) {
+  if (bytes.size() < kAfterHeader ||
+      !std::ranges::equal(bytes.first(kPngSignature.size()), kPngSignature)) {
+    throw Error(
+        ErrorCode::BadData,
+        name + ": is no PNG, which encrypted pictures are; JPEG and other lossy formats change " +
+            "values, and what they change cannot be decrypted");
   }
   const auto cipher = image::decode(bytes, name);
   image::Image plain{cipher.height, cipher.width, {}};
-  if (const auto note = find_note(bytes)) std::tie(plain.height, plain.width) = read_note(*note, name, key);
+  if (const auto note = find_note(bytes))
+    std::tie(plain.height, plain.width) = read_note(*note, name, key);
   const auto scheme = make_scheme(key.options, key.key, plain.height, plain.width);
   if (scheme->padded_height() != cipher.height || scheme->padded_width() != cipher.width) {
-    throw Error(ErrorCode::BadData, name + ": has " + std::to_string(cipher.height) + "x" + std::to_string(cipher.width) +
-                                        " pixels; " + describe(key.options) + " makes " +
-                                        std::to_string(scheme->padded_height()) + "x" + std::to_string(scheme->padded_width()) +
-                                        " of a picture of this size");
+    throw Error(ErrorCode::BadData,
+                name + ": has " + std::to_string(cipher.height) + "x" +
+                    std::to_string(cipher.width) + " pixels; " + describe(key.options) + " makes " +
+                    std::to_string(scheme->padded_height()) + "x" +
+                    std::to_string(scheme->padded_width()) + " of a picture of this size");
   }
-  plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) * static_cast<std::size_t>(plain.width));
+  plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) *
+                   static_cast<std::size_t>(plain.width));
   scheme->decrypt(cipher.rgb, plain.rgb);
   return plain;
 }

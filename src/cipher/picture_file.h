@@ -11,18 +11,22 @@
 
 namespace veilnet::cipher {
 
-/// Encrypts and encodes as 8-bit RGB PNG of the padded size. A text chunk "veilnet" holds as JSON the scheme with its options,
-/// the plain picture's `height` and `width`, and `key_id` where a key is given. It links the pictures of one key; whoever must
-/// not see that strips it, and decrypted pictures then keep their padding.
+/// Encrypts and encodes as 8-bit RGB PNG of the padded size. A text chunk "veilnet" holds as JSON
+/// the scheme with its options, the plain picture's `height` and `width`, and `key_id` where a key
+/// is given. It links the pictures of one key; whoever must not see that strips it, and decrypted
+/// pictures then keep their padding.
 /// @param with_key_id false where the key is thrown away.
 /// @throws as make_scheme.
-std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFile& key, bool with_key_id);
+std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFile& key,
+                                         bool with_key_id);
 
 /// The plain picture. Without a note, the key's options and the padded size are taken.
 /// @param name stands for the file in messages.
-/// @throws Error{BadData} if the bytes are no PNG or a corrupt one, do not consist of whole blocks, or hold a note
-/// that is malformed or does not fit the picture; Error{InvalidArgument} if the note names another scheme, other options or
-/// another key; Error{Unsupported} if the scheme has no inverse.
-image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name, const KeyFile& key);
+/// @throws Error{BadData} if the bytes are no PNG or a corrupt one, do not consist of whole blocks,
+/// or hold a note that is malformed or does not fit the picture; Error{InvalidArgument} if the note
+/// names another scheme, other options or another key; Error{Unsupported} if the scheme has no
+/// inverse.
+image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name,
+                         const KeyFile& key);
 
 }  // namespace veilnet::cipher

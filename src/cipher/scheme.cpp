@@ -23,7 +23,8 @@ constexpr std::array kTraits = {
     SchemeTraits{"ffx", true, true, 0, 0, 0, ""},
     SchemeTraits{"blur", false, false, 2, 0.1, 100, "standard deviation of the filter in pixels"},
     SchemeTraits{"pixelate", false, false, 4, 1, 1024, "side of a cell in pixels, rounded"},
-    SchemeTraits{"noise", false, false, 64, 0.1, 1000, "standard deviation of the noise in 8-bit steps"},
+    SchemeTraits{"noise", false, false, 64, 0.1, 1000,
+                 "standard deviation of the noise in 8-bit steps"},
 };
 
 /// Shortest form: "0.5", "100".
@@ -38,9 +39,10 @@ double strength_of(const SchemeOptions& options) {
   const auto& traits = scheme_traits(options.id);
   if (options.strength == 0) return traits.default_strength;
   if (!(options.strength >= traits.min_strength && options.strength <= traits.max_strength)) {
-    throw Error(ErrorCode::InvalidArgument, "the strength of \"" + options.id + "\" (" + std::string(traits.strength) +
-                                                ") is " + number(options.strength) + "; allowed is " +
-                                                number(traits.min_strength) + " to " + number(traits.max_strength));
+    throw Error(ErrorCode::InvalidArgument,
+                "the strength of \"" + options.id + "\" (" + std::string(traits.strength) +
+                    ") is " + number(options.strength) + "; allowed is " +
+                    number(traits.min_strength) + " to " + number(traits.max_strength));
   }
   return options.strength;
 }
@@ -53,9 +55,10 @@ std::size_t picture_bytes(int height, int width) {
 
 void check_size(const char* name, std::size_t size, int height, int width) {
   if (size != picture_bytes(height, width)) {
-    throw Error(ErrorCode::InvalidArgument, std::string("the ") + name + " picture has " + std::to_string(size) +
-                                                " bytes; the scheme was made for " + std::to_string(height) + "x" +
-                                                std::to_string(width) + " pixels of 3 bytes");
+    throw Error(ErrorCode::InvalidArgument,
+                std::string("the ") + name + " picture has " + std::to_string(size) +
+                    " bytes; the scheme was made for " + std::to_string(height) + "x" +
+                    std::to_string(width) + " pixels of 3 bytes");
   }
 }
 
@@ -78,8 +81,9 @@ std::vector<std::string> scheme_ids() {
 void check_geometry(int height, int width, int block_size) {
   const auto check = [](const char* name, int value, int max) {
     if (value >= 1 && value <= max) return;
-    throw Error(ErrorCode::InvalidArgument,
-                std::string(name) + " is " + std::to_string(value) + "; allowed is 1 to " + std::to_string(max) + " pixels");
+    throw Error(ErrorCode::InvalidArgument, std::string(name) + " is " + std::to_string(value) +
+                                                "; allowed is 1 to " + std::to_string(max) +
+                                                " pixels");
   };
   check("the picture's height", height, kMaxSide);
   check("the picture's width", width, kMaxSide);
@@ -114,7 +118,8 @@ void Scheme::encrypt(std::span<const std::uint8_t> plain, std::span<std::uint8_t
 void Scheme::decrypt(std::span<const std::uint8_t> cipher, std::span<std::uint8_t> plain) const {
   check_size("encrypted", cipher.size(), padded_height_, padded_width_);
   check_size("plain", plain.size(), height_, width_);
-  if (!invertible_) throw Error(ErrorCode::Unsupported, "this scheme loses data; what it made cannot be decrypted");
+  if (!invertible_)
+    throw Error(ErrorCode::Unsupported, "this scheme loses data; what it made cannot be decrypted");
   if (plain.size() == cipher.size()) return backward(cipher.data(), plain.data());
 
   const auto row = picture_bytes(1, width_), padded_row = picture_bytes(1, padded_width_);
@@ -126,35 +131,44 @@ void Scheme::decrypt(std::span<const std::uint8_t> cipher, std::span<std::uint8_
 
 void Scheme::backward(const std::uint8_t*, std::uint8_t*) const {}
 
-std::unique_ptr<Scheme> make_scheme(const SchemeOptions& options, const Key& key, int height, int width) {
+std::unique_ptr<Scheme> make_scheme(const SchemeOptions& options, const Key& key, int height,
+                                    int width) {
   const auto& traits = scheme_traits(options.id);
   const int block = options.block_size;
   check_geometry(height, width, traits.blocks ? block : 1);
   const auto blocks = [&] {
-    return static_cast<std::size_t>(round_up(height, block) / block) * (round_up(width, block) / block);
+    return static_cast<std::size_t>(round_up(height, block) / block) *
+           (round_up(width, block) / block);
   };
 
   if (options.id == "le") return make_scheme(draw_le(key, block), height, width);
   if (options.id == "ele") return make_scheme(draw_ele(key, block, blocks()), height, width);
-  if (options.id == "etc") return make_scheme(draw_etc(key, block, blocks(), options.as_published), height, width);
+  if (options.id == "etc")
+    return make_scheme(draw_etc(key, block, blocks(), options.as_published), height, width);
   if (options.id == "pe")
-    return make_scheme(draw_pe(key, picture_bytes(height, width) / 3, options.shuffle_components), height, width);
-  if (options.id == "pixel-shuffle") return make_scheme(draw_pixel_shuffle(key, block), height, width);
+    return make_scheme(draw_pe(key, picture_bytes(height, width) / 3, options.shuffle_components),
+                       height, width);
+  if (options.id == "pixel-shuffle")
+    return make_scheme(draw_pixel_shuffle(key, block), height, width);
   if (options.id == "bit-flip") return make_scheme(draw_bit_flip(key, block), height, width);
   if (options.id == "ffx") return make_scheme(draw_ffx(key, block), height, width);
   const double strength = strength_of(options);
   if (options.id == "blur") return make_blur(strength, height, width);
-  if (options.id == "pixelate") return make_pixelate(static_cast<int>(std::lround(strength)), height, width);
+  if (options.id == "pixelate")
+    return make_pixelate(static_cast<int>(std::lround(strength)), height, width);
   return make_noise(key, strength, height, width);
 }
 
-void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain, std::span<std::uint8_t> cipher) {
+void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher) {
   const auto from = picture_bytes(scheme.height(), scheme.width());
   const auto to = picture_bytes(scheme.padded_height(), scheme.padded_width());
-  if (plain.size() % from != 0 || cipher.size() % to != 0 || plain.size() / from != cipher.size() / to) {
-    throw Error(ErrorCode::InvalidArgument, "the pictures have " + std::to_string(plain.size()) + " and " +
-                                                std::to_string(cipher.size()) + " bytes; the scheme takes " +
-                                                std::to_string(from) + " and gives " + std::to_string(to) + " for each");
+  if (plain.size() % from != 0 || cipher.size() % to != 0 ||
+      plain.size() / from != cipher.size() / to) {
+    throw Error(ErrorCode::InvalidArgument, "the pictures have " + std::to_string(plain.size()) +
+                                                " and " + std::to_string(cipher.size()) +
+                                                " bytes; the scheme takes " + std::to_string(from) +
+                                                " and gives " + std::to_string(to) + " for each");
   }
   for (std::size_t i = 0; i < plain.size() / from; ++i)
     scheme.encrypt(plain.subspan(i * from, from), cipher.subspan(i * to, to));

@@ -1,7 +1,7 @@
 // The conventional schemes that turn a picture into one that a person does not recognise, and back.
 //
-// docs/schemes.md describes each of them, its source and what it leaks. None hides a picture from an attacker who can have
-// pictures of his choice encrypted under the same key.
+// docs/schemes.md describes each of them, its source and what it leaks. None hides a picture from
+// an attacker who can have pictures of his choice encrypted under the same key.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@
 
 namespace veilnet::cipher {
 
-/// Which scheme, and its parameters. A scheme reads those that its traits name and ignores the others.
+/// Which scheme, and its parameters. A scheme reads those that its traits name and ignores the
+/// others.
 struct SchemeOptions {
   std::string id;                   ///< one of scheme_ids()
   int block_size = 4;               ///< side of a block in pixels, up to kMaxBlockSize
@@ -60,19 +61,21 @@ class Scheme {
 
   int height() const { return height_; }
   int width() const { return width_; }
-  /// Sides of the encrypted picture: the next multiples of the block size. Padding repeats the last row and column.
+  /// Sides of the encrypted picture: the next multiples of the block size. Padding repeats the last
+  /// row and column.
   int padded_height() const { return padded_height_; }
   int padded_width() const { return padded_width_; }
   bool invertible() const { return invertible_; }
-  /// log2 of the number of different transformations that keys choose from; 0 without a key. A key file's 256 bits bound a
-  /// search as well.
+  /// log2 of the number of different transformations that keys choose from; 0 without a key. A key
+  /// file's 256 bits bound a search as well.
   double key_space_bits() const { return key_space_bits_; }
 
-  /// One picture, uint8 HWC: height * width * 3 bytes to padded_height * padded_width * 3. They must not overlap.
+  /// One picture, uint8 HWC: height * width * 3 bytes to padded_height * padded_width * 3. They
+  /// must not overlap.
   /// @throws Error{InvalidArgument} for other sizes.
   void encrypt(std::span<const std::uint8_t> plain, std::span<std::uint8_t> cipher) const;
-  /// The inverse, padding cropped. @throws Error{InvalidArgument} for other sizes, Error{Unsupported} where there is no
-  /// inverse.
+  /// The inverse, padding cropped. @throws Error{InvalidArgument} for other sizes,
+  /// Error{Unsupported} where there is no inverse.
   void decrypt(std::span<const std::uint8_t> cipher, std::span<std::uint8_t> plain) const;
 
  protected:
@@ -90,13 +93,17 @@ class Scheme {
   double key_space_bits_;
 };
 
-/// Cheap enough to be called for every picture: at 32x32 about a microsecond for le and pe, ten for etc, forty for ele. Draws
-/// everything from the key; the same options, key and size give the same scheme on every machine (noise: on the same one).
+/// Cheap enough to be called for every picture: at 32x32 about a microsecond for le and pe, ten for
+/// etc, forty for ele. Draws everything from the key; the same options, key and size give the same
+/// scheme on every machine (noise: on the same one).
 /// @throws Error{InvalidArgument} for options or sides that are not allowed, naming them.
-std::unique_ptr<Scheme> make_scheme(const SchemeOptions& options, const Key& key, int height, int width);
+std::unique_ptr<Scheme> make_scheme(const SchemeOptions& options, const Key& key, int height,
+                                    int width);
 
 /// Pictures one behind the other (NHWC).
-/// @throws Error{InvalidArgument} if the sizes are not those of a whole number of pictures, the same on both sides.
-void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain, std::span<std::uint8_t> cipher);
+/// @throws Error{InvalidArgument} if the sizes are not those of a whole number of pictures, the
+/// same on both sides.
+void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
 
 }  // namespace veilnet::cipher

@@ -8,7 +8,9 @@ namespace veilnet::cipher {
 
 Tiling Tiling::blocks(int height, int width, int block_size) {
   const auto side = static_cast<std::uint32_t>(block_size);
-  const auto along = [&](int pixels) { return (static_cast<std::uint32_t>(pixels) + side - 1) / side; };
+  const auto along = [&](int pixels) {
+    return (static_cast<std::uint32_t>(pixels) + side - 1) / side;
+  };
   const auto across = along(width);
   return {side, 3 * side, 3 * side * across, across, along(height) * across};
 }
@@ -30,7 +32,8 @@ NibbleMap inverse(const NibbleMap& map, std::uint32_t tile_bytes) {
       const auto place = [&](std::uint32_t nibble, int bits) {
         const auto origin = source[nibble];
         undo_source[origin] = static_cast<std::uint16_t>(nibble);
-        undo_mask[origin % tile_bytes] |= static_cast<std::uint8_t>(origin < tile_bytes ? bits : bits << 4);
+        undo_mask[origin % tile_bytes] |=
+            static_cast<std::uint8_t>(origin < tile_bytes ? bits : bits << 4);
       };
       place(j, mask[j] & 15);
       place(j + tile_bytes, mask[j] >> 4);
@@ -41,7 +44,8 @@ NibbleMap inverse(const NibbleMap& map, std::uint32_t tile_bytes) {
 
 bool has_vbmi() {
 #if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi");
+  static const bool has =
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi");
   return has;
 #else
   return false;
@@ -50,19 +54,25 @@ bool has_vbmi() {
 
 namespace {
 
-constexpr std::uint32_t kLane = 16, kLanes = 64;  // bytes of a run's place in a vector, and of a vector
+constexpr std::uint32_t kLane = 16,
+                        kLanes = 64;  // bytes of a run's place in a vector, and of a vector
 
 }  // namespace
 
 TileGather::TileGather(const Tiling& tiling, const NibbleMap& map, bool vbmi)
-    : tiling_(tiling), map_(map), shared_(map.mask.size() == tiling.tile_bytes()), from_(tiling.count), to_(tiling.count) {
+    : tiling_(tiling),
+      map_(map),
+      shared_(map.mask.size() == tiling.tile_bytes()),
+      from_(tiling.count),
+      to_(tiling.count) {
   for (std::uint32_t i = 0; i < tiling.count; ++i) {
     to_[i] = tiling.offset(i);
     from_[i] = map.location.empty() ? to_[i] : tiling.offset(map.location[i]);
   }
   if (!vbmi || tiling.rows > 4 || tiling.row_bytes > kLane) return;
 
-  // Nibble j of a tile lies at place[j]: the low halves in the first vector, the high ones in the second.
+  // Nibble j of a tile lies at place[j]: the low halves in the first vector, the high ones in the
+  // second.
   const auto bytes = tiling.tile_bytes();
   std::array<std::uint8_t, 2 * kLanes> place{};
   for (std::uint32_t j = 0; j < bytes; ++j) {
@@ -109,7 +119,8 @@ void TileGather::apply_plain(const std::uint8_t* in, std::uint8_t* out) const {
     for (std::uint32_t row = 0; row < tiling_.rows; ++row) {
       auto* run = out + to_[i] + std::size_t{row} * tiling_.pitch;
       for (std::uint32_t column = 0; column < tiling_.row_bytes; ++column, ++j)
-        run[column] = static_cast<std::uint8_t>((nibbles[source[j]] | nibbles[source[bytes + j]] << 4) ^ mask[j]);
+        run[column] = static_cast<std::uint8_t>(
+            (nibbles[source[j]] | nibbles[source[bytes + j]] << 4) ^ mask[j]);
     }
   }
 }
@@ -117,8 +128,8 @@ void TileGather::apply_plain(const std::uint8_t* in, std::uint8_t* out) const {
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC bug 105593, in its own header
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void TileGather::apply_vbmi(const std::uint8_t* in,
-                                                                                            std::uint8_t* out) const {
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void TileGather::apply_vbmi(
+    const std::uint8_t* in, std::uint8_t* out) const {
   // A run's bytes; loads and stores never touch those beyond, and none for a tile of fewer runs.
   const auto run = static_cast<__mmask16>((1u << tiling_.row_bytes) - 1);
   const auto run_if = [&](std::uint32_t row) { return row < tiling_.rows ? run : __mmask16{0}; };
@@ -135,10 +146,13 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void TileGather:
 
     const __m512i low = _mm512_and_si512(tile, low_half);
     const __m512i high = _mm512_and_si512(_mm512_srli_epi16(tile, 4), low_half);
-    const __m512i new_low = _mm512_permutex2var_epi8(low, _mm512_load_si512(table->low.data()), high);
-    const __m512i new_high = _mm512_permutex2var_epi8(low, _mm512_load_si512(table->high.data()), high);
+    const __m512i new_low =
+        _mm512_permutex2var_epi8(low, _mm512_load_si512(table->low.data()), high);
+    const __m512i new_high =
+        _mm512_permutex2var_epi8(low, _mm512_load_si512(table->high.data()), high);
     // New nibbles are below 16, so the shift carries nothing into the neighbouring byte.
-    tile = _mm512_xor_si512(_mm512_or_si512(new_low, _mm512_slli_epi16(new_high, 4)), _mm512_load_si512(table->mask.data()));
+    tile = _mm512_xor_si512(_mm512_or_si512(new_low, _mm512_slli_epi16(new_high, 4)),
+                            _mm512_load_si512(table->mask.data()));
 
     auto* to = out + to_[i];
     _mm_mask_storeu_epi8(to, run, _mm512_castsi512_si128(tile));
@@ -149,7 +163,9 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi"))) void TileGather:
 }
 #pragma GCC diagnostic pop
 #else
-void TileGather::apply_vbmi(const std::uint8_t* in, std::uint8_t* out) const { apply_plain(in, out); }
+void TileGather::apply_vbmi(const std::uint8_t* in, std::uint8_t* out) const {
+  apply_plain(in, out);
+}
 #endif
 
 }  // namespace veilnet::cipher

@@ -1,5 +1,5 @@
-// The attacks on conventional schemes that train nothing: each encrypts the user's own pictures under keys that the attack does
-// not see, attacks, and compares.
+// The attacks on conventional schemes that train nothing: each encrypts the user's own pictures
+// under keys that the attack does not see, attacks, and compares.
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -31,7 +31,8 @@ nlohmann::json to_json(const attack::ThreatModel& model) {
 
 Image encrypt(const cipher::Scheme& scheme, const Image& plain) {
   Image cipher{scheme.padded_height(), scheme.padded_width(), {}};
-  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) * static_cast<std::size_t>(cipher.width));
+  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) *
+                    static_cast<std::size_t>(cipher.width));
   scheme.encrypt(plain.rgb, cipher.rgb);
   return cipher;
 }
@@ -44,8 +45,12 @@ struct Pictures {
 };
 
 void add_pictures(CLI::App& command, Pictures& options) {
-  command.add_option("input", options.inputs, "Picture files and folders")->required()->type_name("INPUT");
-  command.add_option("--output,-o", options.output, "Folder to write encrypted/ and recovered/ PNG files to")
+  command.add_option("input", options.inputs, "Picture files and folders")
+      ->required()
+      ->type_name("INPUT");
+  command
+      .add_option("--output,-o", options.output,
+                  "Folder to write encrypted/ and recovered/ PNG files to")
       ->required()
       ->type_name("FOLDER");
   command.add_flag("--force", options.force, "Replace existing files");
@@ -58,7 +63,8 @@ struct Attacked {
 };
 
 /// Attacks every input and writes what came of it. Returns a record for each.
-nlohmann::json attack_all(const Pictures& o, const std::function<Attacked(const Image& plain)>& attack) {
+nlohmann::json attack_all(const Pictures& o,
+                          const std::function<Attacked(const Image& plain)>& attack) {
   const auto inputs = collect_inputs(o.inputs);
   const auto names = png_names(inputs);
   auto records = nlohmann::json::array();
@@ -67,7 +73,8 @@ nlohmann::json attack_all(const Pictures& o, const std::function<Attacked(const 
     const auto& input = inputs[i];
     const auto plain = image::read_image(input.path);
     const auto [encrypted, recovered] = attack(plain);
-    const auto encrypted_path = o.output / "encrypted" / names[i], recovered_path = o.output / "recovered" / names[i];
+    const auto encrypted_path = o.output / "encrypted" / names[i],
+               recovered_path = o.output / "recovered" / names[i];
     image::write_png(encrypted_path, encrypted, overwrite);
     image::write_png(recovered_path, recovered, overwrite);
     const double psnr = image::psnr_db(plain.rgb, recovered.rgb);
@@ -85,8 +92,8 @@ nlohmann::json attack_all(const Pictures& o, const std::function<Attacked(const 
 }
 
 std::size_t count_exact(const nlohmann::json& records) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(records, [](const auto& record) { return record["exact"].template get<bool>(); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      records, [](const auto& record) { return record["exact"].template get<bool>(); }));
 }
 
 struct ChosenPlaintextOptions : Pictures {
@@ -96,9 +103,11 @@ struct ChosenPlaintextOptions : Pictures {
 
 void chosen_plaintext(const ChosenPlaintextOptions& o) {
   if (!cipher::scheme_traits(o.scheme.id).blocks && o.block_size->count() > 0)
-    throw Error(ErrorCode::InvalidArgument, "--block-size means nothing to scheme \"" + o.scheme.id + "\"");
+    throw Error(ErrorCode::InvalidArgument,
+                "--block-size means nothing to scheme \"" + o.scheme.id + "\"");
   if (o.scheme.id != "pe" && o.shuffle->count() > 0)
-    throw Error(ErrorCode::InvalidArgument, "--shuffle-components means nothing to scheme \"" + o.scheme.id + "\"");
+    throw Error(ErrorCode::InvalidArgument,
+                "--shuffle-components means nothing to scheme \"" + o.scheme.id + "\"");
 
   // The key stays on this side of the oracle; the attack has the scheme's name and options.
   const auto key = cipher::random_key();
@@ -111,11 +120,16 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
     const auto scheme = cipher::make_scheme(o.scheme, key, plain.height, plain.width);
     auto found = broken.find({plain.height, plain.width});
     if (found == broken.end()) {
-      attack::EncryptionOracle oracle([&](const Image& chosen) { return encrypt(*scheme, chosen); });
+      attack::EncryptionOracle oracle(
+          [&](const Image& chosen) { return encrypt(*scheme, chosen); });
       auto recovered = attack::recover(o.scheme, oracle, plain.height, plain.width);
-      spdlog::info("{}: broken for pictures of {}x{} with {} chosen {}", cipher::describe(o.scheme), plain.height, plain.width,
-                   oracle.queries(), oracle.queries() == 1 ? "picture" : "pictures");
-      found = broken.emplace(std::pair{plain.height, plain.width}, Broken{std::move(recovered), oracle.queries()}).first;
+      spdlog::info("{}: broken for pictures of {}x{} with {} chosen {}", cipher::describe(o.scheme),
+                   plain.height, plain.width, oracle.queries(),
+                   oracle.queries() == 1 ? "picture" : "pictures");
+      found = broken
+                  .emplace(std::pair{plain.height, plain.width},
+                           Broken{std::move(recovered), oracle.queries()})
+                  .first;
     }
     auto encrypted = encrypt(*scheme, plain);
     auto opened = found->second.recovered.decrypt(encrypted);
@@ -145,12 +159,14 @@ void fr(const FrOptions& o) {
   pe.id = "pe";
   pe.shuffle_components = o.shuffle_components;
   const auto records = attack_all(o, [&](const Image& plain) {
-    auto encrypted = encrypt(*cipher::make_scheme(pe, cipher::random_key(), plain.height, plain.width), plain);
+    auto encrypted =
+        encrypt(*cipher::make_scheme(pe, cipher::random_key(), plain.height, plain.width), plain);
     auto recovered = attack::fr_basic(encrypted);
     if (o.mode == "advanced") {
       std::array<std::uint8_t, 3> guess{};
       for (std::size_t c = 0; c < 3; ++c)
-        guess[c] = o.first_pixel.empty() ? recovered.rgb[c] : static_cast<std::uint8_t>(o.first_pixel[c]);
+        guess[c] =
+            o.first_pixel.empty() ? recovered.rgb[c] : static_cast<std::uint8_t>(o.first_pixel[c]);
       recovered = attack::fr_advanced(encrypted, guess, o.shuffle_components);
     }
     return Attacked{std::move(encrypted), std::move(recovered)};
@@ -162,9 +178,11 @@ void fr(const FrOptions& o) {
     ssim += record["ssim"].get<double>();
     ++measured;
   }
-  spdlog::info("FR-Attack ({}) on {}: {} pictures, {} recovered exactly{}", o.mode, cipher::describe(pe), records.size(),
-               count_exact(records),
-               measured > 0 ? fmt::format(", mean SSIM with the plain ones {:.3f}", ssim / static_cast<double>(measured)) : "");
+  spdlog::info("FR-Attack ({}) on {}: {} pictures, {} recovered exactly{}", o.mode,
+               cipher::describe(pe), records.size(), count_exact(records),
+               measured > 0 ? fmt::format(", mean SSIM with the plain ones {:.3f}",
+                                          ssim / static_cast<double>(measured))
+                            : "");
   write_json(o.common, {{"attack", "fr-" + o.mode},
                         {"threat_model", to_json(attack::kFrThreatModel)},
                         {"scheme", cipher::describe(pe)},
@@ -179,7 +197,8 @@ struct BruteForceOptions {
 
 attack::ExactPair noise_pair(const cipher::Scheme& scheme, Random& random) {
   Image plain{scheme.height(), scheme.width(), {}};
-  plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) * static_cast<std::size_t>(plain.width));
+  plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) *
+                   static_cast<std::size_t>(plain.width));
   for (auto& value : plain.rgb) value = static_cast<std::uint8_t>(random.below(256));
   auto cipher = encrypt(scheme, plain);
   return {std::move(plain), std::move(cipher)};
@@ -187,11 +206,13 @@ attack::ExactPair noise_pair(const cipher::Scheme& scheme, Random& random) {
 
 /// Prints and records one point of the cost curve.
 template <class Key>
-nlohmann::json point(const std::string& what, double keys, const attack::Search<Key>& found, bool right) {
+nlohmann::json point(const std::string& what, double keys, const attack::Search<Key>& found,
+                     bool right) {
   const double rate = static_cast<double>(found.tried) / found.seconds;
-  fmt::print("{:<38} {:>14.0f} {:>14} {:>10.4f} {:>12.0f}  {}\n", what, keys, found.tried, found.seconds, rate,
-             right ? "the key" : "a key that explains the pairs");
-  return {{"searched", what},        {"keys", keys},  {"tried", found.tried}, {"seconds", found.seconds},
+  fmt::print("{:<38} {:>14.0f} {:>14} {:>10.4f} {:>12.0f}  {}\n", what, keys, found.tried,
+             found.seconds, rate, right ? "the key" : "a key that explains the pairs");
+  return {{"searched", what},        {"keys", keys},
+          {"tried", found.tried},    {"seconds", found.seconds},
           {"keys_per_second", rate}, {"right", right}};
 }
 
@@ -210,7 +231,8 @@ void brute_force(const BruteForceOptions& o) {
     return out;
   };
 
-  fmt::print("{:<38} {:>14} {:>14} {:>10} {:>12}  {}\n", "searched", "keys", "tried", "seconds", "keys/s", "found");
+  fmt::print("{:<38} {:>14} {:>14} {:>10} {:>12}  {}\n", "searched", "keys", "tried", "seconds",
+             "keys/s", "found");
   constexpr std::size_t kStep = 4;
   for (std::size_t bits = kStep; bits <= o.max_bits; bits += kStep) {
     constexpr int kSide = 4;
@@ -223,18 +245,22 @@ void brute_force(const BruteForceOptions& o) {
   const auto search_le = [&](int block_size, std::size_t unknown) {
     const auto key = cipher::draw_le(cipher::random_key(), block_size);
     // The first, small pair refuses nearly every key; the second leaves only the right one.
-    const std::vector<attack::ExactPair> pairs{noise_pair(*cipher::make_scheme(key, block_size, block_size), random),
-                                               noise_pair(*cipher::make_scheme(key, 32, 32), random)};
+    const std::vector<attack::ExactPair> pairs{
+        noise_pair(*cipher::make_scheme(key, block_size, block_size), random),
+        noise_pair(*cipher::make_scheme(key, 32, 32), random)};
     const auto found = attack::search(key, positions(unknown), pairs);
     add(point(fmt::format("le, block size {}, {} unknown entries", block_size, unknown),
-              std::tgamma(static_cast<double>(unknown) + 1), found, found.key && found.key->permutation == key.permutation));
+              std::tgamma(static_cast<double>(unknown) + 1), found,
+              found.key && found.key->permutation == key.permutation));
   };
   search_le(1, 6);
-  for (std::size_t unknown = 2; std::lgamma(static_cast<double>(unknown) + 1) / std::log(2) <= static_cast<double>(o.max_bits);
+  for (std::size_t unknown = 2; std::lgamma(static_cast<double>(unknown) + 1) / std::log(2) <=
+                                static_cast<double>(o.max_bits);
        ++unknown)
     search_le(4, unknown);
 
-  fmt::print("\nAll keys of {}x{} pictures at {:.3g} keys/s, the best rate above:\n", o.height, o.width, best_rate);
+  fmt::print("\nAll keys of {}x{} pictures at {:.3g} keys/s, the best rate above:\n", o.height,
+             o.width, best_rate);
   auto spaces = nlohmann::json::array();
   for (const auto& id : cipher::scheme_ids()) {
     if (!cipher::scheme_traits(id).keyed) continue;
@@ -243,10 +269,13 @@ void brute_force(const BruteForceOptions& o) {
       cipher::SchemeOptions options;
       options.id = id;
       options.shuffle_components = shuffle;
-      const double bits = cipher::make_scheme(options, cipher::random_key(), o.height, o.width)->key_space_bits();
+      const double bits =
+          cipher::make_scheme(options, cipher::random_key(), o.height, o.width)->key_space_bits();
       const double years = attack::log10_years(bits, best_rate);
       fmt::print("{:<38} 2^{:<10.1f} 10^{:.1f} years\n", cipher::describe(options), bits, years);
-      spaces.push_back({{"scheme", cipher::describe(options)}, {"key_space_bits", bits}, {"log10_years", years}});
+      spaces.push_back({{"scheme", cipher::describe(options)},
+                        {"key_space_bits", bits},
+                        {"log10_years", years}});
     }
   }
   fmt::print("A chosen-plaintext break needs no search: veilnet attack chosen-plaintext\n");
@@ -262,14 +291,18 @@ void brute_force(const BruteForceOptions& o) {
 
 void add_chosen_plaintext(CLI::App& attack) {
   const auto options = std::make_shared<ChosenPlaintextOptions>();
-  auto* command = attack.add_subcommand("chosen-plaintext", "Break a conventional scheme exactly, with a few chosen pictures");
+  auto* command = attack.add_subcommand(
+      "chosen-plaintext", "Break a conventional scheme exactly, with a few chosen pictures");
   add_pictures(*command, *options);
-  command->add_option("--scheme", options->scheme.id, "One of those with a key, for instance le (docs/schemes.md)")
+  command
+      ->add_option("--scheme", options->scheme.id,
+                   "One of those with a key, for instance le (docs/schemes.md)")
       ->required()
       ->type_name("ID");
-  options->block_size =
-      command->add_option("--block-size", options->scheme.block_size, "Side of a block in pixels, 4 unless given")
-          ->type_name("PIXELS");
+  options->block_size = command
+                            ->add_option("--block-size", options->scheme.block_size,
+                                         "Side of a block in pixels, 4 unless given")
+                            ->type_name("PIXELS");
   options->shuffle = command->add_flag("--shuffle-components", options->scheme.shuffle_components,
                                        "pe: also permute the components of each pixel");
   command->callback([options] { chosen_plaintext(*options); });
@@ -277,15 +310,20 @@ void add_chosen_plaintext(CLI::App& attack) {
 
 void add_fr(CLI::App& attack) {
   const auto options = std::make_shared<FrOptions>();
-  auto* command = attack.add_subcommand("fr", "FR-Attack on pixel-based encryption, each picture under a key of its own");
+  auto* command = attack.add_subcommand(
+      "fr", "FR-Attack on pixel-based encryption, each picture under a key of its own");
   add_pictures(*command, *options);
-  command->add_option("--mode", options->mode, "basic: min(v, 255 - v); advanced: the original nearest to the neighbour")
+  command
+      ->add_option("--mode", options->mode,
+                   "basic: min(v, 255 - v); advanced: the original nearest to the neighbour")
       ->check(CLI::IsMember({"basic", "advanced"}))
       ->capture_default_str();
-  command->add_flag("--shuffle-components", options->shuffle_components, "Encrypt with the components of each pixel permuted");
+  command->add_flag("--shuffle-components", options->shuffle_components,
+                    "Encrypt with the components of each pixel permuted");
   command
       ->add_option("--first-pixel", options->first_pixel,
-                   "advanced: a guess at the top left plain pixel; min(v, 255 - v) of the encrypted one unless given")
+                   "advanced: a guess at the top left plain pixel; min(v, 255 - v) of the "
+                   "encrypted one unless given")
       ->expected(3)
       ->check(CLI::Range(0, 255))
       ->type_name("R G B");
@@ -294,8 +332,10 @@ void add_fr(CLI::App& attack) {
 
 void add_brute_force(CLI::App& attack) {
   const auto options = std::make_shared<BruteForceOptions>();
-  auto* command = attack.add_subcommand("brute-force", "Search reduced keys, and say what whole key spaces would take");
-  command->add_option("--height", options->height, "Of the pictures whose key spaces are counted")->capture_default_str();
+  auto* command = attack.add_subcommand(
+      "brute-force", "Search reduced keys, and say what whole key spaces would take");
+  command->add_option("--height", options->height, "Of the pictures whose key spaces are counted")
+      ->capture_default_str();
   command->add_option("--width", options->width, "Likewise")->capture_default_str();
   command->add_option("--max-bits", options->max_bits, "Search at most 2^this many keys")
       ->check(CLI::Range(4, 32))

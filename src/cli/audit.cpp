@@ -17,18 +17,25 @@ void add_audit(CLI::App& app) {
     std::filesystem::path output;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("audit", "Attack one scheme or model with everything and report what leaks");
-  command->add_option("--model", options->model, "Run folder, for instance runs/demo/transform-a0.02 or runs/x/scheme-le")
+  auto* command = app.add_subcommand(
+      "audit", "Attack one scheme or model with everything and report what leaks");
+  command
+      ->add_option("--model", options->model,
+                   "Run folder, for instance runs/demo/transform-a0.02 or runs/x/scheme-le")
       ->required()
       ->type_name("RUN");
-  command->add_option("--budget", options->budget, "How much the attacker spends: small, standard or large (docs/attacks.md)")
+  command
+      ->add_option("--budget", options->budget,
+                   "How much the attacker spends: small, standard or large (docs/attacks.md)")
       ->type_name("NAME")
       ->capture_default_str();
   command
       ->add_option("--output,-o", options->output,
                    "Folder to write audit.html and audit.json to; RUN/audit-BUDGET unless given")
       ->type_name("FOLDER");
-  command->add_option("--set", options->common.sets, "Override one key of the run's configuration; repeatable")
+  command
+      ->add_option("--set", options->common.sets,
+                   "Override one key of the run's configuration; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   add_json(*command, options->common);
@@ -37,10 +44,12 @@ void add_audit(CLI::App& app) {
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");
     const auto e = eval::experiment_of_run(options->model, overrides);
     const auto audit = eval::run_attacks(e);
-    const auto output = options->output.empty() ? options->model / ("audit-" + options->budget) : options->output;
+    const auto output =
+        options->output.empty() ? options->model / ("audit-" + options->budget) : options->output;
     const auto folder = e.folder() / "attacks" / e.attacks.budget;
     write_file(output / "audit.json", audit.dump(1) + "\n", Overwrite::Yes);
-    write_file(output / "audit.html", read_text(folder / "report.html", 1ull << 30), Overwrite::Yes);
+    write_file(output / "audit.html", read_text(folder / "report.html", 1ull << 30),
+               Overwrite::Yes);
     std::cout << eval::attack_matrix_markdown(audit);
     for (const auto& scheme : audit.at("schemes"))
       std::cout << scheme.at("label").get<std::string>() << ": "

@@ -20,7 +20,8 @@ struct SchemeFlags {
     const auto& traits = cipher::scheme_traits(options.id);
     const auto refuse_unless = [&](bool reads, const char* flag) {
       if (!reads && given(flag)) {
-        throw Error(ErrorCode::InvalidArgument, std::string(flag) + " means nothing to scheme \"" + options.id + "\"");
+        throw Error(ErrorCode::InvalidArgument,
+                    std::string(flag) + " means nothing to scheme \"" + options.id + "\"");
       }
     };
     refuse_unless(traits.blocks, "--block-size");
@@ -31,10 +32,15 @@ struct SchemeFlags {
 
 void add_scheme_flags(CLI::App& command, SchemeFlags& flags) {
   flags.command = &command;
-  command.add_option("--scheme", flags.options.id, "One of those in docs/schemes.md, for instance le")->type_name("ID");
-  command.add_option("--block-size", flags.options.block_size, "Side of a block in pixels, 4 unless given")
+  command
+      .add_option("--scheme", flags.options.id, "One of those in docs/schemes.md, for instance le")
+      ->type_name("ID");
+  command
+      .add_option("--block-size", flags.options.block_size,
+                  "Side of a block in pixels, 4 unless given")
       ->type_name("PIXELS");
-  command.add_flag("--shuffle-components", flags.options.shuffle_components, "pe: also permute the components of each pixel");
+  command.add_flag("--shuffle-components", flags.options.shuffle_components,
+                   "pe: also permute the components of each pixel");
   command.add_flag("--as-published", flags.options.as_published,
                    "etc: as the released code does it, which loses data and cannot be decrypted");
 }
@@ -50,9 +56,11 @@ struct KeygenOptions {
 void keygen(const KeygenOptions& o) {
   o.scheme.check();
   const cipher::KeyFile key{o.scheme.options, cipher::random_key()};
-  const double bits = cipher::make_scheme(key.options, key.key, o.height, o.width)->key_space_bits();
+  const double bits =
+      cipher::make_scheme(key.options, key.key, o.height, o.width)->key_space_bits();
   cipher::save_key(o.output, key, o.force ? Overwrite::Yes : Overwrite::No);
-  spdlog::info("wrote key {} for {} to {}", cipher::key_id(key), cipher::describe(key.options), o.output.string());
+  spdlog::info("wrote key {} for {} to {}", cipher::key_id(key), cipher::describe(key.options),
+               o.output.string());
   spdlog::info("{}x{} pictures have 2^{:.1f} different keys{}", o.height, o.width, bits,
                bits > 256 ? ", of which a 256-bit key file reaches 2^256" : "");
   write_json(o.common, {{"key", o.output.string()},
@@ -72,23 +80,30 @@ struct CipherOptions {
 };
 
 void add_cipher_options(CLI::App& command, CipherOptions& options) {
-  command.add_option("input", options.inputs, "Picture files and folders")->required()->type_name("INPUT");
+  command.add_option("input", options.inputs, "Picture files and folders")
+      ->required()
+      ->type_name("INPUT");
   command.add_option("--key", options.key, "Key file (veilnet keygen)")->type_name("FILE");
-  command.add_option("--output,-o", options.output, "Folder to write PNG files to")->required()->type_name("FOLDER");
+  command.add_option("--output,-o", options.output, "Folder to write PNG files to")
+      ->required()
+      ->type_name("FOLDER");
   command.add_flag("--force", options.force, "Replace existing files");
   add_json(command, options.common);
 }
 
 /// Turns every input into a PNG of the output folder.
-void process_pictures(const CipherOptions& o, const char* done, nlohmann::json record,
-                      const std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>& to_png) {
+void process_pictures(
+    const CipherOptions& o, const char* done, nlohmann::json record,
+    const std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>& to_png) {
   if (image::has_picture_extension(o.output)) {
-    throw Error(ErrorCode::InvalidArgument,
-                "--output " + o.output.string() +
-                    " names a picture; allowed is a folder, to which PNG files are written: lossy " +
-                    "formats (JPEG, WebP) change values, and what they change cannot be decrypted");
+    throw Error(
+        ErrorCode::InvalidArgument,
+        "--output " + o.output.string() +
+            " names a picture; allowed is a folder, to which PNG files are written: lossy " +
+            "formats (JPEG, WebP) change values, and what they change cannot be decrypted");
   }
-  convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, done, std::move(record), to_png);
+  convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, done,
+                   std::move(record), to_png);
 }
 
 struct EncryptOptions : CipherOptions {
@@ -106,8 +121,9 @@ cipher::KeyFile load_matching_key(const EncryptOptions& o) {
   if (flags.given("--shuffle-components")) wanted.shuffle_components = true;
   if (flags.given("--as-published")) wanted.as_published = true;
   if (cipher::describe(wanted) != cipher::describe(file.options)) {
-    throw Error(ErrorCode::InvalidArgument, o.key.string() + ": is a key for " + cipher::describe(file.options) +
-                                                "; the command line asks for " + cipher::describe(wanted));
+    throw Error(ErrorCode::InvalidArgument,
+                o.key.string() + ": is a key for " + cipher::describe(file.options) +
+                    "; the command line asks for " + cipher::describe(wanted));
   }
   return file;
 }
@@ -115,25 +131,31 @@ cipher::KeyFile load_matching_key(const EncryptOptions& o) {
 void encrypt(const EncryptOptions& o) {
   const bool independent = o.key_mode == "independent";
   if (!independent && o.key_mode != "same")
-    throw Error(ErrorCode::InvalidArgument, "--key-mode is \"" + o.key_mode + "\"; allowed: same, independent");
+    throw Error(ErrorCode::InvalidArgument,
+                "--key-mode is \"" + o.key_mode + "\"; allowed: same, independent");
   cipher::KeyFile key{o.scheme.options, {}};
   if (!o.key.empty()) {
-    if (independent) throw Error(ErrorCode::InvalidArgument, "--key-mode independent draws a key for each picture; drop --key");
+    if (independent)
+      throw Error(ErrorCode::InvalidArgument,
+                  "--key-mode independent draws a key for each picture; drop --key");
     key = load_matching_key(o);
   } else if (key.options.id.empty()) {
     throw Error(ErrorCode::InvalidArgument, "neither --key nor --scheme is given");
   } else if (cipher::scheme_traits(key.options.id).keyed && !independent) {
-    throw Error(ErrorCode::InvalidArgument, "scheme \"" + key.options.id + "\" needs --key FILE (veilnet keygen --scheme " +
-                                                key.options.id + " -o FILE), or --key-mode independent");
+    throw Error(ErrorCode::InvalidArgument,
+                "scheme \"" + key.options.id + "\" needs --key FILE (veilnet keygen --scheme " +
+                    key.options.id + " -o FILE), or --key-mode independent");
   }
   const auto& traits = cipher::scheme_traits(key.options.id);
   if (o.scheme.given("--scheme")) o.scheme.check();
   if (o.scheme.given("--strength")) {
     if (traits.default_strength == 0)
-      throw Error(ErrorCode::InvalidArgument, "--strength means nothing to scheme \"" + key.options.id + "\"");
+      throw Error(ErrorCode::InvalidArgument,
+                  "--strength means nothing to scheme \"" + key.options.id + "\"");
     key.options.strength = o.scheme.options.strength;
   }
-  cipher::make_scheme(key.options, key.key, 1, 1);  // wrong options are refused once, not for each picture
+  cipher::make_scheme(key.options, key.key, 1,
+                      1);  // wrong options are refused once, not for each picture
   nlohmann::json record = {{"scheme", key.options.id}, {"key_mode", o.key_mode}};
   if (!o.key.empty()) record["key_id"] = cipher::key_id(key);
   process_pictures(o, "encrypted", record, [&](const std::filesystem::path& path) {
@@ -158,20 +180,27 @@ void add_cipher(CLI::App& app) {
   auto* command = app.add_subcommand("keygen", "Draw a key for a conventional scheme");
   add_scheme_flags(*command, for_keygen->scheme);
   command->get_option("--scheme")->required();
-  command->add_option("--height", for_keygen->height, "For the printed key space: height of the pictures, 32 unless given");
+  command->add_option("--height", for_keygen->height,
+                      "For the printed key space: height of the pictures, 32 unless given");
   command->add_option("--width", for_keygen->width, "And their width");
-  command->add_option("--output,-o", for_keygen->output, "Key file to write")->required()->type_name("FILE");
-  command->add_flag("--force", for_keygen->force, "Replace an existing key: what it encrypted is lost");
+  command->add_option("--output,-o", for_keygen->output, "Key file to write")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--force", for_keygen->force,
+                    "Replace an existing key: what it encrypted is lost");
   add_json(*command, for_keygen->common);
   command->callback([for_keygen] { keygen(*for_keygen); });
 
   const auto for_encrypt = std::make_shared<EncryptOptions>();
-  command = app.add_subcommand("encrypt", "Turn pictures into those of a conventional scheme (8-bit PNG)");
+  command = app.add_subcommand("encrypt",
+                               "Turn pictures into those of a conventional scheme (8-bit PNG)");
   add_cipher_options(*command, *for_encrypt);
   add_scheme_flags(*command, for_encrypt->scheme);
-  command->add_option("--strength", for_encrypt->scheme.options.strength, "blur, pixelate, noise: how much (docs/schemes.md)");
+  command->add_option("--strength", for_encrypt->scheme.options.strength,
+                      "blur, pixelate, noise: how much (docs/schemes.md)");
   command->add_option("--key-mode", for_encrypt->key_mode,
-                      "same: the key of --key for every picture; independent: a key of its own for each, thrown away");
+                      "same: the key of --key for every picture; independent: a key of its own for "
+                      "each, thrown away");
   command->callback([for_encrypt] { encrypt(*for_encrypt); });
 
   const auto for_decrypt = std::make_shared<CipherOptions>();

@@ -24,9 +24,11 @@ void run(const ClassifyOptions& o) {
   nlohmann::json results = nlohmann::json::array();
   torch::NoGradGuard no_grad;
   for (const auto& input : collect_inputs(o.inputs)) {
-    const auto picture = image::resize_and_crop(image::read_image(input.path), static_cast<int>(psi.card.height),
-                                                static_cast<int>(psi.card.width));
-    const auto logits = nn::classify(psi, nn::to_tensor(picture.rgb, 1, picture.height, picture.width));
+    const auto picture =
+        image::resize_and_crop(image::read_image(input.path), static_cast<int>(psi.card.height),
+                               static_cast<int>(psi.card.width));
+    const auto logits =
+        nn::classify(psi, nn::to_tensor(picture.rgb, 1, picture.height, picture.width));
     const auto [values, indices] = torch::softmax(logits, 1)[0].topk(k);
     nlohmann::json top = nlohmann::json::array();
     std::string line = input.path.string();
@@ -46,8 +48,12 @@ void run(const ClassifyOptions& o) {
 void add_classify(CLI::App& app) {
   const auto options = std::make_shared<ClassifyOptions>();
   auto* command = app.add_subcommand("classify", "Name plain or protected pictures with psi");
-  command->add_option("input", options->inputs, "Picture files or folders")->required()->type_name("INPUT");
-  command->add_option("--model", options->model, "Classifier (model.safetensors)")->required()->type_name("FILE");
+  command->add_option("input", options->inputs, "Picture files or folders")
+      ->required()
+      ->type_name("INPUT");
+  command->add_option("--model", options->model, "Classifier (model.safetensors)")
+      ->required()
+      ->type_name("FILE");
   command->add_option("--top-k", options->top_k, "How many classes to print")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -13,15 +13,20 @@ namespace veilnet::cli {
 namespace fs = std::filesystem;
 
 void add_json(CLI::App& command, CommonOptions& options) {
-  command.add_option("--json", options.json, "Write the result as JSON to this file")->type_name("FILE");
+  command.add_option("--json", options.json, "Write the result as JSON to this file")
+      ->type_name("FILE");
 }
 
 void add_common(CLI::App& command, CommonOptions& options) {
-  command.add_option("--config", options.config, "Experiment configuration (see configs/)")->type_name("FILE.toml");
-  command.add_option("--set", options.sets, "Override one key, for instance transform.alpha=0.01; repeatable")
+  command.add_option("--config", options.config, "Experiment configuration (see configs/)")
+      ->type_name("FILE.toml");
+  command
+      .add_option("--set", options.sets,
+                  "Override one key, for instance transform.alpha=0.01; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command.add_flag("--print-config", options.print_config, "Print the resolved configuration and stop");
+  command.add_flag("--print-config", options.print_config,
+                   "Print the resolved configuration and stop");
   add_json(command, options);
 }
 
@@ -46,7 +51,8 @@ std::vector<Input> collect_inputs(const std::vector<std::string>& paths) {
         }
       }
       if (inputs.size() == before)
-        throw Error(ErrorCode::NotFound, path.string() + ": holds no .png, .jpg, .jpeg or .webp file");
+        throw Error(ErrorCode::NotFound,
+                    path.string() + ": holds no .png, .jpg, .jpeg or .webp file");
       std::sort(inputs.begin() + static_cast<long>(before), inputs.end(),
                 [](const Input& a, const Input& b) { return a.path < b.path; });
     } else if (fs::exists(path)) {
@@ -64,15 +70,17 @@ std::vector<fs::path> png_names(const std::vector<Input>& inputs) {
   for (const auto& input : inputs) {
     names.push_back(fs::path(input.relative).replace_extension(".png"));
     if (!taken.insert(names.back()).second) {
-      throw Error(ErrorCode::InvalidArgument,
-                  input.path.string() + ": another input would also be written as " + names.back().string());
+      throw Error(ErrorCode::InvalidArgument, input.path.string() +
+                                                  ": another input would also be written as " +
+                                                  names.back().string());
     }
   }
   return names;
 }
 
-void convert_pictures(const CommonOptions& options, const std::vector<std::string>& paths, const fs::path& output,
-                      Overwrite overwrite, const std::string& done, nlohmann::json record,
+void convert_pictures(const CommonOptions& options, const std::vector<std::string>& paths,
+                      const fs::path& output, Overwrite overwrite, const std::string& done,
+                      nlohmann::json record,
                       const std::function<std::vector<uint8_t>(const fs::path&)>& to_png) {
   const auto inputs = collect_inputs(paths);
   const auto names = png_names(inputs);
@@ -85,16 +93,18 @@ void convert_pictures(const CommonOptions& options, const std::vector<std::strin
       written.push_back({{"input", path.string()}, {"output", target.string()}});
     } catch (const Error& e) {
       spdlog::error("{}", e.what());
-      failed.push_back({{"input", path.string()}, {"code", error_code_name(e.code())}, {"message", e.what()}});
+      failed.push_back(
+          {{"input", path.string()}, {"code", error_code_name(e.code())}, {"message", e.what()}});
     }
   }
   record["written"] = written;
   record["failed"] = failed;
   write_json(options, record);
-  spdlog::info("{} {} of {} pictures into {}", done, written.size(), inputs.size(), output.string());
+  spdlog::info("{} {} of {} pictures into {}", done, written.size(), inputs.size(),
+               output.string());
   if (!failed.empty())
-    throw Error(ErrorCode::BadData,
-                std::to_string(failed.size()) + " of " + std::to_string(inputs.size()) + " pictures failed");
+    throw Error(ErrorCode::BadData, std::to_string(failed.size()) + " of " +
+                                        std::to_string(inputs.size()) + " pictures failed");
 }
 
 }  // namespace veilnet::cli

@@ -26,8 +26,9 @@ image::Image picture(const data::Dataset& set, size_t i) {
 
 void export_set(const data::Dataset& set, const fs::path& folder, Overwrite overwrite) {
   for (size_t i = 0; i < set.size(); ++i) {
-    image::write_png(folder / set.class_names[static_cast<size_t>(set.labels[i])] / fmt::format("{:06}.png", i),
-                     picture(set, i), overwrite);
+    image::write_png(
+        folder / set.class_names[static_cast<size_t>(set.labels[i])] / fmt::format("{:06}.png", i),
+        picture(set, i), overwrite);
   }
 }
 
@@ -43,7 +44,8 @@ image::Image class_grid(const data::Dataset& set) {
         ++found;
       }
     }
-    for (; found < kColumns; ++found) pictures.push_back({set.height, set.width, std::vector<uint8_t>(set.image_bytes(), 255)});
+    for (; found < kColumns; ++found)
+      pictures.push_back({set.height, set.width, std::vector<uint8_t>(set.image_bytes(), 255)});
   }
   return image::tile(pictures, kColumns, 2, 2);
 }
@@ -55,9 +57,9 @@ void run(const DataOptions& o) {
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   std::vector<size_t> counts(w.data.train.class_names.size());
   for (const auto label : w.data.train.labels) ++counts[static_cast<size_t>(label)];
-  fmt::print("{}: {} training ({} for validation), {} test pictures of {}x{}, SHA-256 {}\n", w.data.train.name,
-             w.data.train.size(), w.split.validation.size(), w.data.test.size(), w.data.train.height, w.data.train.width,
-             w.data_sha256);
+  fmt::print("{}: {} training ({} for validation), {} test pictures of {}x{}, SHA-256 {}\n",
+             w.data.train.name, w.data.train.size(), w.split.validation.size(), w.data.test.size(),
+             w.data.train.height, w.data.train.width, w.data_sha256);
   nlohmann::json classes = nlohmann::json::array();
   for (size_t c = 0; c < counts.size(); ++c) {
     fmt::print("  {:<20} {} training pictures\n", w.data.train.class_names[c], counts[c]);
@@ -83,9 +85,12 @@ void add_data(CLI::App& app) {
   const auto options = std::make_shared<DataOptions>();
   auto* command = app.add_subcommand("data", "Check, describe and export the configured data set");
   add_common(*command, options->common);
-  command->add_option("--export", options->export_folder, "Write all pictures as <folder>/{train,test}/<class>/NNNNNN.png")
+  command
+      ->add_option("--export", options->export_folder,
+                   "Write all pictures as <folder>/{train,test}/<class>/NNNNNN.png")
       ->type_name("FOLDER");
-  command->add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")->type_name("FILE.png");
+  command->add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")
+      ->type_name("FILE.png");
   command->add_flag("--force", options->force, "Replace existing files");
   command->callback([options] { run(*options); });
 }

@@ -20,11 +20,13 @@ constexpr const char* kDemoConfig =
 void add_demo(CLI::App& app) {
   const auto options = std::make_shared<CommonOptions>();
   const auto force = std::make_shared<bool>(false);
-  auto* command = app.add_subcommand("demo", "The whole way on synthetic pictures: train psi and h, protect, attack, report");
+  auto* command = app.add_subcommand(
+      "demo", "The whole way on synthetic pictures: train psi and h, protect, attack, report");
   add_common(*command, *options);
   command->add_flag("--force", *force, "Start again instead of resuming");
   command->callback([options, force] {
-    auto config = options->config.empty() ? Config::parse(kDemoConfig, "demo") : Config::load(options->config);
+    auto config = options->config.empty() ? Config::parse(kDemoConfig, "demo")
+                                          : Config::load(options->config);
     for (const auto& assignment : options->sets) config.set(assignment);
     const auto e = open_experiment(std::move(config), options->print_config);
     if (!e) return;

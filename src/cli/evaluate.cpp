@@ -18,9 +18,9 @@ void add_evaluate(CLI::App& app) {
     ExperimentFlags flags;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "evaluate",
-      "Measure accuracy, similarity and what the attack recovers on the test pictures; with --scheme, of that scheme");
+  auto* command = app.add_subcommand("evaluate",
+                                     "Measure accuracy, similarity and what the attack recovers on "
+                                     "the test pictures; with --scheme, of that scheme");
   add_common(*command, options->common);
   add_experiment_flags(*command, options->flags);
   command->callback([options] {
@@ -29,11 +29,13 @@ void add_evaluate(CLI::App& app) {
     if (!e->scheme.options.id.empty()) {
       const auto figures = eval::evaluate_scheme(*e, train::open_workspace(*e));
       fmt::print(
-          "{}, {}: {:.2f}% on encrypted test pictures, {:.2f}% on plain ones; SSIM(plain, encrypted) {:.3f}; key space {:.0f} "
+          "{}, {}: {:.2f}% on encrypted test pictures, {:.2f}% on plain ones; SSIM(plain, "
+          "encrypted) {:.3f}; key space {:.0f} "
           "bits\n",
           figures["label"].get<std::string>(), figures["classifier"].get<std::string>(),
           100 * figures["accuracy"].get<double>(), 100 * figures["plain_accuracy"].get<double>(),
-          figures["similarity"]["ssim"]["mean"].get<double>(), figures["key_space_bits"].get<double>());
+          figures["similarity"]["ssim"]["mean"].get<double>(),
+          figures["key_space_bits"].get<double>());
       write_json(options->common, figures);
       return;
     }
@@ -47,7 +49,9 @@ void add_report(CLI::App& app) {
   const auto folder = std::make_shared<std::filesystem::path>();
   const auto options = std::make_shared<CommonOptions>();
   auto* command = app.add_subcommand("report", "Render an evaluated experiment as one HTML page");
-  command->add_option("experiment", *folder, "Experiment folder, for instance runs/demo")->required()->type_name("FOLDER");
+  command->add_option("experiment", *folder, "Experiment folder, for instance runs/demo")
+      ->required()
+      ->type_name("FOLDER");
   add_json(*command, *options);
   command->callback([folder, options] {
     const auto path = eval::write_report(*folder);
@@ -63,19 +67,24 @@ void add_reproduce(CLI::App& app) {
     std::filesystem::path result, results = "results";
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "reproduce", "Run or resume a whole experiment, the comparison table of the schemes, or the matrix of attacks on them");
+  auto* command = app.add_subcommand("reproduce",
+                                     "Run or resume a whole experiment, the comparison table of "
+                                     "the schemes, or the matrix of attacks on them");
   command
       ->add_option("what", options->what,
-                   "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; attacks: every attack on "
+                   "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; "
+                   "attacks: every attack on "
                    "every scheme")
       ->check(CLI::IsMember({"experiment", "table1", "attacks"}));
   add_common(*command, options->common);
-  command->add_option("--result", options->result, "experiment: write the record for results/ to this file")
+  command
+      ->add_option("--result", options->result,
+                   "experiment: write the record for results/ to this file")
       ->type_name("FILE.json");
   command
       ->add_option("--results", options->results,
-                   "Folder of records. table1: one a row, rows found there are kept; attacks: attacks-<data>.json, replaced")
+                   "Folder of records. table1: one a row, rows found there are kept; attacks: "
+                   "attacks-<data>.json, replaced")
       ->type_name("FOLDER");
   command->callback([options] {
     const auto e = open_experiment(options->common);
@@ -89,15 +98,16 @@ void add_reproduce(CLI::App& app) {
     if (options->what == "attacks") {
       const auto matrix = eval::run_attacks(*e);
       std::cout << eval::attack_matrix_markdown(matrix);
-      write_file(options->results / ("attacks-" + e->data.source + ".json"), eval::attacks_record(*e, matrix).dump(1) + "\n",
-                 Overwrite::Yes);
+      write_file(options->results / ("attacks-" + e->data.source + ".json"),
+                 eval::attacks_record(*e, matrix).dump(1) + "\n", Overwrite::Yes);
       write_json(options->common, matrix);
       return;
     }
     const auto evaluation = eval::reproduce(*e);
     print_evaluation(evaluation);
     if (!options->result.empty()) {
-      write_file(options->result, eval::result_record(*e, evaluation).dump(1) + "\n", Overwrite::Yes);
+      write_file(options->result, eval::result_record(*e, evaluation).dump(1) + "\n",
+                 Overwrite::Yes);
     }
     write_json(options->common, evaluation);
   });

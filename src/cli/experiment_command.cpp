@@ -24,10 +24,17 @@ std::optional<train::Experiment> open_experiment(Config config, bool print_confi
 
 void add_experiment_flags(CLI::App& command, ExperimentFlags& flags) {
   command.add_option("--scheme", flags.scheme, "scheme.id")->type_name("ID");
-  command.add_option("--key-mode", flags.key_mode, "scheme.key_mode: same, or independent keys (pe)")->type_name("MODE");
-  command.add_option("--classifier", flags.classifier, "classifier.architecture: resnet, resnet18, vgg16_bn or densenet")
+  command
+      .add_option("--key-mode", flags.key_mode, "scheme.key_mode: same, or independent keys (pe)")
+      ->type_name("MODE");
+  command
+      .add_option("--classifier", flags.classifier,
+                  "classifier.architecture: resnet, resnet18, vgg16_bn or densenet")
       ->type_name("NAME");
-  command.add_option("--adaptation", flags.adaptation, "scheme.adaptation: none, tanaka, le, ele or pixel")->type_name("NAME");
+  command
+      .add_option("--adaptation", flags.adaptation,
+                  "scheme.adaptation: none, tanaka, le, ele or pixel")
+      ->type_name("NAME");
 }
 
 CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
@@ -42,19 +49,22 @@ CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
 }
 
 void print_evaluation(const nlohmann::json& evaluation) {
-  fmt::print("{:<24} {:>7} {:>10} {:>9} {:>7} {:>8} {:>9} {:>9}\n", "", "plain", "protected", "8-bit PNG", "paper", "SSIM",
-             "ITN PSNR", "ITN SSIM");
+  fmt::print("{:<24} {:>7} {:>10} {:>9} {:>7} {:>8} {:>9} {:>9}\n", "", "plain", "protected",
+             "8-bit PNG", "paper", "SSIM", "ITN PSNR", "ITN SSIM");
   for (const auto& model : evaluation.at("models")) {
     const auto& a = model.at("accuracy");
     const auto percent = [](const nlohmann::json& v) {
       return v.is_number() ? fmt::format("{:.2f}%", 100 * v.get<double>()) : std::string("-");
     };
     const bool attacked = model.contains("attack");
-    fmt::print("{:<24} {:>7} {:>10} {:>9} {:>7} {:>8.3f} {:>9} {:>9}\n", model.at("label").get<std::string>(),
-               percent(a.at("plain")), percent(a.at("protected_float")), percent(a.at("protected_png8")),
-               percent(model.at("paper_accuracy")), model.at("similarity").at("ssim").at("mean").get<double>(),
-               attacked ? fmt::format("{:.2f} dB", model["attack"]["psnr_db"]["mean"].get<double>()) : "-",
-               attacked ? fmt::format("{:.3f}", model["attack"]["ssim"]["mean"].get<double>()) : "-");
+    fmt::print(
+        "{:<24} {:>7} {:>10} {:>9} {:>7} {:>8.3f} {:>9} {:>9}\n",
+        model.at("label").get<std::string>(), percent(a.at("plain")),
+        percent(a.at("protected_float")), percent(a.at("protected_png8")),
+        percent(model.at("paper_accuracy")),
+        model.at("similarity").at("ssim").at("mean").get<double>(),
+        attacked ? fmt::format("{:.2f} dB", model["attack"]["psnr_db"]["mean"].get<double>()) : "-",
+        attacked ? fmt::format("{:.3f}", model["attack"]["ssim"]["mean"].get<double>()) : "-");
   }
 }
 

@@ -8,8 +8,8 @@
 
 namespace veilnet::cli {
 
-/// Reads the configuration and logs device, threads, LibTorch, BLAS and ISA. Nothing when --print-config was given: it is
-/// printed instead.
+/// Reads the configuration and logs device, threads, LibTorch, BLAS and ISA. Nothing when
+/// --print-config was given: it is printed instead.
 std::optional<train::Experiment> open_experiment(const CommonOptions& options);
 std::optional<train::Experiment> open_experiment(Config config, bool print_config);
 

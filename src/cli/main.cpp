@@ -12,13 +12,14 @@
 
 namespace {
 
-// Settings that have to be in place before LibTorch computes anything; an environment variable that is set already wins.
+// Settings that have to be in place before LibTorch computes anything; an environment variable that
+// is set already wins.
 void tune_process() {
   // ATen stays at AVX2 unless told.
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
     setenv("ATEN_CPU_CAPABILITY", "avx512", /*overwrite=*/0);
-  // Activations of a few MB are allocated and freed every step; by default each one is mapped afresh, which costs about a tenth
-  // of a step in page faults.
+  // Activations of a few MB are allocated and freed every step; by default each one is mapped
+  // afresh, which costs about a tenth of a step in page faults.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
@@ -34,7 +35,8 @@ int main(int argc, char** argv) {
   spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
 
   CLI::App app(
-      "Veilnet: classify pictures in the cloud without showing them. Trains, attacks and measures visually protecting "
+      "Veilnet: classify pictures in the cloud without showing them. Trains, attacks and measures "
+      "visually protecting "
       "transformations.");
   app.set_version_flag("--version", "veilnet 0.1.0 (" + commit() + ")");
   app.require_subcommand(1);

@@ -54,14 +54,16 @@ image::Image grid() {
     pictures.push_back(picture(out));
   }
   const std::vector<int64_t> labels(set.labels.begin(), set.labels.end());
-  const cipher::PictureSet all{set.images_nhwc, labels, set.height, set.width, static_cast<int64_t>(set.class_names.size())};
+  const cipher::PictureSet all{set.images_nhwc, labels, set.height, set.width,
+                               static_cast<int64_t>(set.class_names.size())};
   const auto shown = [&](const std::vector<uint8_t>& mixed) {
     return picture(std::span(mixed).subspan(kShown * set.image_bytes(), set.image_bytes()));
   };
   pictures.push_back(shown(cipher::mix_blocks(all, {}, 1)));
   pictures.push_back(shown(cipher::mix_instahide(all, {}, 1).images_nhwc));
   constexpr int kColumns = 5;
-  while (pictures.size() % kColumns != 0) pictures.push_back(picture(std::vector<uint8_t>(plain.size(), 255)));
+  while (pictures.size() % kColumns != 0)
+    pictures.push_back(picture(std::vector<uint8_t>(plain.size(), 255)));
   return image::tile(pictures, kColumns, 2, 3);
 }
 
@@ -71,7 +73,8 @@ void run(const SchemesOptions& o) {
   for (const auto& options : all_variants()) {
     const auto scheme = cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32);
     const auto bits = scheme->key_space_bits();
-    fmt::print("{:<34} {:>22}  {}\n", cipher::describe(options), bits > 0 ? fmt::format("2^{:.0f}", bits) : "no key",
+    fmt::print("{:<34} {:>22}  {}\n", cipher::describe(options),
+               bits > 0 ? fmt::format("2^{:.0f}", bits) : "no key",
                scheme->invertible() ? "yes" : "no");
     list.push_back({{"scheme", options.id},
                     {"description", cipher::describe(options)},
@@ -86,11 +89,12 @@ void run(const SchemesOptions& o) {
 
 void add_schemes(CLI::App& app) {
   const auto options = std::make_shared<SchemesOptions>();
-  auto* command = app.add_subcommand("schemes", "List the conventional schemes with their key spaces");
+  auto* command =
+      app.add_subcommand("schemes", "List the conventional schemes with their key spaces");
   command
-      ->add_option(
-          "--grid", options->grid,
-          "Write a picture: a synthetic one plain, under every scheme in the order of the list, mixed by PBM and by InstaHide")
+      ->add_option("--grid", options->grid,
+                   "Write a picture: a synthetic one plain, under every scheme in the order of the "
+                   "list, mixed by PBM and by InstaHide")
       ->type_name("FILE.png");
   command->add_flag("--force", options->force, "Replace an existing file");
   add_json(*command, options->common);

@@ -21,12 +21,16 @@ void add_run_flags(CLI::App& command, TrainOptions& options) {
 }
 
 train::RunMode mode_of(const TrainOptions& options) {
-  return options.resume ? train::RunMode::Resume : options.force ? train::RunMode::Force : train::RunMode::Fresh;
+  return options.resume  ? train::RunMode::Resume
+         : options.force ? train::RunMode::Force
+                         : train::RunMode::Fresh;
 }
 
-void report(const TrainOptions& options, const nn::Model& model, const std::filesystem::path& folder) {
+void report(const TrainOptions& options, const nn::Model& model,
+            const std::filesystem::path& folder) {
   spdlog::info("model: {}", (folder / "model.safetensors").string());
-  nlohmann::json out = {{"model", (folder / "model.safetensors").string()}, {"notes", model.card.notes}};
+  nlohmann::json out = {{"model", (folder / "model.safetensors").string()},
+                        {"notes", model.card.notes}};
   for (const auto& [key, value] : model.card.notes) {
     if (key.rfind("metric.", 0) == 0) spdlog::info("{} {}", key.substr(7), value);
   }
@@ -36,7 +40,8 @@ void report(const TrainOptions& options, const nn::Model& model, const std::file
 }  // namespace
 
 void add_train(CLI::App& app) {
-  auto* train = app.add_subcommand("train", "Train a network of an experiment")->require_subcommand(1);
+  auto* train =
+      app.add_subcommand("train", "Train a network of an experiment")->require_subcommand(1);
 
   const auto classifier_options = std::make_shared<TrainOptions>();
   auto* classifier = train->add_subcommand("classifier", "Train psi on plain pictures");
@@ -46,15 +51,16 @@ void add_train(CLI::App& app) {
     const auto e = open_experiment(classifier_options->common);
     if (!e) return;
     const auto w = train::open_workspace(*e);
-    report(*classifier_options, train::train_classifier(*e, w, mode_of(*classifier_options)), e->classifier_folder());
+    report(*classifier_options, train::train_classifier(*e, w, mode_of(*classifier_options)),
+           e->classifier_folder());
   });
 
   struct SchemeTrainOptions : TrainOptions {
     ExperimentFlags flags;
   };
   const auto scheme_options = std::make_shared<SchemeTrainOptions>();
-  auto* scheme =
-      train->add_subcommand("scheme", "Train a classifier on pictures under a conventional scheme, or the GAN-based one");
+  auto* scheme = train->add_subcommand(
+      "scheme", "Train a classifier on pictures under a conventional scheme, or the GAN-based one");
   add_common(*scheme, scheme_options->common);
   add_experiment_flags(*scheme, scheme_options->flags);
   add_run_flags(*scheme, *scheme_options);
@@ -64,15 +70,18 @@ void add_train(CLI::App& app) {
     if (e->scheme.options.id == "gan") {
       const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
       const auto w = train::open_workspace(*e);
-      report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)), e->scheme_folder());
+      report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)),
+             e->scheme_folder());
       return;
     }
     const auto w = train::open_workspace(*e);
-    report(*scheme_options, train::train_scheme(*e, w, mode_of(*scheme_options)), e->scheme_folder());
+    report(*scheme_options, train::train_scheme(*e, w, mode_of(*scheme_options)),
+           e->scheme_folder());
   });
 
   const auto transform_options = std::make_shared<TrainOptions>();
-  auto* transform = train->add_subcommand("transform", "Train the transformation network h against the trained psi");
+  auto* transform = train->add_subcommand(
+      "transform", "Train the transformation network h against the trained psi");
   add_common(*transform, transform_options->common);
   add_run_flags(*transform, *transform_options);
   transform->callback([transform_options] {
@@ -80,15 +89,18 @@ void add_train(CLI::App& app) {
     if (!e) return;
     const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
     const auto w = train::open_workspace(*e);
-    report(*transform_options, train::train_transform(*e, w, psi, mode_of(*transform_options)), e->transform_folder());
+    report(*transform_options, train::train_transform(*e, w, psi, mode_of(*transform_options)),
+           e->transform_folder());
   });
 }
 
 void add_attack(CLI::App& app) {
   auto* attack =
-      app.add_subcommand("attack", "Attack a transformation network or a conventional scheme")->require_subcommand(1);
+      app.add_subcommand("attack", "Attack a transformation network or a conventional scheme")
+          ->require_subcommand(1);
   const auto options = std::make_shared<TrainOptions>();
-  auto* itn = attack->add_subcommand("itn", "ITN-Attack: an inverse network trained on exact pairs (h is public)");
+  auto* itn = attack->add_subcommand(
+      "itn", "ITN-Attack: an inverse network trained on exact pairs (h is public)");
   add_common(*itn, options->common);
   add_run_flags(*itn, *options);
   itn->callback([options] {
@@ -96,7 +108,8 @@ void add_attack(CLI::App& app) {
     if (!e) return;
     const auto h = train::finished_model(*e, e->transform_folder(), nn::Role::Transform);
     const auto w = train::open_workspace(*e);
-    report(*options, attack::train_itn(*e, w, h, mode_of(*options)), e->transform_folder() / "attack-itn");
+    report(*options, attack::train_itn(*e, w, h, mode_of(*options)),
+           e->transform_folder() / "attack-itn");
     spdlog::info("figures for every test picture: veilnet evaluate");
   });
   add_chosen_plaintext(*attack);

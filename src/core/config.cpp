@@ -22,7 +22,8 @@ constexpr std::string_view override_source = "--set";
 
 bool is_bare_key(std::string_view key) {
   return !key.empty() && std::ranges::all_of(key, [](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '-';
   });
 }
 
@@ -38,7 +39,8 @@ std::vector<std::string> split_key(std::string_view key) {
 
 std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
-  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  return first == text.npos ? std::string_view()
+                            : text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 std::string quote(std::string_view text) {
@@ -70,7 +72,8 @@ std::string to_toml(double value) {
   std::array<char, 32> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
   const std::string text(buffer.data(), end);
-  return text.find_first_of(".einf") == text.npos ? text + ".0" : text;  // 1 would read as an integer
+  return text.find_first_of(".einf") == text.npos ? text + ".0"
+                                                  : text;  // 1 would read as an integer
 }
 template <class T>
 std::string to_toml(const std::vector<T>& values) {
@@ -110,8 +113,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The first line with a key of too many parts, or 0. toml++ frees tables recursively, so that a key of very many dots would
-/// exhaust the stack; this looks before it parses. Strings and comments do not count.
+/// The first line with a key of too many parts, or 0. toml++ frees tables recursively, so that a
+/// key of very many dots would exhaust the stack; this looks before it parses. Strings and comments
+/// do not count.
 std::size_t find_deep_key(std::string_view text) {
   std::size_t dots = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -128,7 +132,8 @@ std::size_t find_deep_key(std::string_view text) {
       }
       i += delimiter.size() - 1;
     } else if (c == '.') {
-      if (++dots >= max_depth) return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, i), '\n'));
+      if (++dots >= max_depth)
+        return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, i), '\n'));
     } else if (c != ' ' && c != '\t' && !is_bare_key(text.substr(i, 1))) {
       dots = 0;
     }
@@ -141,8 +146,9 @@ toml::table parse_toml(std::string_view text, const std::string& name) {
     return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
     const auto at = e.source().begin;
-    throw Error(ErrorCode::BadData,
-                name + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + std::string(e.description()));
+    throw Error(ErrorCode::BadData, name + ":" + std::to_string(at.line) + ":" +
+                                        std::to_string(at.column) + ": " +
+                                        std::string(e.description()));
   }
 }
 
@@ -161,10 +167,13 @@ void walk(const toml::table& table, const std::string& prefix,
 /// Keys must be bare, so that a dotted key means one thing only.
 void check_keys(const toml::table& table, const std::string& name, std::size_t depth = 1) {
   for (const auto& [key, node] : table) {
-    const auto at = name + ":" + std::to_string(key.source().begin.line) + ": key '" + std::string(key.str()) + "' ";
-    if (!is_bare_key(key.str())) throw Error(ErrorCode::BadData, at + "is not allowed: use letters, digits, '_' and '-'");
+    const auto at = name + ":" + std::to_string(key.source().begin.line) + ": key '" +
+                    std::string(key.str()) + "' ";
+    if (!is_bare_key(key.str()))
+      throw Error(ErrorCode::BadData, at + "is not allowed: use letters, digits, '_' and '-'");
     if (depth > max_depth)
-      throw Error(ErrorCode::BadData, at + "is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+      throw Error(ErrorCode::BadData,
+                  at + "is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
     if (const auto* inner = node.as_table()) check_keys(*inner, name, depth + 1);
   }
 }
@@ -185,15 +194,18 @@ struct Config::Impl {
     return node;
   }
 
-  [[noreturn]] void refuse(std::string_view key, const toml::node& node, const std::string& allowed) const {
+  [[noreturn]] void refuse(std::string_view key, const toml::node& node,
+                           const std::string& allowed) const {
     const auto& source = node.source();
     std::string where = source.path ? *source.path : "config";
-    if (where != override_source && source.begin.line > 0) where += ":" + std::to_string(source.begin.line);
-    throw Error(ErrorCode::InvalidArgument,
-                where + ": " + std::string(key) + " = " + shown(node) + " is not allowed; it must be " + allowed);
+    if (where != override_source && source.begin.line > 0)
+      where += ":" + std::to_string(source.begin.line);
+    throw Error(ErrorCode::InvalidArgument, where + ": " + std::string(key) + " = " + shown(node) +
+                                                " is not allowed; it must be " + allowed);
   }
 
-  /// Reads `key` with `convert` (which gives nothing for a value that is not allowed) and records the result.
+  /// Reads `key` with `convert` (which gives nothing for a value that is not allowed) and records
+  /// the result.
   template <class T>
   T read(std::string_view key, const T& fallback, const std::string& allowed,
          const std::function<std::optional<T>(const toml::node&)>& convert) {
@@ -222,8 +234,8 @@ std::optional<std::string> text_of(const toml::node& node) {
 }
 
 template <class T>
-std::optional<std::vector<T>> list_of(const toml::node& node,
-                                      const std::function<std::optional<T>(const toml::node&)>& convert) {
+std::optional<std::vector<T>> list_of(
+    const toml::node& node, const std::function<std::optional<T>(const toml::node&)>& convert) {
   const auto* array = node.as_array();
   if (!array) return std::nullopt;
   std::vector<T> values;
@@ -242,11 +254,14 @@ Config::Config(Config&&) noexcept = default;
 Config& Config::operator=(Config&&) noexcept = default;
 Config::~Config() = default;
 
-Config Config::load(const std::filesystem::path& path) { return parse(read_text(path, max_config_bytes), path.string()); }
+Config Config::load(const std::filesystem::path& path) {
+  return parse(read_text(path, max_config_bytes), path.string());
+}
 
 Config Config::parse(std::string_view text, const std::string& name) {
   if (const auto line = find_deep_key(text))
-    throw Error(ErrorCode::BadData, name + ":" + std::to_string(line) + ": a key is nested too deep; allowed are " +
+    throw Error(ErrorCode::BadData, name + ":" + std::to_string(line) +
+                                        ": a key is nested too deep; allowed are " +
                                         std::to_string(max_depth) + " levels");
   Config config;
   config.impl_->given = parse_toml(text, name);
@@ -263,8 +278,10 @@ void Config::set(std::string_view assignment) {
   const auto key = trim(assignment.substr(0, equals));
   if (key.empty()) refuse("the key is empty; expected key=value");
   const auto parts = split_key(key);
-  if (!std::ranges::all_of(parts, is_bare_key)) refuse("the key may hold letters, digits, '_', '-' and single dots only");
-  if (parts.size() > max_depth) refuse("the key is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+  if (!std::ranges::all_of(parts, is_bare_key))
+    refuse("the key may hold letters, digits, '_', '-' and single dots only");
+  if (parts.size() > max_depth)
+    refuse("the key is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
 
   const auto value_text = trim(assignment.substr(equals + 1));
   if (find_deep_key(value_text)) refuse("the value is nested too deep");
@@ -295,11 +312,14 @@ void Config::set(std::string_view assignment) {
 
 bool Config::has(std::string_view key) const { return impl_->find(key) != nullptr; }
 
-std::int64_t Config::get_int(std::string_view key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
-  return impl_->read<std::int64_t>(key, fallback, range_text("an integer", to_toml(min), to_toml(max)),
+std::int64_t Config::get_int(std::string_view key, std::int64_t fallback, std::int64_t min,
+                             std::int64_t max) {
+  return impl_->read<std::int64_t>(key, fallback,
+                                   range_text("an integer", to_toml(min), to_toml(max)),
                                    [&](const toml::node& node) -> std::optional<std::int64_t> {
                                      const auto* integer = node.as_integer();
-                                     if (!integer || integer->get() < min || integer->get() > max) return std::nullopt;
+                                     if (!integer || integer->get() < min || integer->get() > max)
+                                       return std::nullopt;
                                      return integer->get();
                                    });
 }
@@ -310,16 +330,18 @@ double Config::get_double(std::string_view key, double fallback, double min, dou
 }
 
 bool Config::get_bool(std::string_view key, bool fallback) {
-  return impl_->read<bool>(key, fallback, "true or false", [](const toml::node& node) -> std::optional<bool> {
-    return node.is_boolean() ? std::optional(node.as_boolean()->get()) : std::nullopt;
-  });
+  return impl_->read<bool>(
+      key, fallback, "true or false", [](const toml::node& node) -> std::optional<bool> {
+        return node.is_boolean() ? std::optional(node.as_boolean()->get()) : std::nullopt;
+      });
 }
 
 std::string Config::get_string(std::string_view key, const std::string& fallback) {
   return impl_->read<std::string>(key, fallback, "a string", text_of);
 }
 
-std::string Config::get_choice(std::string_view key, const std::string& fallback, const std::vector<std::string>& choices) {
+std::string Config::get_choice(std::string_view key, const std::string& fallback,
+                               const std::vector<std::string>& choices) {
   std::string allowed = "one of";
   for (const auto& choice : choices) allowed.append(" ").append(quote(choice));
   return impl_->read<std::string>(key, fallback, allowed, [&](const toml::node& node) {
@@ -328,16 +350,21 @@ std::string Config::get_choice(std::string_view key, const std::string& fallback
   });
 }
 
-std::vector<double> Config::get_doubles(std::string_view key, const std::vector<double>& fallback, double min, double max) {
+std::vector<double> Config::get_doubles(std::string_view key, const std::vector<double>& fallback,
+                                        double min, double max) {
   return impl_->read<std::vector<double>>(
-      key, fallback, range_text("an array of numbers", to_toml(min), to_toml(max)), [&](const toml::node& node) {
-        return list_of<double>(node, [&](const toml::node& element) { return number_in(element, min, max); });
+      key, fallback, range_text("an array of numbers", to_toml(min), to_toml(max)),
+      [&](const toml::node& node) {
+        return list_of<double>(
+            node, [&](const toml::node& element) { return number_in(element, min, max); });
       });
 }
 
-std::vector<std::string> Config::get_strings(std::string_view key, const std::vector<std::string>& fallback) {
-  return impl_->read<std::vector<std::string>>(key, fallback, "an array of strings",
-                                               [](const toml::node& node) { return list_of<std::string>(node, text_of); });
+std::vector<std::string> Config::get_strings(std::string_view key,
+                                             const std::vector<std::string>& fallback) {
+  return impl_->read<std::vector<std::string>>(
+      key, fallback, "an array of strings",
+      [](const toml::node& node) { return list_of<std::string>(node, text_of); });
 }
 
 void Config::refuse_unknown() const {
@@ -349,10 +376,12 @@ void Config::refuse_unknown() const {
       const auto below = known.lower_bound(key + ".");
       if (below != known.end() && below->first.starts_with(key + ".")) return;
     }
-    message +=
-        (message.empty() ? "" : "; ") + (node.source().path ? *node.source().path : "config") + ": unknown key '" + key + "'";
+    message += (message.empty() ? "" : "; ") +
+               (node.source().path ? *node.source().path : "config") + ": unknown key '" + key +
+               "'";
     if (known.empty()) return;
-    const auto nearest = std::ranges::min_element(known, {}, [&](const auto& item) { return edit_distance(key, item.first); });
+    const auto nearest = std::ranges::min_element(
+        known, {}, [&](const auto& item) { return edit_distance(key, item.first); });
     message += ", did you mean '" + nearest->first + "'?";
   });
   if (!message.empty()) throw Error(ErrorCode::InvalidArgument, message);

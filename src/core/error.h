@@ -22,8 +22,8 @@ enum class ErrorCode {
 /// Lower-case snake_case name of a code, for JSON output and tests.
 std::string_view error_code_name(ErrorCode code);
 
-/// Everything Veilnet throws. The message names the file or key, the value and what is allowed; it never holds pixels or
-/// key bytes.
+/// Everything Veilnet throws. The message names the file or key, the value and what is allowed; it
+/// never holds pixels or key bytes.
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -16,7 +16,8 @@ namespace veilnet {
 namespace {
 
 [[noreturn]] void fail_io(const std::filesystem::path& path, const std::string& action, int cause) {
-  throw Error(ErrorCode::Io, path.string() + ": cannot " + action + ": " + std::generic_category().message(cause));
+  throw Error(ErrorCode::Io,
+              path.string() + ": cannot " + action + ": " + std::generic_category().message(cause));
 }
 
 /// A descriptor that closes itself.
@@ -36,24 +37,29 @@ Buffer read_all(const std::filesystem::path& path, std::uint64_t max_bytes) {
   // O_NONBLOCK: opening a named pipe must not wait for a writer.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) throw Error(ErrorCode::NotFound, path.string() + ": no such file");
+    if (errno == ENOENT || errno == ENOTDIR)
+      throw Error(ErrorCode::NotFound, path.string() + ": no such file");
     fail_io(path, "open", errno);
   }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) fail_io(path, "inspect", errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::BadData, path.string() + ": not a regular file");
+  if (!S_ISREG(info.st_mode))
+    throw Error(ErrorCode::BadData, path.string() + ": not a regular file");
   const auto check_size = [&](std::uint64_t size) {
     if (size > max_bytes)
-      throw Error(ErrorCode::BadData,
-                  path.string() + ": has " + std::to_string(size) + " bytes; allowed are at most " + std::to_string(max_bytes));
+      throw Error(ErrorCode::BadData, path.string() + ": has " + std::to_string(size) +
+                                          " bytes; allowed are at most " +
+                                          std::to_string(max_bytes));
   };
   check_size(static_cast<std::uint64_t>(info.st_size));
 
   Buffer bytes;
-  bytes.resize(static_cast<std::size_t>(info.st_size) + 1);  // one more, so that the end is seen without growing
+  bytes.resize(static_cast<std::size_t>(info.st_size) +
+               1);  // one more, so that the end is seen without growing
   std::size_t size = 0;
   while (true) {
-    if (size == bytes.size()) bytes.resize(bytes.size() * 2);  // grew since fstat, or has no size (as under /proc)
+    if (size == bytes.size())
+      bytes.resize(bytes.size() * 2);  // grew since fstat, or has no size (as under /proc)
     const ssize_t got = ::read(file.fd, bytes.data() + size, bytes.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_io(path, "read", errno);
@@ -74,12 +80,14 @@ void write_all(int fd, std::span<const std::uint8_t> bytes, const std::filesyste
   }
 }
 
-/// Creates an empty file under a name of its own in `folder`. The umask takes away from the mode, as for any other new file.
-std::filesystem::path create_temporary(const std::filesystem::path& folder, const std::filesystem::path& target, mode_t mode,
-                                       int& fd) {
+/// Creates an empty file under a name of its own in `folder`. The umask takes away from the mode,
+/// as for any other new file.
+std::filesystem::path create_temporary(const std::filesystem::path& folder,
+                                       const std::filesystem::path& target, mode_t mode, int& fd) {
   static std::atomic<unsigned> counter{0};
   while (true) {
-    const auto path = folder / (".veilnet-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");
+    const auto path = folder / (".veilnet-" + std::to_string(::getpid()) + "-" +
+                                std::to_string(counter++) + ".tmp");
     fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) return path;
     if (errno != EEXIST) fail_io(target, "create", errno);
@@ -106,7 +114,8 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes
   return read_all<std::string>(path, max_bytes);
 }
 
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes, Overwrite overwrite, Access access) {
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
+                Overwrite overwrite, Access access) {
   const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   std::error_code cause;
   std::filesystem::create_directories(folder, cause);
@@ -116,7 +125,8 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
   struct stat replaced {};
   const bool again = overwrite == Overwrite::Yes && ::stat(path.c_str(), &replaced) == 0;
   int fd = -1;
-  const auto temporary = create_temporary(folder, path, again ? widest & replaced.st_mode : widest, fd);
+  const auto temporary =
+      create_temporary(folder, path, again ? widest & replaced.st_mode : widest, fd);
   try {
     const Descriptor file(fd);
     if (access == Access::OwnerOnly) {
@@ -126,27 +136,32 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
     }
     write_all(fd, bytes, path);
     if (::fsync(fd) != 0) fail_io(path, "flush", errno);
-    const int error = overwrite == Overwrite::No                       ? rename_exclusively(temporary, path)
+    const int error = overwrite == Overwrite::No ? rename_exclusively(temporary, path)
                       : ::rename(temporary.c_str(), path.c_str()) == 0 ? 0
                                                                        : errno;
     if (error == EEXIST && overwrite == Overwrite::No)
-      throw Error(ErrorCode::AlreadyExists, path.string() + ": exists already and is not overwritten");
+      throw Error(ErrorCode::AlreadyExists,
+                  path.string() + ": exists already and is not overwritten");
     if (error != 0) fail_io(path, "rename to", error);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  // Makes the new name itself durable; not every file system can, and the content is safe either way.
+  // Makes the new name itself durable; not every file system can, and the content is safe either
+  // way.
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd >= 0) ::fsync(directory.fd);
 }
 
-void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite, Access access) {
-  write_file(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()), overwrite, access);
+void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite,
+                Access access) {
+  write_file(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()),
+             overwrite, access);
 }
 
 std::string sha256_hex(std::span<const std::span<const std::uint8_t>> parts) {
-  if (sodium_init() < 0) throw Error(ErrorCode::Unsupported, "libsodium cannot start on this machine");
+  if (sodium_init() < 0)
+    throw Error(ErrorCode::Unsupported, "libsodium cannot start on this machine");
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
   for (const auto part : parts) crypto_hash_sha256_update(&state, part.data(), part.size());

@@ -17,18 +17,22 @@ enum class Overwrite { No, Yes };
 enum class Access { Default, OwnerOnly };
 
 /// Reads a whole regular file.
-/// @throws Error{NotFound} if there is no such file, Error{BadData} if it is larger than max_bytes, Error{Io} if reading fails.
+/// @throws Error{NotFound} if there is no such file, Error{BadData} if it is larger than max_bytes,
+/// Error{Io} if reading fails.
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 /// As read_file, as text.
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes = 64u << 20);
 
-/// Writes to a temporary name in the same folder, flushes, and renames. Creates missing parent folders. A file that is written
-/// again keeps its mode unless that gave others access and OwnerOnly is asked for; the temporary file is never more open.
-/// @throws Error{AlreadyExists} if the file exists and overwrite is No, Error{Io} if writing fails (the temporary is removed).
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes, Overwrite overwrite,
+/// Writes to a temporary name in the same folder, flushes, and renames. Creates missing parent
+/// folders. A file that is written again keeps its mode unless that gave others access and
+/// OwnerOnly is asked for; the temporary file is never more open.
+/// @throws Error{AlreadyExists} if the file exists and overwrite is No, Error{Io} if writing fails
+/// (the temporary is removed).
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
+                Overwrite overwrite, Access access = Access::Default);
+void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite,
                 Access access = Access::Default);
-void write_file(const std::filesystem::path& path, std::string_view text, Overwrite overwrite, Access access = Access::Default);
 
 /// Lower-case hexadecimal SHA-256 of the concatenated parts.
 std::string sha256_hex(std::span<const std::span<const std::uint8_t>> parts);

@@ -27,7 +27,8 @@ std::string duration_text(double seconds) {
   if (total < 3600)
     std::snprintf(text, sizeof text, "%02llu:%02llu", total / 60, total % 60);
   else
-    std::snprintf(text, sizeof text, "%llu:%02llu:%02llu", total / 3600, total / 60 % 60, total % 60);
+    std::snprintf(text, sizeof text, "%llu:%02llu:%02llu", total / 3600, total / 60 % 60,
+                  total % 60);
   return text;
 }
 
@@ -50,8 +51,9 @@ void on_interrupt(int signal) {
 
 }  // namespace
 
-std::string progress_line(const std::string& title, std::uint64_t step, std::uint64_t start, std::uint64_t total,
-                          double elapsed_seconds, const std::string& unit, const std::string& note) {
+std::string progress_line(const std::string& title, std::uint64_t step, std::uint64_t start,
+                          std::uint64_t total, double elapsed_seconds, const std::string& unit,
+                          const std::string& note) {
   constexpr std::uint64_t bar_width = 20;
   std::string line = title + "  ";
   if (total > 0) {
@@ -62,18 +64,23 @@ std::string progress_line(const std::string& title, std::uint64_t step, std::uin
   line += std::to_string(step);
   if (total > 0) line.append("/").append(std::to_string(total));
 
-  const double rate = step > start && elapsed_seconds > 0 ? static_cast<double>(step - start) / elapsed_seconds : 0;
+  const double rate =
+      step > start && elapsed_seconds > 0 ? static_cast<double>(step - start) / elapsed_seconds : 0;
   if (rate > 0) {
     char text[32];
     std::snprintf(text, sizeof text, rate < 10 ? "%.2f" : "%.0f", rate);
     line += std::string("  ") + text + " " + unit + "/s";
   }
-  if (total > 0) line += "  ETA " + (step >= total ? "00:00" : rate > 0 ? duration_text((total - step) / rate) : "--:--");
+  if (total > 0)
+    line += "  ETA " + (step >= total ? "00:00"
+                        : rate > 0    ? duration_text((total - step) / rate)
+                                      : "--:--");
   if (!note.empty()) line += "  " + note;
   return line;
 }
 
-Progress::Progress(std::string title, std::uint64_t total_steps, std::uint64_t start_step, std::string unit)
+Progress::Progress(std::string title, std::uint64_t total_steps, std::uint64_t start_step,
+                   std::string unit)
     : title_(std::move(title)),
       unit_(std::move(unit)),
       total_(total_steps),
@@ -93,14 +100,18 @@ void Progress::update(std::uint64_t step, const std::string& note) {
   note_ = note;
   pending_ = true;
   const auto waited = Clock::now() - last_print_;
-  if (step >= total_ || (terminal_ ? !printed_ || waited >= redraw_interval : waited >= line_interval)) print();
+  if (step >= total_ ||
+      (terminal_ ? !printed_ || waited >= redraw_interval : waited >= line_interval))
+    print();
 }
 
 void Progress::print() {
   const auto now = Clock::now();
-  auto line = progress_line(title_, step_, start_, total_, std::chrono::duration<double>(now - begin_).count(), unit_, note_);
+  auto line = progress_line(title_, step_, start_, total_,
+                            std::chrono::duration<double>(now - begin_).count(), unit_, note_);
   if (terminal_) {
-    if (line.size() >= terminal_columns()) line.resize(terminal_columns() - 1);  // a wrapped line could not be redrawn
+    if (line.size() >= terminal_columns())
+      line.resize(terminal_columns() - 1);  // a wrapped line could not be redrawn
     std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
@@ -113,7 +124,8 @@ void Progress::print() {
 
 JsonLog::JsonLog(const std::filesystem::path& path) : path_(path) {
   const auto fail = [&](const std::error_code& cause) {
-    if (cause) throw Error(ErrorCode::Io, path.string() + ": cannot open the log: " + cause.message());
+    if (cause)
+      throw Error(ErrorCode::Io, path.string() + ": cannot open the log: " + cause.message());
   };
   std::error_code cause;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), cause);
@@ -165,7 +177,8 @@ int physical_cores(std::span<const int> cpus, const std::filesystem::path& topol
   std::set<std::string> cores;  // hyper-threads of one core show the same list
   for (const int cpu : cpus) {
     std::string siblings;
-    std::ifstream in(topology / ("cpu" + std::to_string(cpu)) / "topology" / "thread_siblings_list");
+    std::ifstream in(topology / ("cpu" + std::to_string(cpu)) / "topology" /
+                     "thread_siblings_list");
     if (!std::getline(in, siblings) || siblings.empty()) siblings = "cpu" + std::to_string(cpu);
     cores.insert(siblings);
   }

@@ -1,4 +1,5 @@
-// Progress with an ETA on a terminal, plain lines otherwise; the machine-readable log; interruption.
+// Progress with an ETA on a terminal, plain lines otherwise; the machine-readable log;
+// interruption.
 #pragma once
 
 #include <chrono>
@@ -10,12 +11,13 @@
 
 namespace veilnet {
 
-/// Shows "train h  epoch 3/20  [####....] 1234/5000  412 img/s  ETA 02:10  loss 1.23" on stderr. On a terminal it redraws one
-/// line; otherwise it prints a line at most every 10 s and at the end.
+/// Shows "train h  epoch 3/20  [####....] 1234/5000  412 img/s  ETA 02:10  loss 1.23" on stderr. On
+/// a terminal it redraws one line; otherwise it prints a line at most every 10 s and at the end.
 class Progress {
  public:
   /// @param unit what a step counts, for the rate.
-  Progress(std::string title, std::uint64_t total_steps, std::uint64_t start_step = 0, std::string unit = "img");
+  Progress(std::string title, std::uint64_t total_steps, std::uint64_t start_step = 0,
+           std::string unit = "img");
   ~Progress();  ///< shows the last step if it was not shown yet, and ends the line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -33,11 +35,14 @@ class Progress {
   bool printed_ = false;
 };
 
-/// The line that Progress shows. Rate and ETA come from the steps since `start`; before the first one they are unknown.
-std::string progress_line(const std::string& title, std::uint64_t step, std::uint64_t start, std::uint64_t total,
-                          double elapsed_seconds, const std::string& unit, const std::string& note);
+/// The line that Progress shows. Rate and ETA come from the steps since `start`; before the first
+/// one they are unknown.
+std::string progress_line(const std::string& title, std::uint64_t step, std::uint64_t start,
+                          std::uint64_t total, double elapsed_seconds, const std::string& unit,
+                          const std::string& note);
 
-/// Appends one JSON object per line to a file and flushes after each. Opening an existing file removes a torn last line.
+/// Appends one JSON object per line to a file and flushes after each. Opening an existing file
+/// removes a torn last line.
 class JsonLog {
  public:
   /// Creates missing parent folders. @throws Error{Io} if the file cannot be opened.
@@ -54,10 +59,11 @@ class JsonLog {
 void install_interrupt_handler();
 bool interrupted();
 
-/// Physical cores this process may run on (affinity and SMT siblings taken into account), at least 1.
+/// Physical cores this process may run on (affinity and SMT siblings taken into account), at
+/// least 1.
 int physical_cores();
-/// As physical_cores, for these CPUs and a folder laid out like /sys/devices/system/cpu. A CPU of unknown siblings counts as a
-/// core.
+/// As physical_cores, for these CPUs and a folder laid out like /sys/devices/system/cpu. A CPU of
+/// unknown siblings counts as a core.
 int physical_cores(std::span<const int> cpus, const std::filesystem::path& topology);
 
 }  // namespace veilnet

@@ -20,7 +20,8 @@ std::uint64_t split_mix(std::uint64_t& state) {
 }  // namespace
 
 Random::Random(std::initializer_list<std::uint64_t> seed_words) {
-  // One word seeds as the authors of xoshiro256** recommend; each further word is added to a thorough mix of those before it.
+  // One word seeds as the authors of xoshiro256** recommend; each further word is added to a
+  // thorough mix of those before it.
   std::uint64_t seed = 0;
   bool first = true;
   for (const std::uint64_t word : seed_words) {
@@ -44,12 +45,14 @@ std::uint64_t Random::next() {
 
 std::uint64_t Random::below(std::uint64_t bound) {
   assert(bound > 0);
-  // Lemire 2019: the high half of a 128-bit product, redrawn in the few cases that would favour some values.
+  // Lemire 2019: the high half of a 128-bit product, redrawn in the few cases that would favour
+  // some values.
   using Wide = unsigned __int128;
   Wide product = static_cast<Wide>(next()) * bound;
   if (static_cast<std::uint64_t>(product) < bound) {
     const std::uint64_t threshold = -bound % bound;
-    while (static_cast<std::uint64_t>(product) < threshold) product = static_cast<Wide>(next()) * bound;
+    while (static_cast<std::uint64_t>(product) < threshold)
+      product = static_cast<Wide>(next()) * bound;
   }
   return static_cast<std::uint64_t>(product >> 64);
 }

@@ -1,4 +1,5 @@
-// The seeded generator that every random decision outside LibTorch and outside key material draws from.
+// The seeded generator that every random decision outside LibTorch and outside key material draws
+// from.
 #pragma once
 
 #include <array>
@@ -9,10 +10,11 @@
 
 namespace veilnet {
 
-/// xoshiro256** (Blackman and Vigna 2018), seeded through splitmix64. Same sequence on every platform. Not for keys.
+/// xoshiro256** (Blackman and Vigna 2018), seeded through splitmix64. Same sequence on every
+/// platform. Not for keys.
 ///
-/// Several seed words give independent streams: Random({seed, epoch, index}) makes the draws for one picture of one epoch
-/// reproducible without any stored state.
+/// Several seed words give independent streams: Random({seed, epoch, index}) makes the draws for
+/// one picture of one epoch reproducible without any stored state.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : Random({seed}) {}

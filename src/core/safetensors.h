@@ -33,16 +33,17 @@ struct SafetensorsLimits {
   std::size_t max_dims = 8;
 };
 
-/// A loaded file. Everything is checked before anything is handed out: header length, JSON form (no duplicate keys), dtype
-/// names, shapes (non-negative, product without overflow), offsets (inside the data, in the right size for dtype and shape, no
-/// overlap, no gap).
+/// A loaded file. Everything is checked before anything is handed out: header length, JSON form (no
+/// duplicate keys), dtype names, shapes (non-negative, product without overflow), offsets (inside
+/// the data, in the right size for dtype and shape, no overlap, no gap).
 class Safetensors {
  public:
-  /// @throws Error{NotFound, Io} as read_file; Error{BadData} for every malformation, naming file, tensor, value and what is
-  /// allowed.
+  /// @throws Error{NotFound, Io} as read_file; Error{BadData} for every malformation, naming file,
+  /// tensor, value and what is allowed.
   static Safetensors load(const std::filesystem::path& path, const SafetensorsLimits& limits = {});
   /// As load, from memory; `name` stands for the file in messages.
-  static Safetensors parse(std::vector<std::uint8_t> bytes, const std::string& name, const SafetensorsLimits& limits = {});
+  static Safetensors parse(std::vector<std::uint8_t> bytes, const std::string& name,
+                           const SafetensorsLimits& limits = {});
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// Sorted by name.
@@ -66,10 +67,10 @@ class Safetensors {
   std::vector<TensorView> tensors_;
 };
 
-/// Writes tensors in the given order (data aligned to 8 bytes by padding the header with spaces, as the reference library
-/// does).
-/// @throws Error{InvalidArgument} if bytes do not fit dtype and shape or a name repeats; Error{AlreadyExists, Io} as
-/// write_file.
+/// Writes tensors in the given order (data aligned to 8 bytes by padding the header with spaces, as
+/// the reference library does).
+/// @throws Error{InvalidArgument} if bytes do not fit dtype and shape or a name repeats;
+/// Error{AlreadyExists, Io} as write_file.
 void save_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                       const std::map<std::string, std::string>& metadata, Overwrite overwrite);
 

@@ -18,11 +18,12 @@ namespace veilnet::data {
 
 Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed) {
   if (!(fraction > 0 && fraction < 1)) {
-    throw Error(ErrorCode::InvalidArgument,
-                "validation fraction " + std::to_string(fraction) + "; it must be greater than 0 and less than 1");
+    throw Error(ErrorCode::InvalidArgument, "validation fraction " + std::to_string(fraction) +
+                                                "; it must be greater than 0 and less than 1");
   }
   std::map<std::int32_t, std::vector<std::uint32_t>> by_class;
-  for (std::size_t i = 0; i < labels.size(); ++i) by_class[labels[i]].push_back(static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    by_class[labels[i]].push_back(static_cast<std::uint32_t>(i));
 
   Split split;
   for (auto& [label, members] : by_class) {
@@ -35,16 +36,17 @@ Split stratified_split(std::span<const std::int32_t> labels, double fraction, st
     split.train.insert(split.train.end(), members.begin() + wanted, members.end());
   }
   if (split.validation.empty()) {
-    throw Error(ErrorCode::InvalidArgument, "cannot split " + std::to_string(labels.size()) +
-                                                " pictures into train and validation: no class has two or more");
+    throw Error(ErrorCode::InvalidArgument,
+                "cannot split " + std::to_string(labels.size()) +
+                    " pictures into train and validation: no class has two or more");
   }
   std::sort(split.train.begin(), split.train.end());
   std::sort(split.validation.begin(), split.validation.end());
   return split;
 }
 
-void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Augmentation& augmentation, Random& random,
-             std::uint8_t* out) {
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
+             const Augmentation& augmentation, Random& random, std::uint8_t* out) {
   const bool flip = augmentation.horizontal_flip && random.below(2) == 1;
   // Offset of the crop relative to the unpadded picture, in [-padding, padding].
   int top = 0, left = 0;
@@ -83,7 +85,8 @@ struct BatchLoader::Impl {
   bool stopping = false;
   std::thread worker;
 
-  Impl(const Dataset& data, std::vector<std::uint32_t> given, const Options& given_options, std::uint64_t steps)
+  Impl(const Dataset& data, std::vector<std::uint32_t> given, const Options& given_options,
+       std::uint64_t steps)
       : dataset(data), indices(std::move(given)), options(given_options), steps_per_epoch(steps) {
     worker = std::thread([this] { run(); });
   }
@@ -102,7 +105,9 @@ struct BatchLoader::Impl {
       for (auto step = options.start_step;; ++step) {
         auto batch = make(step);
         std::unique_lock lock(mutex);
-        changed.wait(lock, [this] { return stopping || ready.size() < std::max<std::size_t>(1, options.prefetch); });
+        changed.wait(lock, [this] {
+          return stopping || ready.size() < std::max<std::size_t>(1, options.prefetch);
+        });
         if (stopping) return;
         ready.push_back(std::move(batch));
         changed.notify_all();
@@ -134,13 +139,15 @@ struct BatchLoader::Impl {
     for (std::size_t i = 0; i < count; ++i, out += dataset.image_bytes()) {
       const auto index = batch.indices[i];
       if (index >= dataset.size()) {
-        throw Error(ErrorCode::InvalidArgument, "picture index " + std::to_string(index) + " for data set '" + dataset.name +
-                                                    "', which has " + std::to_string(dataset.size()) + " pictures");
+        throw Error(ErrorCode::InvalidArgument,
+                    "picture index " + std::to_string(index) + " for data set '" + dataset.name +
+                        "', which has " + std::to_string(dataset.size()) + " pictures");
       }
       batch.labels.push_back(dataset.labels[index]);
       if (options.augmentation) {
         Random random({options.seed, epoch, begin + i});
-        augment(dataset.image(index), dataset.height, dataset.width, *options.augmentation, random, out);
+        augment(dataset.image(index), dataset.height, dataset.width, *options.augmentation, random,
+                out);
       } else {
         std::ranges::copy(dataset.image(index), out);
       }
@@ -150,20 +157,27 @@ struct BatchLoader::Impl {
   }
 };
 
-BatchLoader::BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options) {
-  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::InvalidArgument, what); };
-  if (indices.empty()) refuse("no pictures to make batches of from data set '" + dataset.name + "'");
+BatchLoader::BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices,
+                         const Options& options) {
+  const auto refuse = [](const std::string& what) {
+    throw Error(ErrorCode::InvalidArgument, what);
+  };
+  if (indices.empty())
+    refuse("no pictures to make batches of from data set '" + dataset.name + "'");
   if (options.batch_size == 0) refuse("batch size 0; it must be at least 1");
   const int padding = options.augmentation ? options.augmentation->crop_padding : 0;
   if (const int side = std::max(dataset.height, dataset.width); padding < 0 || padding > side) {
-    refuse("crop padding " + std::to_string(padding) + "; allowed is 0 to " + std::to_string(side) + ", the picture's side");
+    refuse("crop padding " + std::to_string(padding) + "; allowed is 0 to " + std::to_string(side) +
+           ", the picture's side");
   }
   const auto whole = indices.size() / options.batch_size;
   if (options.drop_last && whole == 0) {
-    refuse("batch size " + std::to_string(options.batch_size) + " with " + std::to_string(indices.size()) +
+    refuse("batch size " + std::to_string(options.batch_size) + " with " +
+           std::to_string(indices.size()) +
            " pictures gives no whole batch; lower it or keep the last, smaller batch");
   }
-  const auto steps = whole + (!options.drop_last && indices.size() % options.batch_size != 0 ? 1 : 0);
+  const auto steps =
+      whole + (!options.drop_last && indices.size() % options.batch_size != 0 ? 1 : 0);
   impl_ = std::make_unique<Impl>(dataset, std::move(indices), options, steps);
 }
 
@@ -179,6 +193,8 @@ Batch BatchLoader::next() {
   return batch;
 }
 
-std::size_t BatchLoader::steps_per_epoch() const { return static_cast<std::size_t>(impl_->steps_per_epoch); }
+std::size_t BatchLoader::steps_per_epoch() const {
+  return static_cast<std::size_t>(impl_->steps_per_epoch);
+}
 
 }  // namespace veilnet::data

@@ -18,14 +18,16 @@ struct Split {
   std::vector<std::uint32_t> validation;  ///< ascending
 };
 
-/// Draws round(fraction * count) pictures of every class for validation; of a class with two or more at least one and never
-/// all, of a class with one none. The same labels, fraction and seed give the same split, so psi and h share it.
+/// Draws round(fraction * count) pictures of every class for validation; of a class with two or
+/// more at least one and never all, of a class with one none. The same labels, fraction and seed
+/// give the same split, so psi and h share it.
 /// @throws Error{InvalidArgument} unless 0 < fraction < 1 and both parts are non-empty.
 Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed);
 
 struct Augmentation {
   bool horizontal_flip = true;  ///< with probability 1/2
-  int crop_padding = 4;         ///< random crop of the original size from the zero-padded picture; 0 for none
+  int crop_padding =
+      4;  ///< random crop of the original size from the zero-padded picture; 0 for none
 };
 
 struct Batch {
@@ -34,22 +36,23 @@ struct Batch {
   std::vector<std::uint32_t> indices;     ///< positions in the data set, [size]
 };
 
-/// Copies one picture into `out` (height * width * 3 bytes): flipped, then cropped from the zero-padded picture. Public so that
-/// a test can show what it does.
-void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Augmentation& augmentation, Random& random,
-             std::uint8_t* out);
+/// Copies one picture into `out` (height * width * 3 bytes): flipped, then cropped from the
+/// zero-padded picture. Public so that a test can show what it does.
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
+             const Augmentation& augmentation, Random& random, std::uint8_t* out);
 
 /// Endless shuffled epochs of equal batches, prepared ahead of use by one background thread.
 ///
-/// The order and the augmentation depend only on (seed, epoch, position), so a loader started at any step yields exactly what
-/// one started at step 0 would yield there. The last, smaller batch of an epoch is kept unless drop_last.
+/// The order and the augmentation depend only on (seed, epoch, position), so a loader started at
+/// any step yields exactly what one started at step 0 would yield there. The last, smaller batch of
+/// an epoch is kept unless drop_last.
 class BatchLoader {
  public:
   struct Options {
     std::size_t batch_size = 128;
     std::optional<Augmentation> augmentation;
-    /// Applied in place to every augmented picture (height * width * 3 bytes), in the background thread; or none. Must depend
-    /// on the picture alone.
+    /// Applied in place to every augmented picture (height * width * 3 bytes), in the background
+    /// thread; or none. Must depend on the picture alone.
     std::function<void(std::span<std::uint8_t>)> encrypt;
     std::uint64_t seed = 1;
     bool drop_last = false;
@@ -58,13 +61,14 @@ class BatchLoader {
   };
 
   /// `dataset` must outlive the loader.
-  /// @throws Error{InvalidArgument} for no indices, batch size 0, drop_last with fewer pictures than a batch, or a crop padding
-  /// outside 0 to the longer side of a picture.
+  /// @throws Error{InvalidArgument} for no indices, batch size 0, drop_last with fewer pictures
+  /// than a batch, or a crop padding outside 0 to the longer side of a picture.
   BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options);
   ~BatchLoader();
   /// Waits for the next batch. Call from one thread.
-  /// @throws what went wrong in the background thread, once the batches before it are used up and at every call from then on:
-  /// Error{InvalidArgument} for an index outside the data set, naming it.
+  /// @throws what went wrong in the background thread, once the batches before it are used up and
+  /// at every call from then on: Error{InvalidArgument} for an index outside the data set, naming
+  /// it.
   Batch next();
   std::size_t steps_per_epoch() const;
 

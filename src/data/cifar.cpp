@@ -25,11 +25,12 @@ struct Format {
 };
 
 Format cifar10() {
-  return {"cifar10",
-          "cifar-10-batches-bin",
-          "batches.meta.txt",
-          {10},
-          {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}};
+  return {
+      "cifar10",
+      "cifar-10-batches-bin",
+      "batches.meta.txt",
+      {10},
+      {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}};
 }
 
 Format cifar100() {
@@ -38,23 +39,28 @@ Format cifar100() {
       "cifar-100-binary",
       "fine_label_names.txt",
       {20, 100},
-      {"apple",       "aquarium_fish", "baby",         "bear",         "beaver",     "bed",        "bee",       "beetle",
-       "bicycle",     "bottle",        "bowl",         "boy",          "bridge",     "bus",        "butterfly", "camel",
-       "can",         "castle",        "caterpillar",  "cattle",       "chair",      "chimpanzee", "clock",     "cloud",
-       "cockroach",   "couch",         "crab",         "crocodile",    "cup",        "dinosaur",   "dolphin",   "elephant",
-       "flatfish",    "forest",        "fox",          "girl",         "hamster",    "house",      "kangaroo",  "keyboard",
-       "lamp",        "lawn_mower",    "leopard",      "lion",         "lizard",     "lobster",    "man",       "maple_tree",
-       "motorcycle",  "mountain",      "mouse",        "mushroom",     "oak_tree",   "orange",     "orchid",    "otter",
-       "palm_tree",   "pear",          "pickup_truck", "pine_tree",    "plain",      "plate",      "poppy",     "porcupine",
-       "possum",      "rabbit",        "raccoon",      "ray",          "road",       "rocket",     "rose",      "sea",
-       "seal",        "shark",         "shrew",        "skunk",        "skyscraper", "snail",      "snake",     "spider",
-       "squirrel",    "streetcar",     "sunflower",    "sweet_pepper", "table",      "tank",       "telephone", "television",
-       "tiger",       "tractor",       "train",        "trout",        "tulip",      "turtle",     "wardrobe",  "whale",
-       "willow_tree", "wolf",          "woman",        "worm"}};
+      {"apple",       "aquarium_fish", "baby",      "bear",       "beaver",       "bed",
+       "bee",         "beetle",        "bicycle",   "bottle",     "bowl",         "boy",
+       "bridge",      "bus",           "butterfly", "camel",      "can",          "castle",
+       "caterpillar", "cattle",        "chair",     "chimpanzee", "clock",        "cloud",
+       "cockroach",   "couch",         "crab",      "crocodile",  "cup",          "dinosaur",
+       "dolphin",     "elephant",      "flatfish",  "forest",     "fox",          "girl",
+       "hamster",     "house",         "kangaroo",  "keyboard",   "lamp",         "lawn_mower",
+       "leopard",     "lion",          "lizard",    "lobster",    "man",          "maple_tree",
+       "motorcycle",  "mountain",      "mouse",     "mushroom",   "oak_tree",     "orange",
+       "orchid",      "otter",         "palm_tree", "pear",       "pickup_truck", "pine_tree",
+       "plain",       "plate",         "poppy",     "porcupine",  "possum",       "rabbit",
+       "raccoon",     "ray",           "road",      "rocket",     "rose",         "sea",
+       "seal",        "shark",         "shrew",     "skunk",      "skyscraper",   "snail",
+       "snake",       "spider",        "squirrel",  "streetcar",  "sunflower",    "sweet_pepper",
+       "table",       "tank",          "telephone", "television", "tiger",        "tractor",
+       "train",       "trout",         "tulip",     "turtle",     "wardrobe",     "whale",
+       "willow_tree", "wolf",          "woman",     "worm"}};
 }
 
 fs::path find_folder(const fs::path& folder, const Format& format) {
-  if (!fs::is_directory(folder)) throw Error(ErrorCode::NotFound, "no such folder: " + folder.string());
+  if (!fs::is_directory(folder))
+    throw Error(ErrorCode::NotFound, "no such folder: " + folder.string());
   const auto inner = folder / format.folder;
   return fs::is_directory(inner) ? inner : folder;
 }
@@ -72,7 +78,8 @@ std::vector<std::string> read_class_names(const fs::path& path, const Format& fo
     begin = end + 1;
   }
   if (names.size() != format.class_names.size()) {
-    throw Error(ErrorCode::BadData, path.string() + ": " + std::to_string(names.size()) + " class names; " +
+    throw Error(ErrorCode::BadData, path.string() + ": " + std::to_string(names.size()) +
+                                        " class names; " +
                                         std::to_string(format.class_names.size()) + " are needed");
   }
   return names;
@@ -82,9 +89,10 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
   const auto bytes = read_file(path, kMaxFileBytes);
   const auto record_bytes = format.record_bytes(), label_bytes = format.label_counts.size();
   if (bytes.empty() || bytes.size() % record_bytes != 0) {
-    throw Error(ErrorCode::BadData, path.string() + ": " + std::to_string(bytes.size()) + " bytes; a " + format.name +
-                                        " file holds one or more records of " + std::to_string(record_bytes) +
-                                        " bytes, so this one is truncated or in another format");
+    throw Error(ErrorCode::BadData,
+                path.string() + ": " + std::to_string(bytes.size()) + " bytes; a " + format.name +
+                    " file holds one or more records of " + std::to_string(record_bytes) +
+                    " bytes, so this one is truncated or in another format");
   }
   const auto count = bytes.size() / record_bytes;
   auto next = set.images_nhwc.size();
@@ -94,21 +102,23 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
     const auto* at = bytes.data() + record * record_bytes;
     for (std::size_t i = 0; i < label_bytes; ++i) {
       if (at[i] >= format.label_counts[i]) {
-        throw Error(ErrorCode::BadData, path.string() + ": record " + std::to_string(record) + " has label " +
-                                            std::to_string(at[i]) + "; allowed is 0 to " +
+        throw Error(ErrorCode::BadData, path.string() + ": record " + std::to_string(record) +
+                                            " has label " + std::to_string(at[i]) +
+                                            "; allowed is 0 to " +
                                             std::to_string(format.label_counts[i] - 1));
       }
     }
     set.labels.push_back(at[label_bytes - 1]);
     const auto* planes = at + label_bytes;
     for (std::size_t pixel = 0; pixel < kPlane; ++pixel) {
-      for (std::size_t channel = 0; channel < 3; ++channel) set.images_nhwc[next++] = planes[channel * kPlane + pixel];
+      for (std::size_t channel = 0; channel < 3; ++channel)
+        set.images_nhwc[next++] = planes[channel * kPlane + pixel];
     }
   }
 }
 
-TrainTest load(const fs::path& given, const Format& format, const std::vector<std::string>& train_files,
-               const std::string& test_file) {
+TrainTest load(const fs::path& given, const Format& format,
+               const std::vector<std::string>& train_files, const std::string& test_file) {
   const auto folder = find_folder(given, format);
   TrainTest data;
   for (auto* set : {&data.train, &data.test}) {
@@ -117,7 +127,8 @@ TrainTest load(const fs::path& given, const Format& format, const std::vector<st
     set->class_names = read_class_names(folder / format.names_file, format);
   }
   for (std::size_t i = 0; i < train_files.size(); ++i) {
-    if (i == 0 || fs::exists(folder / train_files[i])) append_file(folder / train_files[i], format, data.train);
+    if (i == 0 || fs::exists(folder / train_files[i]))
+      append_file(folder / train_files[i], format, data.train);
   }
   append_file(folder / test_file, format, data.test);
   check(data);
@@ -128,10 +139,13 @@ TrainTest load(const fs::path& given, const Format& format, const std::vector<st
 
 TrainTest load_cifar10(const fs::path& folder) {
   return load(folder, cifar10(),
-              {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+              {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+               "data_batch_5.bin"},
               "test_batch.bin");
 }
 
-TrainTest load_cifar100(const fs::path& folder) { return load(folder, cifar100(), {"train.bin"}, "test.bin"); }
+TrainTest load_cifar100(const fs::path& folder) {
+  return load(folder, cifar100(), {"train.bin"}, "test.bin");
+}
 
 }  // namespace veilnet::data

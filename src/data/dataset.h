@@ -19,19 +19,22 @@ struct Dataset {
 
   std::size_t size() const { return labels.size(); }
   std::size_t image_bytes() const { return static_cast<std::size_t>(height) * width * 3; }
-  std::span<const std::uint8_t> image(std::size_t i) const { return {images_nhwc.data() + i * image_bytes(), image_bytes()}; }
+  std::span<const std::uint8_t> image(std::size_t i) const {
+    return {images_nhwc.data() + i * image_bytes(), image_bytes()};
+  }
 };
 
 /// What every loader returns: the official training and test sets.
 struct TrainTest {
   Dataset train;
   Dataset test;
-  /// SHA-256 over sizes, class names, pixels and labels of both sets: names the data in model files and results.
+  /// SHA-256 over sizes, class names, pixels and labels of both sets: names the data in model files
+  /// and results.
   std::string hash() const;
 };
 
-/// @throws Error{BadData} unless every set has pictures, sizes agree, labels are in range and at least two classes occur in
-/// train.
+/// @throws Error{BadData} unless every set has pictures, sizes agree, labels are in range and at
+/// least two classes occur in train.
 void check(const TrainTest& data);
 
 }  // namespace veilnet::data

@@ -17,8 +17,9 @@ std::vector<fs::path> list(const fs::path& folder, Kind kind) {
   try {
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (entry.path().filename().string().starts_with('.')) continue;
-      const bool wanted =
-          kind == Kind::Folders ? entry.is_directory() : entry.is_regular_file() && image::has_picture_extension(entry.path());
+      const bool wanted = kind == Kind::Folders ? entry.is_directory()
+                                                : entry.is_regular_file() &&
+                                                      image::has_picture_extension(entry.path());
       if (wanted) found.push_back(entry.path());
     }
   } catch (const fs::filesystem_error& e) {
@@ -32,7 +33,8 @@ std::vector<fs::path> list_pictures(const fs::path& folder) {
   auto pictures = list(folder, Kind::Pictures);
   if (pictures.empty()) {
     throw Error(ErrorCode::BadData,
-                folder.string() + ": no pictures in this class folder; .png, .jpg, .jpeg or .webp are needed");
+                folder.string() +
+                    ": no pictures in this class folder; .png, .jpg, .jpeg or .webp are needed");
   }
   return pictures;
 }
@@ -48,8 +50,9 @@ void append_pictures(const std::vector<fs::path>& files, std::size_t label, Data
 /// Moves every fifth file, or the last of fewer than five, from `files` to the result.
 std::vector<fs::path> take_every_fifth(std::vector<fs::path>& files, const fs::path& folder) {
   if (files.size() < 2) {
-    throw Error(ErrorCode::BadData,
-                folder.string() + ": 1 picture; without a test folder a class needs at least 2, one of them for the test set");
+    throw Error(ErrorCode::BadData, folder.string() +
+                                        ": 1 picture; without a test folder a class needs at least "
+                                        "2, one of them for the test set");
   }
   std::vector<fs::path> taken, kept;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -64,12 +67,14 @@ std::vector<fs::path> take_every_fifth(std::vector<fs::path>& files, const fs::p
 
 TrainTest load_image_folder(const fs::path& folder, int height, int width) {
   if (height < 1 || width < 1) {
-    throw Error(ErrorCode::InvalidArgument,
-                "picture size " + std::to_string(height) + "x" + std::to_string(width) + "; both sides must be at least 1");
+    throw Error(ErrorCode::InvalidArgument, "picture size " + std::to_string(height) + "x" +
+                                                std::to_string(width) +
+                                                "; both sides must be at least 1");
   }
   const auto train_folder = folder / "train", test_folder = folder / "test";
   for (const auto& needed : {folder, train_folder}) {
-    if (!fs::is_directory(needed)) throw Error(ErrorCode::NotFound, "no such folder: " + needed.string());
+    if (!fs::is_directory(needed))
+      throw Error(ErrorCode::NotFound, "no such folder: " + needed.string());
   }
   const auto classes = list(train_folder, Kind::Folders);
   if (classes.size() < 2) {
@@ -95,10 +100,11 @@ TrainTest load_image_folder(const fs::path& folder, int height, int width) {
     for (const auto& path : list(test_folder, Kind::Folders)) {
       const auto found = std::find(names.begin(), names.end(), path.filename().string());
       if (found == names.end()) {
-        throw Error(ErrorCode::BadData,
-                    path.string() + ": class '" + path.filename().string() + "' does not occur in " + train_folder.string());
+        throw Error(ErrorCode::BadData, path.string() + ": class '" + path.filename().string() +
+                                            "' does not occur in " + train_folder.string());
       }
-      append_pictures(list_pictures(path), static_cast<std::size_t>(found - names.begin()), data.test);
+      append_pictures(list_pictures(path), static_cast<std::size_t>(found - names.begin()),
+                      data.test);
     }
   }
   check(data);

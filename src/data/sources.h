@@ -8,24 +8,28 @@
 
 namespace veilnet::data {
 
-/// CIFAR-10 in the official binary layout: data_batch_1.bin .. data_batch_5.bin, test_batch.bin (records of 1 label byte and
-/// 3072 pixel bytes, planes R, G, B), any positive record count per file; data_batch_2..5 may be absent. Class names from
-/// batches.meta.txt when there, the official ones else. `folder` may be the folder itself or its parent (then
-/// cifar-10-batches-bin is appended).
-/// @throws Error{NotFound} for a missing folder or file; Error{BadData} for a size that is no multiple of the record or a label
-/// out of range, naming file, record index and value; for a wrong number of class names; and as check().
+/// CIFAR-10 in the official binary layout: data_batch_1.bin .. data_batch_5.bin, test_batch.bin
+/// (records of 1 label byte and 3072 pixel bytes, planes R, G, B), any positive record count per
+/// file; data_batch_2..5 may be absent. Class names from batches.meta.txt when there, the official
+/// ones else. `folder` may be the folder itself or its parent (then cifar-10-batches-bin is
+/// appended).
+/// @throws Error{NotFound} for a missing folder or file; Error{BadData} for a size that is no
+/// multiple of the record or a label out of range, naming file, record index and value; for a wrong
+/// number of class names; and as check().
 TrainTest load_cifar10(const std::filesystem::path& folder);
 
-/// CIFAR-100 likewise: train.bin, test.bin (records of coarse label, fine label, 3072 pixels), fine_label_names.txt; folder
-/// cifar-100-binary. Fine labels are used.
+/// CIFAR-100 likewise: train.bin, test.bin (records of coarse label, fine label, 3072 pixels),
+/// fine_label_names.txt; folder cifar-100-binary. Fine labels are used.
 TrainTest load_cifar100(const std::filesystem::path& folder);
 
-/// train/<class>/*.{png,jpg,jpeg,webp} and test/<class>/..., classes sorted by name, files sorted within a class, resized and
-/// centre-cropped. Hidden files, other files and sub-folders of a class are ignored. Without a test folder, every fifth file of
-/// each class (of fewer than five the last) becomes the test set.
-/// @throws Error{InvalidArgument} for sides below 1; Error{NotFound} for a missing folder; Error{Io} for one that cannot be
-/// listed; Error{BadData} for an empty class folder, a class of test unknown in train, fewer than two classes, a class of one
-/// picture where there is no test folder, or a picture that cannot be decoded (named); and as check().
+/// train/<class>/*.{png,jpg,jpeg,webp} and test/<class>/..., classes sorted by name, files sorted
+/// within a class, resized and centre-cropped. Hidden files, other files and sub-folders of a class
+/// are ignored. Without a test folder, every fifth file of each class (of fewer than five the last)
+/// becomes the test set.
+/// @throws Error{InvalidArgument} for sides below 1; Error{NotFound} for a missing folder;
+/// Error{Io} for one that cannot be listed; Error{BadData} for an empty class folder, a class of
+/// test unknown in train, fewer than two classes, a class of one picture where there is no test
+/// folder, or a picture that cannot be decoded (named); and as check().
 TrainTest load_image_folder(const std::filesystem::path& folder, int height, int width);
 
 struct SyntheticOptions {
@@ -34,9 +38,10 @@ struct SyntheticOptions {
   std::size_t test_size = 1000;
 };
 
-/// Ten balanced classes of 32x32 pictures of things (house, tree, fish, ...) drawn deterministically from the seed and told
-/// apart by shape alone: a linear classifier on the pixels reaches about 18 %, ResNet-20 about 99 % after 6 epochs. A larger
-/// set starts with the pictures of a smaller one.
+/// Ten balanced classes of 32x32 pictures of things (house, tree, fish, ...) drawn
+/// deterministically from the seed and told apart by shape alone: a linear classifier on the pixels
+/// reaches about 18 %, ResNet-20 about 99 % after 6 epochs. A larger set starts with the pictures
+/// of a smaller one.
 /// @throws Error{InvalidArgument} for sizes out of range.
 TrainTest make_synthetic(const SyntheticOptions& options = {});
 

@@ -1,4 +1,5 @@
-// What all attacks of one experiment share: the pictures, the victims, who judges, and where things are kept.
+// What all attacks of one experiment share: the pictures, the victims, who judges, and where things
+// are kept.
 #pragma once
 
 #include <optional>
@@ -26,19 +27,22 @@ struct Variation {
 /// A bench holds every secret; attacks get what attack::grant hands out of it.
 class AttackBench {
  public:
-  /// Attacked are test pictures; the attacker's own and the observed ones are halves of the training set, so that no picture
-  /// has two parts. Unrelated pictures are the synthetic ones, where the data are others of their size.
+  /// Attacked are test pictures; the attacker's own and the observed ones are halves of the
+  /// training set, so that no picture has two parts. Unrelated pictures are the synthetic ones,
+  /// where the data are others of their size.
   /// @throws as run_attacks.
   explicit AttackBench(const train::Experiment& experiment);
   AttackBench(const AttackBench&) = delete;  // judges point into it
 
-  attack::Outcome attack(const attack::Victim& victim, const attack::Attack& attack, const attack::ThreatModel& model,
-                         const Variation& variation = {}) const;
+  attack::Outcome attack(const attack::Victim& victim, const attack::Attack& attack,
+                         const attack::ThreatModel& model, const Variation& variation = {}) const;
 
   /// The threat model, or why the attack makes no sense or lacks what it needs.
-  std::variant<attack::ThreatModel, std::string> against(const attack::Victim& victim, const attack::Attack& attack) const;
+  std::variant<attack::ThreatModel, std::string> against(const attack::Victim& victim,
+                                                         const attack::Attack& attack) const;
 
-  /// The service's classifier: psi for networks, the one that learned from the scheme's pictures else; absent when untrained.
+  /// The service's classifier: psi for networks, the one that learned from the scheme's pictures
+  /// else; absent when untrained.
   std::optional<nn::Model> service(const attack::Victim& victim) const;
   std::vector<uint8_t> protected_pictures(const attack::Victim& victim) const;
 

@@ -16,7 +16,8 @@ using nlohmann::json;
 
 namespace {
 
-const attack::Attack* strongest_attack(const AttackBench& bench, const attack::Victim& victim, const json& cells) {
+const attack::Attack* strongest_attack(const AttackBench& bench, const attack::Victim& victim,
+                                       const json& cells) {
   const attack::Attack* strongest = nullptr;
   double best = -2;
   for (const auto& cell : cells) {
@@ -33,11 +34,13 @@ const attack::Attack* strongest_attack(const AttackBench& bench, const attack::V
   return strongest;
 }
 
-// What the attacker knows the plain versions of: pictures protected by himself, or exact pairs under the one key.
+// What the attacker knows the plain versions of: pictures protected by himself, or exact pairs
+// under the one key.
 attack::ThreatModel attribute_model(Keys keys) {
   using attack::Access, attack::Auxiliary, attack::Method;
   if (keys == Keys::Same) return {Method::Public, Access::ExactPairs, keys, Auxiliary::None};
-  if (keys == Keys::None) return {Method::Public, Access::PublicTransform, keys, Auxiliary::SameDistribution};
+  if (keys == Keys::None)
+    return {Method::Public, Access::PublicTransform, keys, Auxiliary::SameDistribution};
   return {Method::Public, Access::CiphertextOnly, keys, Auxiliary::SameDistribution};
 }
 
@@ -63,7 +66,9 @@ json transport_entries(const AttackBench& bench, const attack::Victim& victim, c
       arrived.insert(arrived.end(), picture.rgb.begin(), picture.rgb.end());
     }
     json entry = {{"scheme", victim.label}, {"transport", image::to_text(transport)}};
-    if (service) entry["accuracy"] = accuracy_on_bytes(*service, bench.sets.attacked, arrived, bench.e.compute);
+    if (service)
+      entry["accuracy"] =
+          accuracy_on_bytes(*service, bench.sets.attacked, arrived, bench.e.compute);
     if (strongest) {
       const auto model = std::get<attack::ThreatModel>(strongest->against(victim));
       const auto outcome = bench.attack(victim, *strongest, model, {.attacked = &arrived});
@@ -80,16 +85,18 @@ json transport_entries(const AttackBench& bench, const attack::Victim& victim, c
 json attribute_entries(const AttackBench& bench, const attack::Victim& victim) {
   const auto model = attribute_model(victim.keys);
   const auto materials = attack::grant(victim, bench.sets, model, bench.e.compute);
-  const auto known =
-      materials.pairs ? *materials.pairs : attack::stack_pairs(materials.run(*materials.auxiliary), *materials.auxiliary);
+  const auto known = materials.pairs ? *materials.pairs
+                                     : attack::stack_pairs(materials.run(*materials.auxiliary),
+                                                           *materials.auxiliary);
   const auto attacked = attack::stack_pairs(materials.attacked, bench.sets.attacked);
   const auto split = attack::tenth_validates(known.size());
   auto entries = json::array();
   for (const auto& name : attack::attribute_names()) {
-    const auto read = attack::infer_attribute({bench.e, bench.folder(victim, "attribute-" + name), victim.label + ": " + name},
-                                              name, known, split, attacked);
-    spdlog::info("{}: attribute {} named right for {:.1f} % (chance {:.1f} %)", victim.label, name, 100 * read.accuracy,
-                 100 * read.chance);
+    const auto read = attack::infer_attribute(
+        {bench.e, bench.folder(victim, "attribute-" + name), victim.label + ": " + name}, name,
+        known, split, attacked);
+    spdlog::info("{}: attribute {} named right for {:.1f} % (chance {:.1f} %)", victim.label, name,
+                 100 * read.accuracy, 100 * read.chance);
     entries.push_back({{"scheme", victim.label},
                        {"attribute", name},
                        {"accuracy", read.accuracy},
@@ -103,14 +110,19 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
   auto curves = json::array();
   const auto keep = [&](const std::string& id, const std::string& budget, const json& points) {
     if (!points.empty())
-      curves.push_back({{"scheme", victim.label}, {"attack", id}, {"budget_name", budget}, {"points", points}});
+      curves.push_back(
+          {{"scheme", victim.label}, {"attack", id}, {"budget_name", budget}, {"points", points}});
   };
   const auto applies = [&](const std::string& id) -> const attack::Attack* {
     const auto found = std::ranges::find(bench.attacks, id, &attack::Attack::id);
-    return found != bench.attacks.end() && std::holds_alternative<attack::ThreatModel>(found->against(victim)) ? &*found
-                                                                                                               : nullptr;
+    return found != bench.attacks.end() &&
+                   std::holds_alternative<attack::ThreatModel>(found->against(victim))
+               ? &*found
+               : nullptr;
   };
-  const auto fewer = [](const data::Dataset& all, size_t count) { return attack::subset(all, positions(count, all.size())); };
+  const auto fewer = [](const data::Dataset& all, size_t count) {
+    return attack::subset(all, positions(count, all.size()));
+  };
 
   if (const auto* known_plaintext = applies("known-plaintext")) {
     auto points = json::array();
@@ -119,7 +131,8 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
       auto sets = bench.sets;
       sets.observed = fewer(sets.observed, pairs);
       const auto model = std::get<attack::ThreatModel>(known_plaintext->against(victim));
-      points.push_back(point(bench, pairs, bench.attack(victim, *known_plaintext, model, {.sets = &sets})));
+      points.push_back(
+          point(bench, pairs, bench.attack(victim, *known_plaintext, model, {.sets = &sets})));
     }
     keep(known_plaintext->id, "pairs", points);
   }
@@ -133,16 +146,22 @@ json curve_entries(const AttackBench& bench, const attack::Victim& victim) {
     if (pairs < 20) continue;
     auto sets = bench.sets;
     sets.auxiliary = fewer(sets.auxiliary, pairs);
-    const auto training = pairs == all ? "training" : "training-" + std::to_string(pairs) + "-pairs";
-    points.push_back(point(bench, pairs, bench.attack(victim, *itn, model, {.sets = &sets, .training = training})));
+    const auto training =
+        pairs == all ? "training" : "training-" + std::to_string(pairs) + "-pairs";
+    points.push_back(point(
+        bench, pairs, bench.attack(victim, *itn, model, {.sets = &sets, .training = training})));
   }
   keep(itn->id, "pairs", points);
   points = json::array();
   const auto epochs_in_full = bench.budget.epochs;
-  for (const auto epochs : std::set<int64_t>{1, std::max<int64_t>(epochs_in_full / 4, 1),
-                                             std::max<int64_t>(epochs_in_full / 2, 1), epochs_in_full}) {
-    const auto training = epochs == epochs_in_full ? "training" : "training-" + std::to_string(epochs) + "-epochs";
-    points.push_back(point(bench, epochs, bench.attack(victim, *itn, model, {.epochs = epochs, .training = training})));
+  for (const auto epochs :
+       std::set<int64_t>{1, std::max<int64_t>(epochs_in_full / 4, 1),
+                         std::max<int64_t>(epochs_in_full / 2, 1), epochs_in_full}) {
+    const auto training =
+        epochs == epochs_in_full ? "training" : "training-" + std::to_string(epochs) + "-epochs";
+    points.push_back(
+        point(bench, epochs,
+              bench.attack(victim, *itn, model, {.epochs = epochs, .training = training})));
   }
   keep(itn->id, "epochs", points);
   return curves;

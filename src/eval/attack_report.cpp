@@ -21,10 +21,11 @@ using nlohmann::json;
 
 constexpr Words kMethodWords[] = {{"unknown", "does not know how pictures are protected"},
                                   {"public", "knows how pictures are protected"}};
-constexpr Words kAccessWords[] = {{"ciphertext_only", "sees protected pictures only"},
-                                  {"exact_pairs", "has some plain pictures together with their protected versions"},
-                                  {"chosen_plaintext", "can have pictures of his choice protected"},
-                                  {"public_transform", "can run the whole method on any picture"}};
+constexpr Words kAccessWords[] = {
+    {"ciphertext_only", "sees protected pictures only"},
+    {"exact_pairs", "has some plain pictures together with their protected versions"},
+    {"chosen_plaintext", "can have pictures of his choice protected"},
+    {"public_transform", "can run the whole method on any picture"}};
 constexpr Words kKeyWords[] = {{"none", "No key is involved"},
                                {"same", "One key protects all pictures"},
                                {"independent", "Every picture has a key of its own"}};
@@ -32,7 +33,8 @@ constexpr Words kAuxiliaryWords[] = {
     {"none", "has no other plain pictures"},
     {"unrelated", "has plain pictures of another kind"},
     {"same_distribution", "has plain pictures of the same kind, none of them attacked"},
-    {"candidates", "has a set of plain pictures that holds the attacked ones, not knowing which is which"}};
+    {"candidates",
+     "has a set of plain pictures that holds the attacked ones, not knowing which is which"}};
 
 /// What an attack, or a guess without one, shows of the pictures.
 struct Shown {
@@ -50,7 +52,8 @@ struct MatrixCell : Shown {
   double exact = 0;
   std::optional<double> reidentified, named;
   std::vector<std::string> flags;
-  bool only_a_lower_bound = true;  ///< all that its flags say is that more training would recover more
+  bool only_a_lower_bound =
+      true;  ///< all that its flags say is that more training would recover more
   std::vector<double> ssim_values;
 
   bool trusted() const { return refused.empty() && only_a_lower_bound; }
@@ -74,7 +77,8 @@ struct Matrix {
     return it == schemes.end() ? nullptr : &*it;
   }
   const MatrixCell* cell(const std::string& scheme, const std::string& attack) const {
-    const auto it = std::ranges::find_if(cells, [&](const auto& c) { return c.scheme == scheme && c.attack == attack; });
+    const auto it = std::ranges::find_if(
+        cells, [&](const auto& c) { return c.scheme == scheme && c.attack == attack; });
     return it == cells.end() ? nullptr : &*it;
   }
   bool one_scheme() const { return schemes.size() == 1; }
@@ -135,7 +139,8 @@ MatrixCell read_matrix_cell(const JsonReader& entry) {
 std::string known_scheme(const Matrix& matrix, const JsonReader& entry) {
   auto label = entry.string();
   if (!matrix.scheme(label))
-    throw Error(ErrorCode::BadData, "matrix.schemes holds no '" + label + "', which an entry is about");
+    throw Error(ErrorCode::BadData,
+                "matrix.schemes holds no '" + label + "', which an entry is about");
   return label;
 }
 
@@ -149,15 +154,18 @@ Matrix read_matrix(const JsonReader& root) {
                         entry["accuracy"].maybe(&JsonReader::share),
                         entry["keys"].string() == "none"};
     if (matrix.scheme(scheme.label))
-      throw Error(ErrorCode::BadData, "matrix.schemes: the label '" + scheme.label + "' occurs twice; labels must be unique");
+      throw Error(ErrorCode::BadData, "matrix.schemes: the label '" + scheme.label +
+                                          "' occurs twice; labels must be unique");
     matrix.schemes.push_back(std::move(scheme));
   }
   for (const auto& entry : root["cells"].some_items()) {
     auto cell = read_matrix_cell(entry);
     known_scheme(matrix, entry["scheme"]);
     if (matrix.cell(cell.scheme, cell.attack))
-      throw Error(ErrorCode::BadData, "matrix.cells: " + cell.attack + " on " + cell.scheme + " occurs twice");
-    if (std::ranges::find(matrix.attacks, cell.attack) == matrix.attacks.end()) matrix.attacks.push_back(cell.attack);
+      throw Error(ErrorCode::BadData,
+                  "matrix.cells: " + cell.attack + " on " + cell.scheme + " occurs twice");
+    if (std::ranges::find(matrix.attacks, cell.attack) == matrix.attacks.end())
+      matrix.attacks.push_back(cell.attack);
     matrix.cells.push_back(std::move(cell));
   }
   for (const auto& entry : root["baselines"].items_if())
@@ -170,11 +178,14 @@ Matrix read_matrix(const JsonReader& root) {
 }
 
 std::string per_cent(double share) { return fixed(100 * share, 1) + " %"; }
-std::string per_cent(std::optional<double> share) { return share ? per_cent(*share) : std::string(dash); }
+std::string per_cent(std::optional<double> share) {
+  return share ? per_cent(*share) : std::string(dash);
+}
 
 constexpr const char* kFlagMark = " (!)";
 
-constexpr const char* kLevels[] = {"nothing recognisable", "leaks outlines", "leaks content", "broken"};
+constexpr const char* kLevels[] = {"nothing recognisable", "leaks outlines", "leaks content",
+                                   "broken"};
 
 /// What one cell says about its scheme.
 struct Finding {
@@ -195,8 +206,9 @@ Finding finding(const Matrix& matrix, const MatrixScheme& scheme, const MatrixCe
     f.what = what;
   };
   f.reidentified = cell.reidentified.value_or(0);
-  const std::string picked = "finds the plain picture of " + per_cent(f.reidentified) + " of the protected pictures among " +
-                             grouped(cell.candidates) + " candidates";
+  const std::string picked = "finds the plain picture of " + per_cent(f.reidentified) +
+                             " of the protected pictures among " + grouped(cell.candidates) +
+                             " candidates";
   const std::string median = "reaches a median SSIM of " + fixed(cell.ssim.median, 2);
   if (cell.picks) {
     f.what = picked;
@@ -211,12 +223,14 @@ Finding finding(const Matrix& matrix, const MatrixScheme& scheme, const MatrixCe
       const double plain = matrix.plain_accuracy.value_or(1), bound = (*matrix.chance + plain) / 2;
       const bool made_to_be_named = scheme.keyless && scheme.accuracy.value_or(0) > bound;
       reach(plain > *matrix.chance && *cell.named > bound && !made_to_be_named, 2,
-            "gives pictures of which a classifier of plain pictures names " + per_cent(*cell.named) + " correctly (chance: " +
-                per_cent(*matrix.chance) + (matrix.plain_accuracy ? ", plain pictures: " + per_cent(plain) : "") + ")");
+            "gives pictures of which a classifier of plain pictures names " +
+                per_cent(*cell.named) + " correctly (chance: " + per_cent(*matrix.chance) +
+                (matrix.plain_accuracy ? ", plain pictures: " + per_cent(plain) : "") + ")");
     }
     reach(f.ssim >= 0.2, 1, median);
     const double worst = cell.ssim.p99 >= -cell.ssim.p01 ? cell.ssim.p99 : cell.ssim.p01;
-    reach(std::abs(worst) >= 0.5, 1, "reaches an SSIM of " + fixed(worst, 2) + " on the worst hundredth of the pictures");
+    reach(std::abs(worst) >= 0.5, 1,
+          "reaches an SSIM of " + fixed(worst, 2) + " on the worst hundredth of the pictures");
   }
   reach(f.reidentified >= 0.5 && cell.candidates >= 10, 2, picked);
   return f;
@@ -251,8 +265,9 @@ Verdict verdict_of(const Matrix& matrix, const MatrixScheme& scheme) {
     out.text += what + ". " + worst->cell->attacker;
   }
   if (flagged && flagged->level > (worst ? worst->level : 0))
-    out.text += " A flagged figure would say \"" + std::string(kLevels[flagged->level]) + "\": " + flagged->cell->attack + " " +
-                flagged->what + " (" + joined(flagged->cell->flags) + ").";
+    out.text += " A flagged figure would say \"" + std::string(kLevels[flagged->level]) +
+                "\": " + flagged->cell->attack + " " + flagged->what + " (" +
+                joined(flagged->cell->flags) + ").";
   return out;
 }
 
@@ -262,7 +277,8 @@ std::vector<std::string> reasons(const Matrix& matrix, bool refused) {
   for (const auto& attack : matrix.attacks) {
     for (const auto& cell : matrix.cells) {
       if (cell.attack != attack) continue;
-      for (const auto& reason : refused ? std::vector(cell.refused.empty() ? 0 : 1, cell.refused) : cell.flags) {
+      for (const auto& reason :
+           refused ? std::vector(cell.refused.empty() ? 0 : 1, cell.refused) : cell.flags) {
         auto group = std::ranges::find(by_reason, reason, [](const auto& g) { return g.first; });
         if (group == by_reason.end()) group = by_reason.insert(group, {reason, {}});
         auto& places = group->second;
@@ -299,14 +315,16 @@ std::vector<std::vector<std::string>> matrix_rows(const Matrix& matrix) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& scheme : matrix.schemes) {
     rows.push_back({scheme.label});
-    for (const auto& attack : matrix.attacks) rows.back().push_back(matrix_text(matrix.cell(scheme.label, attack)));
+    for (const auto& attack : matrix.attacks)
+      rows.back().push_back(matrix_text(matrix.cell(scheme.label, attack)));
   }
   return rows;
 }
 
 std::string matrix_legend(const Matrix& matrix) {
   std::string out =
-      "Median SSIM of what each attack recovers: 1 is the plain picture, 0 is unrelated to it, below 0 inverted. Exact: share "
+      "Median SSIM of what each attack recovers: 1 is the plain picture, 0 is unrelated to it, "
+      "below 0 inverted. Exact: share "
       "recovered bit for bit. Picked: share found among candidates that the attacker had.";
   for (const auto& [name, shown] : matrix.baselines)
     out += " Guessing the " + name + " gives " + fixed(shown.ssim.median, 2) + ".";
@@ -317,15 +335,20 @@ std::string matrix_legend(const Matrix& matrix) {
 Markup opening_of(const JsonReader& root, const Matrix& matrix) {
   const auto dataset = root["dataset"];
   std::string what = "Pictures of the data set " + dataset["name"].string();
-  const auto height = dataset["height"].maybe(&JsonReader::count), width = dataset["width"].maybe(&JsonReader::count),
+  const auto height = dataset["height"].maybe(&JsonReader::count),
+             width = dataset["width"].maybe(&JsonReader::count),
              classes = dataset["classes"].maybe(&JsonReader::count);
-  if (height && width) what += ", " + std::to_string(*width) + " x " + std::to_string(*height) + " pixels";
+  if (height && width)
+    what += ", " + std::to_string(*width) + " x " + std::to_string(*height) + " pixels";
   if (classes) what += ", " + grouped(*classes) + " classes";
-  what += matrix.one_scheme() ? ", were protected" : ", were protected in " + grouped(matrix.schemes.size()) + " ways";
-  what += " so that a person should see nothing of them. Then " + grouped(matrix.attacks.size()) +
-          (matrix.attacks.size() == 1 ? " attack" : " attacks") +
-          " tried to get the plain pictures back from the protected ones. A verdict says what came of that. It speaks of these "
-          "attacks and this budget only: that an attack failed does not mean that none can succeed.";
+  what += matrix.one_scheme() ? ", were protected"
+                              : ", were protected in " + grouped(matrix.schemes.size()) + " ways";
+  what +=
+      " so that a person should see nothing of them. Then " + grouped(matrix.attacks.size()) +
+      (matrix.attacks.size() == 1 ? " attack" : " attacks") +
+      " tried to get the plain pictures back from the protected ones. A verdict says what came of "
+      "that. It speaks of these "
+      "attacks and this budget only: that an attack failed does not mean that none can succeed.";
   return paragraph(what);
 }
 
@@ -340,11 +363,15 @@ Markup verdict_section(const Matrix& matrix, const std::map<std::string, Verdict
   }
   // NOLINTBEGIN(bugprone-suspicious-missing-comma): sentences that take two lines
   const std::vector<std::string> rules = {
-      "Broken: at least half of the pictures are recovered bit for bit, or the median SSIM is at least 0.9.",
-      "Leaks content: the median SSIM is at least 0.5; or at least half of the pictures are found among 10 or more candidates; "
-      "or a classifier of plain pictures names the reconstructions more often than half of the way from chance to what it "
+      "Broken: at least half of the pictures are recovered bit for bit, or the median SSIM is at "
+      "least 0.9.",
+      "Leaks content: the median SSIM is at least 0.5; or at least half of the pictures are found "
+      "among 10 or more candidates; "
+      "or a classifier of plain pictures names the reconstructions more often than half of the way "
+      "from chance to what it "
       "reaches on plain pictures.",
-      "Leaks outlines: the median SSIM is at least 0.2, or 0.5 on the worst hundredth of the pictures.",
+      "Leaks outlines: the median SSIM is at least 0.2, or 0.5 on the worst hundredth of the "
+      "pictures.",
       "Nothing recognisable: none of these.",
       "Not judged: every attack is refused or flagged.",
   };
@@ -352,23 +379,30 @@ Markup verdict_section(const Matrix& matrix, const std::map<std::string, Verdict
   return cards(all) + table(t) +
          details(
              "How a verdict is reached",
-             paragraph("By the worst that some attack reaches whose figure is not flagged, or flagged as under-trained only:") +
+             paragraph("By the worst that some attack reaches whose figure is not flagged, or "
+                       "flagged as under-trained only:") +
                  bullets(rules) +
-                 paragraph("An inverted picture (SSIM below 0) shows as much as an upright one. An attacker who picks among "
-                           "candidates had the plain pictures before; what he picks counts as found, not as recovered. "
-                           "Named reconstructions do not count for a scheme without keys whose pictures the service's "
-                           "classifier names above that bound as they are: they are made to be named."));
+                 paragraph(
+                     "An inverted picture (SSIM below 0) shows as much as an upright one. An "
+                     "attacker who picks among "
+                     "candidates had the plain pictures before; what he picks counts as found, not "
+                     "as recovered. "
+                     "Named reconstructions do not count for a scheme without keys whose pictures "
+                     "the service's "
+                     "classifier names above that bound as they are: they are made to be named."));
 }
 
 Markup schemes_table(const Matrix& matrix) {
   Table t;
   t.caption =
-      "Accuracy: of the service's classifier on protected pictures. The number of keys bounds a search through all of them; it "
+      "Accuracy: of the service's classifier on protected pictures. The number of keys bounds a "
+      "search through all of them; it "
       "says nothing about attacks that do not search.";
   t.columns = {{"Scheme"}, {"What it is"}, {"Keys"}, {"Key (bits)", true}, {"Accuracy", true}};
   for (const auto& s : matrix.schemes)
-    t.rows.push_back(
-        {s.label, s.text, s.keys, s.key_space_bits ? fixed(*s.key_space_bits, 0) : std::string(dash), per_cent(s.accuracy)});
+    t.rows.push_back({s.label, s.text, s.keys,
+                      s.key_space_bits ? fixed(*s.key_space_bits, 0) : std::string(dash),
+                      per_cent(s.accuracy)});
   return table(t);
 }
 
@@ -378,24 +412,31 @@ Markup attackers_section(const JsonReader& root, const Matrix& matrix) {
   methods.caption = "What each attack does, in the order in which they stand in the tables.";
   methods.columns = {{"Attack"}, {"What it does"}};
   for (const auto& attack : matrix.attacks) {
-    methods.rows.push_back({attack, std::ranges::find(matrix.cells, attack, &MatrixCell::attack)->text});
+    methods.rows.push_back(
+        {attack, std::ranges::find(matrix.cells, attack, &MatrixCell::attack)->text});
     for (const auto& cell : matrix.cells) {
       if (cell.attack != attack || !cell.refused.empty()) continue;
-      auto known = std::ranges::find(attackers, cell.attacker, [](const auto& a) { return a.first; });
+      auto known =
+          std::ranges::find(attackers, cell.attacker, [](const auto& a) { return a.first; });
       if (known == attackers.end()) known = attackers.insert(known, {cell.attacker, {}});
-      if (std::ranges::find(known->second, attack) == known->second.end()) known->second.push_back(attack);
+      if (std::ranges::find(known->second, attack) == known->second.end())
+        known->second.push_back(attack);
     }
   }
-  for (const auto& [name, shown] : matrix.baselines) methods.rows.push_back({"guess: " + name, shown.text});
+  for (const auto& [name, shown] : matrix.baselines)
+    methods.rows.push_back({"guess: " + name, shown.text});
   std::vector<std::string> lines;
-  for (const auto& [words, attacks] : attackers) lines.push_back(words + " Attacks: " + joined(attacks) + ".");
+  for (const auto& [words, attacks] : attackers)
+    lines.push_back(words + " Attacks: " + joined(attacks) + ".");
   auto spent = root["budget"].rows();
   std::erase_if(spent, [](const auto& row) { return row[0] == "name"; });
-  const std::string budget = "The attackers' budget is \"" + root["budget"]["name"].string() + "\"" +
-                             (spent.empty() ? "" : ": " + listed(spent)) + ".";
+  const std::string budget = "The attackers' budget is \"" + root["budget"]["name"].string() +
+                             "\"" + (spent.empty() ? "" : ": " + listed(spent)) + ".";
   return paragraph(
-             "Anyone who gets hold of protected pictures: the service, its staff, or whoever breaks in. What else an "
-             "attacker knows and has decides what can be recovered, so every figure belongs to one of these attackers:") +
+             "Anyone who gets hold of protected pictures: the service, its staff, or whoever "
+             "breaks in. What else an "
+             "attacker knows and has decides what can be recovered, so every figure belongs to one "
+             "of these attackers:") +
          bullets(lines) + paragraph(budget) + table(methods);
 }
 
@@ -436,7 +477,8 @@ std::vector<std::pair<std::string, std::string>> plots_of(const Matrix& matrix) 
       plot.groups.push_back(std::move(group));
     }
     if (plot.groups.empty()) continue;
-    for (const auto& [name, shown] : matrix.baselines) plot.references.push_back({"guess: " + name, shown.ssim.median});
+    for (const auto& [name, shown] : matrix.baselines)
+      plot.references.push_back({"guess: " + name, shown.ssim.median});
     out.emplace_back(scheme.label, box_plot(plot));
   }
   return out;
@@ -446,23 +488,27 @@ void check_cell_pictures(const CellPictures& p) {
   const auto name = "pictures of " + p.attack + " on " + p.scheme + ": ";
   const auto n = p.plain.size();
   if (p.protected_pictures.size() != n || p.recovered.size() != n || p.labels.size() != n)
-    throw Error(ErrorCode::InvalidArgument, name + std::to_string(n) + " plain, " +
-                                                std::to_string(p.protected_pictures.size()) + " protected, " +
-                                                std::to_string(p.recovered.size()) + " recovered, " +
-                                                std::to_string(p.labels.size()) + " labels; allowed are equal numbers");
+    throw Error(ErrorCode::InvalidArgument,
+                name + std::to_string(n) + " plain, " +
+                    std::to_string(p.protected_pictures.size()) + " protected, " +
+                    std::to_string(p.recovered.size()) + " recovered, " +
+                    std::to_string(p.labels.size()) + " labels; allowed are equal numbers");
   for (std::size_t k = 0; k < n; ++k) {
     for (const auto* other : {&p.protected_pictures[k], &p.recovered[k]}) {
       if (other->height != p.plain[k].height || other->width != p.plain[k].width)
-        throw Error(ErrorCode::InvalidArgument, name + "plain picture " + std::to_string(k) + " is " +
-                                                    std::to_string(p.plain[k].width) + " x " +
-                                                    std::to_string(p.plain[k].height) + " and its counterpart " +
-                                                    std::to_string(other->width) + " x " + std::to_string(other->height));
+        throw Error(ErrorCode::InvalidArgument,
+                    name + "plain picture " + std::to_string(k) + " is " +
+                        std::to_string(p.plain[k].width) + " x " +
+                        std::to_string(p.plain[k].height) + " and its counterpart " +
+                        std::to_string(other->width) + " x " + std::to_string(other->height));
     }
   }
 }
 
 std::string similarity_caption(const image::Image& plain, const image::Image& other) {
-  return plain.rgb == other.rgb ? "exact" : fixed(image::ssim(plain.rgb, other.rgb, plain.height, plain.width), 2);
+  return plain.rgb == other.rgb
+             ? "exact"
+             : fixed(image::ssim(plain.rgb, other.rgb, plain.height, plain.width), 2);
 }
 
 /// Columns are pictures, as many as the page is wide, then the next block.
@@ -476,7 +522,8 @@ Markup cell_grid(const CellPictures& p) {
     for (std::size_t k = first; k < std::min(first + kColumns, p.plain.size()); ++k) {
       grid.column_headers.push_back(p.labels[k]);
       grid.rows[0].push_back({p.plain[k], ""});
-      grid.rows[1].push_back({p.protected_pictures[k], similarity_caption(p.plain[k], p.protected_pictures[k])});
+      grid.rows[1].push_back(
+          {p.protected_pictures[k], similarity_caption(p.plain[k], p.protected_pictures[k])});
       grid.rows[2].push_back({p.recovered[k], similarity_caption(p.plain[k], p.recovered[k])});
     }
     out = out + picture_grid(grid);
@@ -490,8 +537,8 @@ Markup pictures_section(const Matrix& matrix, const std::map<std::string, Verdic
   for (const auto& p : pictures) {
     check_cell_pictures(p);
     if (!matrix.cell(p.scheme, p.attack))
-      throw Error(ErrorCode::InvalidArgument,
-                  "pictures of " + p.attack + " on " + p.scheme + ", which the matrix has no cell of");
+      throw Error(ErrorCode::InvalidArgument, "pictures of " + p.attack + " on " + p.scheme +
+                                                  ", which the matrix has no cell of");
   }
   Markup out;
   for (const auto& scheme : matrix.schemes) {
@@ -499,8 +546,9 @@ Markup pictures_section(const Matrix& matrix, const std::map<std::string, Verdic
     for (const auto& p : pictures) {
       const auto* cell = matrix.cell(p.scheme, p.attack);
       if (p.scheme != scheme.label || !cell->refused.empty() || p.plain.empty()) continue;
-      folds = folds + details(p.attack + ": " + matrix_text(cell), paragraph(cell->text) + cell_grid(p),
-                              p.attack == verdicts.at(scheme.label).attack);
+      folds =
+          folds + details(p.attack + ": " + matrix_text(cell), paragraph(cell->text) + cell_grid(p),
+                          p.attack == verdicts.at(scheme.label).attack);
     }
     if (!folds.html.empty()) out = out + heading(3, scheme.label) + folds;
   }
@@ -525,22 +573,27 @@ constexpr Measure kMeasures[] = {
 Markup figures_table(const Matrix& matrix, const MatrixScheme& scheme) {
   Table t;
   t.caption = "All figures for " + scheme.label +
-              ". Means are over finite values: the PSNR of a picture recovered exactly is infinite. Worst 1 %: the value that "
+              ". Means are over finite values: the PSNR of a picture recovered exactly is "
+              "infinite. Worst 1 %: the value that "
               "only a hundredth of the pictures pass towards the plain picture.";
   t.column_groups = {{"", 2}};
   t.columns = {{"Attack"}, {"n", true}};
   for (const auto& measure : kMeasures) {
     t.column_groups.emplace_back(measure.name, 3);
-    for (const char* header : {"mean", "median", "worst 1 %"}) t.columns.push_back({header, true, header[0] == 'w'});
+    for (const char* header : {"mean", "median", "worst 1 %"})
+      t.columns.push_back({header, true, header[0] == 'w'});
   }
   t.column_groups.emplace_back("Share of pictures", 3);
-  for (const char* header : {"exact", "re-identified", "named"}) t.columns.push_back({header, true});
+  for (const char* header : {"exact", "re-identified", "named"})
+    t.columns.push_back({header, true});
   Table spent;
   spent.columns = {{"Attack"}, {"Spent"}};
-  const auto add = [&](std::vector<std::string> row, const Shown& shown, const std::vector<std::string>& end) {
+  const auto add = [&](std::vector<std::string> row, const Shown& shown,
+                       const std::vector<std::string>& end) {
     for (const auto& measure : kMeasures) {
       const auto s = measure.of(shown);
-      for (const auto value : {&Summary::mean, &Summary::median, measure.low_is_worst ? &Summary::p01 : &Summary::p99})
+      for (const auto value :
+           {&Summary::mean, &Summary::median, measure.low_is_worst ? &Summary::p01 : &Summary::p99})
         row.push_back(s ? fixed((*s).*value, measure.decimals) : std::string(dash));
     }
     row.insert(row.end(), end.begin(), end.end());
@@ -554,30 +607,43 @@ Markup figures_table(const Matrix& matrix, const MatrixScheme& scheme) {
     spent.rows.push_back({cell.attack, cell.budget});
   }
   const std::string none(dash);
-  for (const auto& [name, shown] : matrix.baselines) add({"guess: " + name, grouped(shown.ssim.n)}, shown, {none, none, none});
+  for (const auto& [name, shown] : matrix.baselines)
+    add({"guess: " + name, grouped(shown.ssim.n)}, shown, {none, none, none});
   return table(t) + (spent.rows.empty() ? Markup{} : table(spent));
 }
 
 Markup figures_section(const Matrix& matrix) {
   Markup out = paragraph(
-      "PSNR measures the pixel-wise difference in dB: 50 looks identical, 10 shares little more than brightness. SSIM and "
-      "MS-SSIM compare local structure: 1 is the same picture. Feature distance compares what a network sees: 0 is the same "
-      "picture. Re-identified: the plain picture was picked out of so many candidates. Named: a classifier trained on plain "
+      "PSNR measures the pixel-wise difference in dB: 50 looks identical, 10 shares little more "
+      "than brightness. SSIM and "
+      "MS-SSIM compare local structure: 1 is the same picture. Feature distance compares what a "
+      "network sees: 0 is the same "
+      "picture. Re-identified: the plain picture was picked out of so many candidates. Named: a "
+      "classifier trained on plain "
       "pictures names the reconstruction correctly.");
-  for (const auto& scheme : matrix.schemes) out = out + details(scheme.label, figures_table(matrix, scheme));
+  for (const auto& scheme : matrix.schemes)
+    out = out + details(scheme.label, figures_table(matrix, scheme));
   return out;
 }
 
 Markup transport_table(const JsonReader& root, const Matrix& matrix) {
   Table t;
   t.caption =
-      "What is left after pictures were compressed or resized on their way: accuracy of the service's classifier, and what the "
+      "What is left after pictures were compressed or resized on their way: accuracy of the "
+      "service's classifier, and what the "
       "strongest attack still recovers.";
-  t.columns = {{"Scheme"}, {"Transport"}, {"Accuracy", true}, {"PSNR, mean (dB)", true}, {"SSIM, median", true}, {"Remark"}};
+  t.columns = {{"Scheme"},
+               {"Transport"},
+               {"Accuracy", true},
+               {"PSNR, mean (dB)", true},
+               {"SSIM, median", true},
+               {"Remark"}};
   for (const auto& entry : root["transport"].items_if()) {
-    const auto psnr = entry["psnr_db"].maybe(&JsonReader::summary), ssim = entry["ssim"].maybe(&JsonReader::ssim);
+    const auto psnr = entry["psnr_db"].maybe(&JsonReader::summary),
+               ssim = entry["ssim"].maybe(&JsonReader::ssim);
     t.rows.push_back({known_scheme(matrix, entry["scheme"]), entry["transport"].string(),
-                      per_cent(entry["accuracy"].maybe(&JsonReader::share)), psnr ? fixed(psnr->mean, 2) : std::string(dash),
+                      per_cent(entry["accuracy"].maybe(&JsonReader::share)),
+                      psnr ? fixed(psnr->mean, 2) : std::string(dash),
                       ssim ? fixed(ssim->median, 3) : std::string(dash),
                       entry["text"].maybe(&JsonReader::string).value_or("")});
   }
@@ -587,19 +653,21 @@ Markup transport_table(const JsonReader& root, const Matrix& matrix) {
 Markup attributes_table(const JsonReader& root, const Matrix& matrix) {
   Table t;
   t.caption =
-      "What a classifier reads off protected pictures that the service does not need, against chance. No picture is recovered "
+      "What a classifier reads off protected pictures that the service does not need, against "
+      "chance. No picture is recovered "
       "for this.";
   t.columns = {{"Scheme"}, {"Attribute"}, {"Named correctly", true, true}, {"Chance", true}};
   for (const auto& entry : root["attributes"].items_if())
-    t.rows.push_back({known_scheme(matrix, entry["scheme"]), entry["attribute"].string(), per_cent(entry["accuracy"].share()),
-                      per_cent(entry["chance"].share())});
+    t.rows.push_back({known_scheme(matrix, entry["scheme"]), entry["attribute"].string(),
+                      per_cent(entry["accuracy"].share()), per_cent(entry["chance"].share())});
   return t.rows.empty() ? Markup{} : table(t);
 }
 
 Markup curve_figure(const JsonReader& root, const Matrix& matrix) {
   std::map<std::string, std::pair<LineChart, LineChart>> by_budget;
   for (const auto& entry : root["curve"].items_if()) {
-    const std::string label = known_scheme(matrix, entry["scheme"]) + ", " + entry["attack"].string();
+    const std::string label =
+        known_scheme(matrix, entry["scheme"]) + ", " + entry["attack"].string();
     Series ssim{label, {}}, psnr{label, {}};
     for (const auto& point : entry["points"].some_items()) {
       ssim.points.emplace_back(point["budget"].positive(), point["ssim"].number());
@@ -623,7 +691,8 @@ Markup curve_figure(const JsonReader& root, const Matrix& matrix) {
   }
   return charts.empty() ? Markup{}
                         : figure(charts,
-                                 "What more of the attacker's budget brings. A line that still rises at its right end "
+                                 "What more of the attacker's budget brings. A line that still "
+                                 "rises at its right end "
                                  "says that a larger budget would recover more.");
 }
 
@@ -632,9 +701,12 @@ Markup provenance_table(const JsonReader& root) {
   t.columns = {{"What"}, {"Value"}};
   const auto dataset = root["dataset"];
   t.rows.push_back({"data set", dataset["name"].string()});
-  if (const auto hash = dataset["hash"].maybe(&JsonReader::string)) t.rows.push_back({"data set hash", *hash});
-  for (const auto& [key, what] : {std::pair("train", "training pictures"), {"test", "test pictures"}})
-    if (const auto count = dataset[key].maybe(&JsonReader::count)) t.rows.push_back({what, grouped(*count)});
+  if (const auto hash = dataset["hash"].maybe(&JsonReader::string))
+    t.rows.push_back({"data set hash", *hash});
+  for (const auto& [key, what] :
+       {std::pair("train", "training pictures"), {"test", "test pictures"}})
+    if (const auto count = dataset[key].maybe(&JsonReader::count))
+      t.rows.push_back({what, grouped(*count)});
   if (const auto plain = dataset["plain_accuracy"].maybe(&JsonReader::share))
     t.rows.push_back({"accuracy on plain pictures", per_cent(plain)});
   for (auto& row : root["provenance"].rows()) t.rows.push_back(std::move(row));
@@ -652,16 +724,19 @@ std::string markdown(const std::string& words) {
 }
 
 /// Labels become folders, and must not lead out of theirs.
-std::filesystem::path cell_pictures_folder(const std::filesystem::path& folder, const std::string& scheme,
-                                           const std::string& attack) {
+std::filesystem::path cell_pictures_folder(const std::filesystem::path& folder,
+                                           const std::string& scheme, const std::string& attack) {
   for (const auto& name : {scheme, attack})
-    if (name.empty() || name == "." || name == ".." || name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+    if (name.empty() || name == "." || name == ".." ||
+        name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
       throw Error(ErrorCode::InvalidArgument,
-                  "pictures of '" + attack + "' on '" + scheme + "': allowed are names that can be names of a folder");
+                  "pictures of '" + attack + "' on '" + scheme +
+                      "': allowed are names that can be names of a folder");
   return folder / scheme / attack;
 }
 
-std::filesystem::path numbered(const std::filesystem::path& folder, const std::string& kind, std::size_t k) {
+std::filesystem::path numbered(const std::filesystem::path& folder, const std::string& kind,
+                               std::size_t k) {
   return folder / (kind + "-" + std::to_string(k) + ".png");
 }
 
@@ -672,12 +747,15 @@ Verdict verdict(const json& matrix_json, const std::string& label) {
   if (const auto* scheme = matrix.scheme(label)) return verdict_of(matrix, *scheme);
   std::vector<std::string> labels;
   for (const auto& scheme : matrix.schemes) labels.push_back(scheme.label);
-  throw Error(ErrorCode::InvalidArgument, "verdict: there is no scheme '" + label + "'; allowed: " + joined(labels));
+  throw Error(ErrorCode::InvalidArgument,
+              "verdict: there is no scheme '" + label + "'; allowed: " + joined(labels));
 }
 
 std::string render_attack_report(const json& matrix_json, std::span<const CellPictures> pictures) {
   const JsonReader root(&matrix_json, "matrix");
-  Page page(root["title"].string(), "Protected pictures under attack: what was recovered, by whom, and what was not tried.");
+  Page page(
+      root["title"].string(),
+      "Protected pictures under attack: what was recovered, by whom, and what was not tried.");
   root["baselines"].items();
   const auto matrix = read_matrix(root);
   std::map<std::string, Verdict> verdicts;
@@ -694,16 +772,20 @@ std::string render_attack_report(const json& matrix_json, std::span<const CellPi
   if (const auto plots = plots_of(matrix); !plots.empty()) {
     std::vector<std::string> svgs;
     for (const auto& plot : plots) svgs.push_back(plot.second);
-    const auto charts =
-        figure(svgs,
-               "All attacked pictures. Box: quartiles; line: median; diamond: mean; whiskers: outermost value within 1.5 times "
-               "the box's height; dots: pictures beyond (thinned). Dashed: the median of a guess that does not look at the "
-               "protected picture. More is seen where SSIM is farther from 0.");
-    page.add(matrix.one_scheme() ? charts : details("How SSIM spreads over the pictures, scheme by scheme", charts));
+    const auto charts = figure(svgs,
+                               "All attacked pictures. Box: quartiles; line: median; diamond: "
+                               "mean; whiskers: outermost value within 1.5 times "
+                               "the box's height; dots: pictures beyond (thinned). Dashed: the "
+                               "median of a guess that does not look at the "
+                               "protected picture. More is seen where SSIM is farther from 0.");
+    page.add(matrix.one_scheme()
+                 ? charts
+                 : details("How SSIM spreads over the pictures, scheme by scheme", charts));
   }
   if (const auto shown = pictures_section(matrix, verdicts, pictures); !shown.html.empty()) {
     page.section("The worst cases");
-    page.add(paragraph("The pictures of which each attack recovered most. Under each picture its SSIM with the plain one above "
+    page.add(paragraph("The pictures of which each attack recovered most. Under each picture its "
+                       "SSIM with the plain one above "
                        "it; these are not typical, see the median.") +
              shown);
   }
@@ -750,7 +832,8 @@ std::vector<std::pair<std::string, std::string>> attack_box_plots(const json& ma
   return plots_of(read_matrix({&matrix_json, "matrix"}));
 }
 
-void write_cell_pictures(const std::filesystem::path& root, const CellPictures& p, Overwrite overwrite) {
+void write_cell_pictures(const std::filesystem::path& root, const CellPictures& p,
+                         Overwrite overwrite) {
   check_cell_pictures(p);
   const auto folder = cell_pictures_folder(root, p.scheme, p.attack);
   for (std::size_t k = 0; k < p.plain.size(); ++k) {
@@ -762,10 +845,12 @@ void write_cell_pictures(const std::filesystem::path& root, const CellPictures& 
   write_file(folder / "labels.json", json(p.labels).dump(2) + "\n", overwrite);
 }
 
-CellPictures read_cell_pictures(const std::filesystem::path& root, const std::string& scheme, const std::string& attack) {
+CellPictures read_cell_pictures(const std::filesystem::path& root, const std::string& scheme,
+                                const std::string& attack) {
   const auto folder = cell_pictures_folder(root, scheme, attack);
   const auto labels = read_json(folder / "labels.json");
-  CellPictures p{scheme, attack, {}, {}, {}, JsonReader(&labels, (folder / "labels.json").string()).strings()};
+  CellPictures p{scheme, attack, {},
+                 {},     {},     JsonReader(&labels, (folder / "labels.json").string()).strings()};
   for (std::size_t k = 0; k < p.labels.size(); ++k) {
     p.plain.push_back(image::read_image(numbered(folder, "plain", k)));
     p.protected_pictures.push_back(image::read_image(numbered(folder, "protected", k)));

@@ -23,8 +23,10 @@ using nlohmann::json;
 constexpr const char* kNotCovered[] = {
     "Attackers who train longer, with larger networks or with more pictures than this budget.",
     "Attackers who have several protected versions of one picture.",
-    "The classifier itself: what its answers say about a picture, and membership in its training set.",
-    "Side channels: picture sizes, timing, metadata outside the pixels.", "Theft of keys, which this audit takes as secret."};
+    "The classifier itself: what its answers say about a picture, and membership in its training "
+    "set.",
+    "Side channels: picture sizes, timing, metadata outside the pixels.",
+    "Theft of keys, which this audit takes as secret."};
 
 // What was measured before, if it was measured in the same way.
 json in_file(const AttackBench& bench, const attack::Victim& victim, const std::string& name,
@@ -35,7 +37,8 @@ json in_file(const AttackBench& bench, const attack::Victim& victim, const std::
   const auto path = bench.folder(victim, name);
   if (fs::exists(path)) {
     const auto kept = read_json(path);
-    if (kept.is_object() && kept.value("setup", json()) == how && kept.contains("entries")) return kept.at("entries");
+    if (kept.is_object() && kept.value("setup", json()) == how && kept.contains("entries"))
+      return kept.at("entries");
   }
   auto entries = make();
   write_file(path, json{{"setup", how}, {"entries", entries}}.dump(1) + "\n", Overwrite::Yes);
@@ -44,20 +47,26 @@ json in_file(const AttackBench& bench, const attack::Victim& victim, const std::
 
 json describe(const AttackBench& bench, const attack::Victim& victim) {
   constexpr std::array<const char*, 3> kKeys{"none", "same", "independent"};
-  json out = {{"label", victim.label}, {"text", victim.text()}, {"keys", kKeys[static_cast<size_t>(victim.keys)]}};
+  json out = {{"label", victim.label},
+              {"text", victim.text()},
+              {"keys", kKeys[static_cast<size_t>(victim.keys)]}};
   const auto& attacked = bench.sets.attacked;
   const auto& id = victim.scheme.options.id;
   if (!id.empty() && cipher::scheme_traits(id).keyed) {
-    out["key_space_bits"] = cipher::make_scheme(victim.scheme.options, {}, attacked.height, attacked.width)->key_space_bits();
+    out["key_space_bits"] =
+        cipher::make_scheme(victim.scheme.options, {}, attacked.height, attacked.width)
+            ->key_space_bits();
   }
   if (const auto service = bench.service(victim))
-    out["accuracy"] = accuracy_on_bytes(*service, attacked, bench.protected_pictures(victim), bench.e.compute);
+    out["accuracy"] =
+        accuracy_on_bytes(*service, attacked, bench.protected_pictures(victim), bench.e.compute);
   return out;
 }
 
 // The pictures that leaked most by SSIM.
-void keep_pictures(const AttackBench& bench, const attack::Victim& victim, const std::string& attack,
-                   std::span<const uint8_t> recovered, const json& cell) {
+void keep_pictures(const AttackBench& bench, const attack::Victim& victim,
+                   const std::string& attack, std::span<const uint8_t> recovered,
+                   const json& cell) {
   const auto values = cell.at("ssim_values").get<std::vector<double>>();
   auto order = positions(values.size(), values.size());
   std::ranges::stable_sort(order, [&](uint32_t a, uint32_t b) { return values[a] > values[b]; });
@@ -76,7 +85,8 @@ void keep_pictures(const AttackBench& bench, const attack::Victim& victim, const
   write_cell_pictures(bench.root / "pictures", pictures, Overwrite::Yes);
 }
 
-json attack_cell(const AttackBench& bench, const attack::Victim& victim, const attack::Attack& attack) {
+json attack_cell(const AttackBench& bench, const attack::Victim& victim,
+                 const attack::Attack& attack) {
   json cell = {{"scheme", victim.label}, {"attack", attack.id}, {"text", attack.text}};
   const auto against = bench.against(victim, attack);
   if (const auto* reason = std::get_if<std::string>(&against)) {
@@ -88,8 +98,9 @@ json attack_cell(const AttackBench& bench, const attack::Victim& victim, const a
     auto kept = read_json(path);
     const auto how = kept.is_object() ? kept.value("setup", json()) : json();
     if (how != bench.setup()) {
-      throw Error(ErrorCode::InvalidArgument, path.string() + " was made with " + how.dump() + "; now it is " +
-                                                  bench.setup().dump() + ". Delete it to attack again");
+      throw Error(ErrorCode::InvalidArgument, path.string() + " was made with " + how.dump() +
+                                                  "; now it is " + bench.setup().dump() +
+                                                  ". Delete it to attack again");
     }
     return kept;
   }
@@ -100,22 +111,26 @@ json attack_cell(const AttackBench& bench, const attack::Victim& victim, const a
   cell["threat_model"] = to_json(model);
   cell["budget"] = outcome.spent;
   cell["budget"]["seconds"] =
-      std::round(10 * std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()) / 10;
+      std::round(10 *
+                 std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()) /
+      10;
   cell.update(measure_leak(bench.sets.attacked, outcome.recovered, bench.judges, bench.e.compute));
   std::vector<CellTraining> trainings;
   for (const auto& folder : outcome.trained) trainings.push_back(read_training(folder));
   cell["training_flags"] = training_flags(trainings);
   if (bench.budget.epochs < attack.published_epochs) {
-    cell["training_flags"].push_back({{"id", "under_trained"},
-                                      {"text", "trained for " + std::to_string(bench.budget.epochs) + " of the published " +
-                                                   std::to_string(attack.published_epochs) + " epochs"}});
+    cell["training_flags"].push_back(
+        {{"id", "under_trained"},
+         {"text", "trained for " + std::to_string(bench.budget.epochs) + " of the published " +
+                      std::to_string(attack.published_epochs) + " epochs"}});
   }
   cell["setup"] = bench.setup();
   cell["commit"] = commit();
   keep_pictures(bench, victim, attack.id, outcome.recovered, cell);
   write_file(path, cell.dump(1) + "\n", Overwrite::No);
-  spdlog::info("{}: {}: median SSIM {:.3f}, mean PSNR {:.2f} dB, {:.1f} % exact", victim.label, attack.id,
-               number_from_json(cell["ssim"]["median"], "ssim"), number_from_json(cell["psnr_db"]["mean"], "psnr"),
+  spdlog::info("{}: {}: median SSIM {:.3f}, mean PSNR {:.2f} dB, {:.1f} % exact", victim.label,
+               attack.id, number_from_json(cell["ssim"]["median"], "ssim"),
+               number_from_json(cell["psnr_db"]["mean"], "psnr"),
                100 * cell["exact"].get<double>());
   return cell;
 }
@@ -133,16 +148,22 @@ std::vector<CellPictures> kept_pictures(const AttackBench& bench) {
 
 json make_matrix(const AttackBench& bench) {
   const auto& attacks = bench.e.attacks;
-  auto cells = json::array(), schemes = json::array(), transport = json::array(), attributes = json::array(),
-       curve = json::array();
-  const auto append = [](json& to, const json& entries) { to.insert(to.end(), entries.begin(), entries.end()); };
+  auto cells = json::array(), schemes = json::array(), transport = json::array(),
+       attributes = json::array(), curve = json::array();
+  const auto append = [](json& to, const json& entries) {
+    to.insert(to.end(), entries.begin(), entries.end());
+  };
   for (const auto& victim : bench.victims) {
     schemes.push_back(describe(bench, victim));
     for (const auto& attack : bench.attacks) cells.push_back(attack_cell(bench, victim, attack));
-    append(transport, in_file(bench, victim, "transport.json", [&] { return transport_entries(bench, victim, cells); }));
+    append(transport, in_file(bench, victim, "transport.json",
+                              [&] { return transport_entries(bench, victim, cells); }));
     if (attacks.attributes)
-      append(attributes, in_file(bench, victim, "attributes.json", [&] { return attribute_entries(bench, victim); }));
-    if (attacks.curve) append(curve, in_file(bench, victim, "curve.json", [&] { return curve_entries(bench, victim); }));
+      append(attributes, in_file(bench, victim, "attributes.json",
+                                 [&] { return attribute_entries(bench, victim); }));
+    if (attacks.curve)
+      append(curve,
+             in_file(bench, victim, "curve.json", [&] { return curve_entries(bench, victim); }));
   }
   const auto mean = mean_picture(bench.sets.auxiliary, bench.sets.attacked.size());
   json baseline = measure_leak(bench.sets.attacked, mean, bench.judges, bench.e.compute);
@@ -153,8 +174,8 @@ json make_matrix(const AttackBench& bench) {
   set_flags(cells, baselines);
   auto dataset = dataset_json(bench.w);
   if (bench.psi) {
-    dataset["plain_accuracy"] =
-        accuracy_on_bytes(*bench.psi, bench.sets.attacked, bench.sets.attacked.images_nhwc, bench.e.compute);
+    dataset["plain_accuracy"] = accuracy_on_bytes(*bench.psi, bench.sets.attacked,
+                                                  bench.sets.attacked.images_nhwc, bench.e.compute);
   }
   json matrix = {{"title", "Veilnet: attacks on " + bench.w.data.train.name},
                  {"dataset", dataset},
@@ -171,10 +192,12 @@ json make_matrix(const AttackBench& bench) {
   return matrix;
 }
 
-// The share of pictures that an attack recovered exactly from one scheme; null when it is not in the matrix.
+// The share of pictures that an attack recovered exactly from one scheme; null when it is not in
+// the matrix.
 json exact_share(const json& matrix, const std::string& scheme, const std::string& attack) {
   for (const auto& cell : matrix.at("cells")) {
-    if (cell.at("scheme") == scheme && cell.at("attack") == attack && cell.contains("exact")) return cell.at("exact");
+    if (cell.at("scheme") == scheme && cell.at("attack") == attack && cell.contains("exact"))
+      return cell.at("exact");
   }
   return nullptr;
 }
@@ -184,10 +207,12 @@ json exact_share(const json& matrix, const std::string& scheme, const std::strin
 json run_attacks(const train::Experiment& e) {
   const AttackBench bench(e);
   auto matrix = make_matrix(bench);
-  matrix["commands"] = {"build/release/veilnet reproduce attacks --config " + (bench.root / "config.toml").string()};
+  matrix["commands"] = {"build/release/veilnet reproduce attacks --config " +
+                        (bench.root / "config.toml").string()};
   write_file(bench.root / "config.toml", e.resolved_toml, Overwrite::Yes);
   write_file(bench.root / "matrix.json", matrix.dump(1) + "\n", Overwrite::Yes);
-  write_file(bench.root / "report.html", render_attack_report(matrix, kept_pictures(bench)), Overwrite::Yes);
+  write_file(bench.root / "report.html", render_attack_report(matrix, kept_pictures(bench)),
+             Overwrite::Yes);
   for (const auto& [scheme, svg] : attack_box_plots(matrix))
     write_file(bench.root / ("boxes-" + scheme + ".svg"), svg, Overwrite::Yes);
   return matrix;
@@ -196,12 +221,14 @@ json run_attacks(const train::Experiment& e) {
 json attacks_record(const train::Experiment& e, const json& matrix) {
   auto record = record_of(e, "attacks-" + e.data.source);
   record["data"] = matrix.at("dataset");
-  for (const char* key : {"phi", "budget", "schemes", "baselines", "cells", "transport", "attributes", "curve"}) {
+  for (const char* key :
+       {"phi", "budget", "schemes", "baselines", "cells", "transport", "attributes", "curve"}) {
     if (matrix.contains(key)) record[key] = matrix.at(key);
   }
   size_t attacked = 0, flagged = 0;
   for (auto& cell : record["cells"]) {
-    for (const char* key : {"ssim_values", "psnr_db_values", "setup", "training_flags"}) cell.erase(key);
+    for (const char* key : {"ssim_values", "psnr_db_values", "setup", "training_flags"})
+      cell.erase(key);
     if (cell.contains("refused")) continue;
     ++attacked;
     flagged += !cell.at("flags").empty();
@@ -223,7 +250,8 @@ json attacks_record(const train::Experiment& e, const json& matrix) {
   return record;
 }
 
-train::Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>& overrides) {
+train::Experiment experiment_of_run(const fs::path& run,
+                                    const std::vector<std::string>& overrides) {
   const auto folder = fs::weakly_canonical(run);
   const auto name = folder.filename().string();
   std::string victim;
@@ -234,7 +262,8 @@ train::Experiment experiment_of_run(const fs::path& run, const std::vector<std::
   } else {
     throw Error(ErrorCode::InvalidArgument,
                 run.string() +
-                    " is no run of a transformation network or a scheme; allowed: <experiment>/transform-a<alpha> or "
+                    " is no run of a transformation network or a scheme; allowed: "
+                    "<experiment>/transform-a<alpha> or "
                     "<experiment>/scheme-<name>");
   }
   auto config = Config::load(folder / "config.toml");

@@ -55,7 +55,8 @@ image::Image picture(const data::Dataset& like, std::span<const uint8_t> images_
   return {like.height, like.width, {bytes.begin(), bytes.end()}};
 }
 
-// What an attacker gets without any attack: the mean training picture as the guess for every test picture.
+// What an attacker gets without any attack: the mean training picture as the guess for every test
+// picture.
 double mean_image_psnr_db(const data::Dataset& train, const data::Dataset& test) {
   const auto mean = mean_picture(train, 1);
   double total = 0;
@@ -74,8 +75,8 @@ std::vector<size_t> shown_pictures(const data::Dataset& test) {
 
 }  // namespace
 
-double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like, std::span<const uint8_t> images_nhwc,
-                         const train::Compute& compute) {
+double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like,
+                         std::span<const uint8_t> images_nhwc, const train::Compute& compute) {
   torch::NoGradGuard no_grad;
   const auto dataset = with_pictures(like, images_nhwc);
   std::vector<uint32_t> all(dataset.size());
@@ -83,7 +84,8 @@ double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like, std::s
   int64_t right = 0;
   train::for_each_batch(dataset, all, 256, compute.device,
                         [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
-                          right += nn::classify(psi, batch).argmax(1).eq(labels).sum().item<int64_t>();
+                          right +=
+                              nn::classify(psi, batch).argmax(1).eq(labels).sum().item<int64_t>();
                         });
   return static_cast<double>(right) / static_cast<double>(dataset.size());
 }
@@ -91,16 +93,18 @@ double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like, std::s
 Similarity compare(const data::Dataset& plain, std::span<const uint8_t> others_nhwc) {
   Similarity s;
   for (size_t i = 0; i < plain.size(); ++i) {
-    const auto a = plain.image(i), b = others_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes());
+    const auto a = plain.image(i),
+               b = others_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes());
     s.psnr_db.push_back(image::psnr_db(a, b));
     s.ssim.push_back(image::ssim(a, b, plain.height, plain.width, image::SsimWindow::Uniform7));
-    s.ssim_gaussian.push_back(image::ssim(a, b, plain.height, plain.width, image::SsimWindow::Gaussian11));
+    s.ssim_gaussian.push_back(
+        image::ssim(a, b, plain.height, plain.width, image::SsimWindow::Gaussian11));
   }
   return s;
 }
 
-json evaluate_model(const train::Experiment& e, const train::Workspace& w, const nn::Model& psi, const nn::Model& h,
-                    const nn::Model* inverse, ModelPictures& pictures) {
+json evaluate_model(const train::Experiment& e, const train::Workspace& w, const nn::Model& psi,
+                    const nn::Model& h, const nn::Model* inverse, ModelPictures& pictures) {
   const auto& test = w.data.test;
   std::vector<uint32_t> all(test.size());
   std::iota(all.begin(), all.end(), 0u);
@@ -110,20 +114,22 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
   std::vector<uint8_t> protected_bytes;
   {
     torch::NoGradGuard no_grad;
-    train::for_each_batch(test, all, 256, e.compute.device,
-                          [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
-                            const auto protected_pictures = nn::transform(h, batch);
-                            right += nn::classify(psi, protected_pictures).argmax(1).eq(labels).sum().item<int64_t>();
-                            const auto bytes = nn::to_bytes(protected_pictures);
-                            protected_bytes.insert(protected_bytes.end(), bytes.begin(), bytes.end());
-                          });
+    train::for_each_batch(
+        test, all, 256, e.compute.device,
+        [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
+          const auto protected_pictures = nn::transform(h, batch);
+          right += nn::classify(psi, protected_pictures).argmax(1).eq(labels).sum().item<int64_t>();
+          const auto bytes = nn::to_bytes(protected_pictures);
+          protected_bytes.insert(protected_bytes.end(), bytes.begin(), bytes.end());
+        });
   }
   const double alpha = e.transform.options.alpha;
   json model = {
       {"label", "alpha = " + train::alpha_text(alpha)},
       {"alpha", alpha},
       {"architecture", nn::describe(h.card)},
-      {"recipe", train::describe(e.transform.recipe) + (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
+      {"recipe", train::describe(e.transform.recipe) +
+                     (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
       {"accuracy",
        {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
         {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
@@ -133,15 +139,18 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
       {"provenance", h.card.notes}};
 
   auto shown = shown_pictures(test);
-  for (const size_t i : shown) pictures.labels.push_back(test.class_names[static_cast<size_t>(test.labels[i])]);
+  for (const size_t i : shown)
+    pictures.labels.push_back(test.class_names[static_cast<size_t>(test.labels[i])]);
   std::vector<uint8_t> reconstructed_bytes;
   if (inverse) {
-    reconstructed_bytes = attack::transform_to_bytes(*inverse, with_pictures(test, protected_bytes), e.compute);
+    reconstructed_bytes =
+        attack::transform_to_bytes(*inverse, with_pictures(test, protected_bytes), e.compute);
     const auto leak = compare(test, reconstructed_bytes);
     auto attack = similarity_json(leak);
     attack["name"] = "ITN-Attack";
     attack["threat_model"] = attack::to_text(attack::kItnThreatModel);
-    attack["reconstruction_accuracy"] = accuracy_on_bytes(psi, test, reconstructed_bytes, e.compute);
+    attack["reconstruction_accuracy"] =
+        accuracy_on_bytes(psi, test, reconstructed_bytes, e.compute);
     attack["baseline_mean_image_psnr_db"] = json_number(mean_image_psnr_db(w.data.train, test));
     attack["settings"] = {{"network", nn::describe(inverse->card)},
                           {"recipe", train::describe(e.attack.recipe)},
@@ -183,15 +192,18 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
     const bool attacked = train::is_finished(folder / "attack-itn");
     if (attacked) inverse = train::finished_model(e, folder / "attack-itn", nn::Role::Inverse);
     spdlog::info("evaluating {}", folder.string());
-    auto model = evaluate_model(point, w, psi, h, attacked ? &inverse : nullptr, pictures.emplace_back());
+    auto model =
+        evaluate_model(point, w, psi, h, attacked ? &inverse : nullptr, pictures.emplace_back());
     if (!models.empty()) model["label"] = "curve, " + model["label"].get<std::string>();
     write_file(folder / "metrics.json", model.dump(1) + "\n", Overwrite::Yes);
     models.push_back(model);
     phi_description = h.card.notes.count("phi") ? h.card.notes.at("phi") : "unknown";
   }
   if (models.empty()) {
-    throw Error(ErrorCode::NotFound,
-                e.folder().string() + " holds no finished transformation network; run `veilnet train transform` first");
+    throw Error(
+        ErrorCode::NotFound,
+        e.folder().string() +
+            " holds no finished transformation network; run `veilnet train transform` first");
   }
   json evaluation = {{"title", "Veilnet: " + e.name},
                      {"dataset", dataset_json(w)},
@@ -205,16 +217,21 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
                        {"machine", device_json(e.compute)}}}};
   const auto paper_plain = paper_accuracy(e, "plain");
   if (!paper_plain.is_null())
-    evaluation["paper"] = {{"source", paper_figure("plain", e.data.source).at("source")}, {"plain_accuracy", paper_plain}};
+    evaluation["paper"] = {{"source", paper_figure("plain", e.data.source).at("source")},
+                           {"plain_accuracy", paper_plain}};
   write_file(e.folder() / "config.toml", e.resolved_toml, Overwrite::Yes);
-  evaluation["commands"] = {"build/release/veilnet reproduce --config " + (e.folder() / "config.toml").string()};
+  evaluation["commands"] = {"build/release/veilnet reproduce --config " +
+                            (e.folder() / "config.toml").string()};
   const auto& main = pictures.front();
   std::vector<image::Image> rows;
   for (const auto* row : {&main.plain, &main.protected_pictures, &main.reconstructed}) {
-    rows.insert(rows.end(), row->begin(), row->begin() + static_cast<long>(std::min<size_t>(row->size(), 10)));
+    rows.insert(rows.end(), row->begin(),
+                row->begin() + static_cast<long>(std::min<size_t>(row->size(), 10)));
   }
-  image::write_png(e.folder() / "grid.png", image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2),
-                   Overwrite::Yes);
+  image::write_png(
+      e.folder() / "grid.png",
+      image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2),
+      Overwrite::Yes);
   fs::remove_all(e.folder() / "pictures");
   write_pictures(e.folder() / "pictures", pictures, Overwrite::Yes);
   write_file(e.folder() / "evaluation.json", evaluation.dump(1) + "\n", Overwrite::Yes);
@@ -224,8 +241,10 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
 fs::path write_report(const fs::path& experiment_folder) {
   const auto source = experiment_folder / "evaluation.json";
   const auto evaluation = read_json(source);
-  if (!evaluation.is_object() || !evaluation.contains("models") || !evaluation["models"].is_array()) {
-    throw Error(ErrorCode::BadData, source.string() + ": has no \"models\"; expected the output of `veilnet evaluate`");
+  if (!evaluation.is_object() || !evaluation.contains("models") ||
+      !evaluation["models"].is_array()) {
+    throw Error(ErrorCode::BadData,
+                source.string() + ": has no \"models\"; expected the output of `veilnet evaluate`");
   }
   const auto pictures = read_pictures(experiment_folder / "pictures", evaluation["models"].size());
   const auto path = experiment_folder / "report.html";
@@ -235,8 +254,9 @@ fs::path write_report(const fs::path& experiment_folder) {
 
 json reproduce(const train::Experiment& e) {
   const auto w = train::open_workspace(e);
-  spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes", w.data.train.name,
-               w.split.train.size(), w.split.validation.size(), w.data.test.size(), w.data.train.height, w.data.train.width,
+  spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes",
+               w.data.train.name, w.split.train.size(), w.split.validation.size(),
+               w.data.test.size(), w.data.train.height, w.data.train.width,
                w.data.train.class_names.size());
   const auto psi = train::train_classifier(e, w, train::RunMode::Complete);
   std::vector<train::Experiment> points{e};

@@ -1,4 +1,5 @@
-// Measuring one experiment: accuracies, similarity, what the attack recovers; and the files that record it.
+// Measuring one experiment: accuracies, similarity, what the attack recovers; and the files that
+// record it.
 #pragma once
 
 #include <filesystem>
@@ -12,8 +13,8 @@
 namespace veilnet::eval {
 
 /// Share of pictures (uint8 NHWC, in the order of `labels`) that psi names right, 0 to 1.
-double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like, std::span<const uint8_t> images_nhwc,
-                         const train::Compute& compute);
+double accuracy_on_bytes(const nn::Model& psi, const data::Dataset& like,
+                         std::span<const uint8_t> images_nhwc, const train::Compute& compute);
 
 /// PSNR and both SSIM of equally long runs of pictures, one value a picture.
 struct Similarity {
@@ -21,26 +22,32 @@ struct Similarity {
 };
 Similarity compare(const data::Dataset& plain, std::span<const uint8_t> others_nhwc);
 
-/// Everything that is measured of one transformation network on the test set, in the form report.h documents for an entry of
-/// "models".
+/// Everything that is measured of one transformation network on the test set, in the form report.h
+/// documents for an entry of "models".
 /// @param inverse the ITN-Attack's network, or null when h was not attacked.
 /// @param pictures receives the first test picture of each class and the worst reconstructions.
-nlohmann::json evaluate_model(const train::Experiment& experiment, const train::Workspace& workspace, const nn::Model& psi,
-                              const nn::Model& h, const nn::Model* inverse, ModelPictures& pictures);
+nlohmann::json evaluate_model(const train::Experiment& experiment,
+                              const train::Workspace& workspace, const nn::Model& psi,
+                              const nn::Model& h, const nn::Model* inverse,
+                              ModelPictures& pictures);
 
-/// Evaluates every finished transformation network of the experiment (the main one first, then the curve), and writes
-/// <experiment>/evaluation.json, <experiment>/pictures and <experiment>/grid.png (rows: plain, protected, reconstructed).
+/// Evaluates every finished transformation network of the experiment (the main one first, then the
+/// curve), and writes <experiment>/evaluation.json, <experiment>/pictures and <experiment>/grid.png
+/// (rows: plain, protected, reconstructed).
 /// @throws Error{NotFound} when there is none.
-nlohmann::json evaluate_experiment(const train::Experiment& experiment, const train::Workspace& workspace);
+nlohmann::json evaluate_experiment(const train::Experiment& experiment,
+                                   const train::Workspace& workspace);
 
-/// Renders <experiment>/report.html from evaluation.json and the pictures. @throws Error{NotFound} before an evaluation.
+/// Renders <experiment>/report.html from evaluation.json and the pictures. @throws Error{NotFound}
+/// before an evaluation.
 std::filesystem::path write_report(const std::filesystem::path& experiment_folder);
 
-/// Trains what is missing, attacks, evaluates and reports: psi, h, ITN-Attack, then each point of the curve. Finished parts are
-/// kept, interrupted ones resumed. Returns the evaluation.
+/// Trains what is missing, attacks, evaluates and reports: psi, h, ITN-Attack, then each point of
+/// the curve. Finished parts are kept, interrupted ones resumed. Returns the evaluation.
 nlohmann::json reproduce(const train::Experiment& experiment);
 
-/// The committed record of an experiment: what was run, on what, and `metrics`. See docs/architecture.md for the names.
+/// The committed record of an experiment: what was run, on what, and `metrics`. See
+/// docs/architecture.md for the names.
 nlohmann::json result_record(const train::Experiment& experiment, const nlohmann::json& evaluation);
 
 }  // namespace veilnet::eval

@@ -79,8 +79,9 @@ Markup element(std::string_view tag, const std::string& inner) {
 
 std::string classes(const Column& column) {
   std::string names;
-  for (const auto& [set, name] :
-       {std::pair(column.numeric, "num"), {column.highlighted, "hi"}, {column.whole_words, "words"}}) {
+  for (const auto& [set, name] : {std::pair(column.numeric, "num"),
+                                  {column.highlighted, "hi"},
+                                  {column.whole_words, "words"}}) {
     if (set) names += (names.empty() ? "" : " ") + std::string(name);
   }
   return names.empty() ? "" : " class=\"" + names + "\"";
@@ -88,23 +89,26 @@ std::string classes(const Column& column) {
 
 void expect_count(const std::string& what, std::size_t found, std::size_t expected) {
   if (found != expected)
-    throw Error(ErrorCode::InvalidArgument,
-                what + ": found " + std::to_string(found) + ", expected " + std::to_string(expected));
+    throw Error(ErrorCode::InvalidArgument, what + ": found " + std::to_string(found) +
+                                                ", expected " + std::to_string(expected));
 }
 
 /// The caption stands outside the part that scrolls, so that a narrow screen shows all of it.
 std::string open_table(const std::string& kind, const std::string& caption) {
   const std::string label = escape(caption);
-  return (caption.empty() ? "" : "<p class=\"caption\">" + label + "</p>\n") + "<div class=\"scroll\"><table class=\"" + kind +
-         "\"" + (caption.empty() ? "" : " aria-label=\"" + label + "\"") + ">";
+  return (caption.empty() ? "" : "<p class=\"caption\">" + label + "</p>\n") +
+         "<div class=\"scroll\"><table class=\"" + kind + "\"" +
+         (caption.empty() ? "" : " aria-label=\"" + label + "\"") + ">";
 }
 
-std::string picture_markup(const image::Image& picture, int shown_width, const std::string& description) {
+std::string picture_markup(const image::Image& picture, int shown_width,
+                           const std::string& description) {
   const bool enlarged = picture.width <= shown_width;
-  const int shown_height =
-      std::max(1, static_cast<int>(static_cast<double>(shown_width) * picture.height / picture.width + 0.5));
-  return std::string("<img") + (enlarged ? " class=\"px\"" : "") + " width=\"" + std::to_string(shown_width) + "\" height=\"" +
-         std::to_string(shown_height) + "\" alt=\"" + escape(description) + "\" src=\"" + png_data_uri(picture) + "\"/>";
+  const int shown_height = std::max(
+      1, static_cast<int>(static_cast<double>(shown_width) * picture.height / picture.width + 0.5));
+  return std::string("<img") + (enlarged ? " class=\"px\"" : "") + " width=\"" +
+         std::to_string(shown_width) + "\" height=\"" + std::to_string(shown_height) + "\" alt=\"" +
+         escape(description) + "\" src=\"" + png_data_uri(picture) + "\"/>";
 }
 
 }  // namespace
@@ -120,13 +124,15 @@ Markup code(std::string_view words) { return element("code", escape(words)); }
 
 Markup heading(int level, std::string_view words) {
   if (level < 2 || level > 4)
-    throw Error(ErrorCode::InvalidArgument,
-                "heading '" + std::string(words) + "': level is " + std::to_string(level) + ", allowed are 2 to 4");
+    throw Error(ErrorCode::InvalidArgument, "heading '" + std::string(words) + "': level is " +
+                                                std::to_string(level) + ", allowed are 2 to 4");
   return element("h" + std::to_string(level), escape(words)) + Markup{"\n"};
 }
 
 Markup paragraph(std::string_view words) { return paragraph(text(words)); }
-Markup paragraph(const Markup& inline_markup) { return element("p", inline_markup.html) + Markup{"\n"}; }
+Markup paragraph(const Markup& inline_markup) {
+  return element("p", inline_markup.html) + Markup{"\n"};
+}
 
 Markup bullets(const std::vector<std::string>& items) {
   std::string inner;
@@ -137,17 +143,20 @@ Markup bullets(const std::vector<std::string>& items) {
 Markup preformatted(std::string_view words) { return element("pre", escape(words)) + Markup{"\n"}; }
 
 Markup details(std::string_view summary, const Markup& content, bool open) {
-  return {std::string(open ? "<details open=\"\">" : "<details>") + element("summary", escape(summary)).html + "\n" +
-          content.html + "</details>\n"};
+  return {std::string(open ? "<details open=\"\">" : "<details>") +
+          element("summary", escape(summary)).html + "\n" + content.html + "</details>\n"};
 }
 
-Markup callout(const Markup& content) { return {"<div class=\"callout\">" + content.html + "</div>\n"}; }
+Markup callout(const Markup& content) {
+  return {"<div class=\"callout\">" + content.html + "</div>\n"};
+}
 
 Markup cards(const std::vector<Card>& all) {
   std::string inner;
   for (const auto& card : all) {
     inner += "<div class=\"card\"><span class=\"label\">" + escape(card.label) + "</span>" +
-             element("b", escape(card.value)).html + element("span", escape(card.note)).html + "</div>\n";
+             element("b", escape(card.value)).html + element("span", escape(card.note)).html +
+             "</div>\n";
   }
   return {"<div class=\"cards\">" + inner + "</div>\n"};
 }
@@ -159,10 +168,12 @@ Markup table(const Table& table) {
     std::size_t spanned = 0;
     html += "<tr class=\"groups\">";
     for (const auto& [label, span] : table.column_groups) {
-      html += "<th scope=\"colgroup\" colspan=\"" + std::to_string(span) + "\">" + escape(label) + "</th>";
+      html += "<th scope=\"colgroup\" colspan=\"" + std::to_string(span) + "\">" + escape(label) +
+              "</th>";
       spanned += span;
     }
-    expect_count("table '" + table.caption + "', columns under its groups", spanned, table.columns.size());
+    expect_count("table '" + table.caption + "', columns under its groups", spanned,
+                 table.columns.size());
     html += "</tr>";
   }
   html += "<tr>";
@@ -174,8 +185,8 @@ Markup table(const Table& table) {
     html += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string tag = i == 0 ? "th" : "td";
-      html +=
-          "<" + tag + (i == 0 ? " scope=\"row\"" : "") + classes(table.columns[i]) + ">" + escape(row[i]) + "</" + tag + ">";
+      html += "<" + tag + (i == 0 ? " scope=\"row\"" : "") + classes(table.columns[i]) + ">" +
+              escape(row[i]) + "</" + tag + ">";
     }
     html += "</tr>\n";
   }
@@ -189,13 +200,17 @@ Markup figure(const std::vector<std::string>& svgs, std::string_view caption) {
 }
 
 std::string base64(std::string_view bytes) {
-  static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto at = [&](std::size_t k) { return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u; };
+    const auto at = [&](std::size_t k) {
+      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u;
+    };
     const unsigned word = at(0) << 16 | at(1) << 8 | at(2);
-    for (std::size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() ? digits[word >> (18 - 6 * k) & 63u] : '=';
+    for (std::size_t k = 0; k < 4; ++k)
+      out += i + k <= bytes.size() ? digits[word >> (18 - 6 * k) & 63u] : '=';
   }
   return out;
 }
@@ -209,28 +224,35 @@ Markup picture_grid(const PictureGrid& grid) {
   const std::string name = "picture_grid '" + grid.caption + "'";
   if (grid.rows.empty()) throw Error(ErrorCode::InvalidArgument, name + ": no rows");
   const std::size_t columns = grid.rows.front().size();
-  if (!grid.column_headers.empty()) expect_count(name + ", column headers", grid.column_headers.size(), columns);
-  if (!grid.row_headers.empty()) expect_count(name + ", row headers", grid.row_headers.size(), grid.rows.size());
+  if (!grid.column_headers.empty())
+    expect_count(name + ", column headers", grid.column_headers.size(), columns);
+  if (!grid.row_headers.empty())
+    expect_count(name + ", row headers", grid.row_headers.size(), grid.rows.size());
 
   std::string html = open_table("pictures", grid.caption);
   if (!grid.column_headers.empty()) {
     html += "<thead><tr>";
     if (!grid.row_headers.empty()) html += "<td></td>";
-    for (const auto& header : grid.column_headers) html += "<th scope=\"col\">" + escape(header) + "</th>";
+    for (const auto& header : grid.column_headers)
+      html += "<th scope=\"col\">" + escape(header) + "</th>";
     html += "</tr></thead>\n";
   }
   html += "<tbody>\n";
   for (std::size_t r = 0; r < grid.rows.size(); ++r) {
     expect_count(name + ", cells of row " + std::to_string(r), grid.rows[r].size(), columns);
     html += "<tr>";
-    if (!grid.row_headers.empty()) html += "<th scope=\"row\">" + escape(grid.row_headers[r]) + "</th>";
+    if (!grid.row_headers.empty())
+      html += "<th scope=\"row\">" + escape(grid.row_headers[r]) + "</th>";
     for (std::size_t c = 0; c < columns; ++c) {
       const auto& cell = grid.rows[r][c];
       std::string description;
-      for (const auto& part : {grid.row_headers.empty() ? "" : grid.row_headers[r],
-                               grid.column_headers.empty() ? "" : grid.column_headers[c], cell.caption})
+      for (const auto& part :
+           {grid.row_headers.empty() ? "" : grid.row_headers[r],
+            grid.column_headers.empty() ? "" : grid.column_headers[c], cell.caption})
         if (!part.empty()) description += (description.empty() ? "" : ", ") + part;
-      html += "<td>" + (cell.picture ? picture_markup(*cell.picture, grid.shown_width, description) : std::string(dash)) +
+      html += "<td>" +
+              (cell.picture ? picture_markup(*cell.picture, grid.shown_width, description)
+                            : std::string(dash)) +
               escape(cell.caption) + "</td>";
     }
     html += "</tr>\n";
@@ -247,13 +269,16 @@ void Page::section(std::string_view words) {
 std::string Page::str() const {
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
+         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src "
+         "data:; style-src "
          "'unsafe-inline'\"/>\n"
          "<title>" +
-         escape(title_) + "</title>\n<style>" + std::string(style) + "</style>\n</head>\n<body>\n<main>\n<header><h1>" +
-         escape(title_) + "</h1>" + (subtitle_.empty() ? "" : element("p", escape(subtitle_)).html) + "</header>\n" +
-         (contents_.empty() ? "" : "<nav aria-label=\"Contents\">\n" + contents_ + "</nav>\n") + body_ +
-         (footer_.empty() ? "" : "<footer>\n" + footer_ + "</footer>\n") + "</main>\n</body>\n</html>\n";
+         escape(title_) + "</title>\n<style>" + std::string(style) +
+         "</style>\n</head>\n<body>\n<main>\n<header><h1>" + escape(title_) + "</h1>" +
+         (subtitle_.empty() ? "" : element("p", escape(subtitle_)).html) + "</header>\n" +
+         (contents_.empty() ? "" : "<nav aria-label=\"Contents\">\n" + contents_ + "</nav>\n") +
+         body_ + (footer_.empty() ? "" : "<footer>\n" + footer_ + "</footer>\n") +
+         "</main>\n</body>\n</html>\n";
 }
 
 }  // namespace veilnet::eval

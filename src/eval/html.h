@@ -1,7 +1,9 @@
-// One self-contained light HTML page: no scripts, nothing fetched from outside (its content security policy says so too),
-// readable on a phone and on paper. The markup is well-formed XML as well.
+// One self-contained light HTML page: no scripts, nothing fetched from outside (its content
+// security policy says so too), readable on a phone and on paper. The markup is well-formed XML as
+// well.
 //
-// Plain strings are text and are escaped; finished markup has its own type, so the two cannot be mixed up.
+// Plain strings are text and are escaped; finished markup has its own type, so the two cannot be
+// mixed up.
 #pragma once
 
 #include <cstddef>
@@ -88,7 +90,8 @@ std::string base64(std::string_view bytes);
 /// The whole page.
 class Page {
  public:
-  Page(std::string title, std::string subtitle) : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
+  Page(std::string title, std::string subtitle)
+      : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
   /// A level-2 heading that the list of contents points to.
   void section(std::string_view words);
   void add(const Markup& content) { body_ += content.html; }

@@ -31,11 +31,12 @@ inline nlohmann::json read_json(const std::filesystem::path& path) {
 
 /// Names in the JSON and what the page says for them.
 using Words = std::pair<std::string_view, std::string_view>;
-/// A place in a JSON value that knows its own path, for messages. Every reading throws Error{BadData} that names the path when
-/// the value is missing, of the wrong type or out of range.
+/// A place in a JSON value that knows its own path, for messages. Every reading throws
+/// Error{BadData} that names the path when the value is missing, of the wrong type or out of range.
 class JsonReader {
  public:
-  JsonReader(const nlohmann::json* value, std::string path) : value_(value), path_(std::move(path)) {}
+  JsonReader(const nlohmann::json* value, std::string path)
+      : value_(value), path_(std::move(path)) {}
 
   bool present() const { return value_ != nullptr && !value_->is_null(); }
   JsonReader operator[](const std::string& key) const {
@@ -99,7 +100,8 @@ class JsonReader {
   std::vector<JsonReader> items() const {
     if (!present() || !value_->is_array()) fail("an array");
     std::vector<JsonReader> out;
-    for (std::size_t i = 0; i < value_->size(); ++i) out.emplace_back(&(*value_)[i], path_ + "[" + std::to_string(i) + "]");
+    for (std::size_t i = 0; i < value_->size(); ++i)
+      out.emplace_back(&(*value_)[i], path_ + "[" + std::to_string(i) + "]");
     return out;
   }
   std::vector<JsonReader> some_items() const {
@@ -118,8 +120,9 @@ class JsonReader {
     std::vector<double> out;
     out.reserve(value_->size());
     for (const auto& item : *value_)
-      out.push_back(item.is_number() ? item.get<double>()
-                                     : number_from_json(item, path_ + "[" + std::to_string(out.size()) + "]"));
+      out.push_back(item.is_number()
+                        ? item.get<double>()
+                        : number_from_json(item, path_ + "[" + std::to_string(out.size()) + "]"));
     return out;
   }
   /// Names and values; nested objects become dotted names, arrays stay JSON.
@@ -128,10 +131,13 @@ class JsonReader {
     std::vector<std::vector<std::string>> out;
     for (const auto& [key, value] : value_->items()) {
       if (value.is_object()) {
-        for (auto& row : JsonReader(&value, path_ + "." + key).rows(prefix + key + ".")) out.push_back(std::move(row));
+        for (auto& row : JsonReader(&value, path_ + "." + key).rows(prefix + key + "."))
+          out.push_back(std::move(row));
       } else {
-        out.push_back({prefix + key, value.is_string() ? value.get<std::string>()
-                                                       : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+        out.push_back({prefix + key,
+                       value.is_string()
+                           ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
       }
     }
     return out;
@@ -141,18 +147,28 @@ class JsonReader {
   std::optional<T> maybe(T (JsonReader::*read)() const) const {
     return present() ? std::optional((this->*read)()) : std::nullopt;
   }
-  std::vector<double> numbers_if() const { return maybe(&JsonReader::numbers).value_or(std::vector<double>()); }
-  std::vector<std::string> strings_if() const { return maybe(&JsonReader::strings).value_or(std::vector<std::string>()); }
-  std::vector<std::vector<std::string>> rows_if() const { return present() ? rows() : std::vector<std::vector<std::string>>(); }
-  std::vector<JsonReader> items_if() const { return maybe(&JsonReader::items).value_or(std::vector<JsonReader>()); }
+  std::vector<double> numbers_if() const {
+    return maybe(&JsonReader::numbers).value_or(std::vector<double>());
+  }
+  std::vector<std::string> strings_if() const {
+    return maybe(&JsonReader::strings).value_or(std::vector<std::string>());
+  }
+  std::vector<std::vector<std::string>> rows_if() const {
+    return present() ? rows() : std::vector<std::vector<std::string>>();
+  }
+  std::vector<JsonReader> items_if() const {
+    return maybe(&JsonReader::items).value_or(std::vector<JsonReader>());
+  }
 
  private:
   [[noreturn]] void fail(const std::string& expected) const {
     if (!present()) throw Error(ErrorCode::BadData, path_ + " is missing; expected " + expected);
-    throw Error(ErrorCode::BadData, path_ + ": expected " + expected + ", found " + value_->type_name());
+    throw Error(ErrorCode::BadData,
+                path_ + ": expected " + expected + ", found " + value_->type_name());
   }
   void expect(bool fine, double value, const char* allowed) const {
-    if (!fine) throw Error(ErrorCode::BadData, path_ + " is " + shortest(value) + ", allowed is " + allowed);
+    if (!fine)
+      throw Error(ErrorCode::BadData, path_ + " is " + shortest(value) + ", allowed is " + allowed);
   }
 
   const nlohmann::json* value_;

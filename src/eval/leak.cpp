@@ -21,7 +21,9 @@ using nlohmann::json;
 // A flag of set_flags: what it says for people.
 json flag(const std::string& id, const std::string& text) { return {{"id", id}, {"text", text}}; }
 
-double mean_of(const json& cell, const char* measure) { return number_from_json(cell.at(measure).at("mean"), measure); }
+double mean_of(const json& cell, const char* measure) {
+  return number_from_json(cell.at(measure).at("mean"), measure);
+}
 
 // Whether one attacker has nothing that the other lacks, and lacks something that the other has.
 bool has_less(const json& one, const json& other) {
@@ -31,7 +33,8 @@ bool has_less(const json& one, const json& other) {
     const auto &access = model.at("access"), &auxiliary = model.at("auxiliary");
     if (auxiliary == "candidates") return std::nullopt;  // another kind of knowledge
     if (access == "chosen_plaintext") return Amounts{2, 2};
-    if (access == "exact_pairs") return Amounts{1, 2};  // the pairs are plain pictures of the same kind as well
+    if (access == "exact_pairs")
+      return Amounts{1, 2};  // the pairs are plain pictures of the same kind as well
     return Amounts{access == "public_transform" ? 1 : 0, auxiliary == "same_distribution" ? 2
                                                          : auxiliary == "unrelated"       ? 1
                                                                                           : 0};
@@ -40,24 +43,29 @@ bool has_less(const json& one, const json& other) {
   return a && b && a != b && a->first <= b->first && a->second <= b->second;
 }
 
-bool is_trivial(const json& cell) { return cell.at("attack") == "look" || cell.at("attack") == "look-blurred"; }
+bool is_trivial(const json& cell) {
+  return cell.at("attack") == "look" || cell.at("attack") == "look-blurred";
+}
 
 // The mean over values of their standard deviation between pictures, in 8-bit steps.
 double diversity(std::span<const uint8_t> images_nhwc, size_t bytes) {
   const auto n = static_cast<int64_t>(images_nhwc.size() / bytes);
-  const auto values =
-      torch::from_blob(const_cast<uint8_t*>(images_nhwc.data()), {n, static_cast<int64_t>(bytes)}, torch::kUInt8)
-          .to(torch::kFloat);
+  const auto values = torch::from_blob(const_cast<uint8_t*>(images_nhwc.data()),
+                                       {n, static_cast<int64_t>(bytes)}, torch::kUInt8)
+                          .to(torch::kFloat);
   return values.std(0, false).mean().item<double>();
 }
 
-double share_reidentified(const data::Dataset& plain, std::span<const uint8_t> recovered, size_t n) {
+double share_reidentified(const data::Dataset& plain, std::span<const uint8_t> recovered,
+                          size_t n) {
   const auto matrix = [&](std::span<const uint8_t> pictures) {
     return torch::from_blob(const_cast<uint8_t*>(pictures.data()),
-                            {static_cast<int64_t>(n), static_cast<int64_t>(plain.image_bytes())}, torch::kUInt8)
+                            {static_cast<int64_t>(n), static_cast<int64_t>(plain.image_bytes())},
+                            torch::kUInt8)
         .to(torch::kFloat);
   };
-  const auto candidates = matrix(std::span(plain.images_nhwc).first(n * plain.image_bytes())), guesses = matrix(recovered);
+  const auto candidates = matrix(std::span(plain.images_nhwc).first(n * plain.image_bytes())),
+             guesses = matrix(recovered);
   const auto lengths = candidates.square().sum(1);
   int64_t right = 0;
   constexpr int64_t kRows = 500;
@@ -72,13 +80,14 @@ double share_reidentified(const data::Dataset& plain, std::span<const uint8_t> r
 
 }  // namespace
 
-json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered, const Judges& judges,
-                  const train::Compute& compute) {
+json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered,
+                  const Judges& judges, const train::Compute& compute) {
   const size_t bytes = plain.image_bytes(), n = recovered.size() / bytes;
   if (n == 0 || recovered.size() % bytes != 0 || n > plain.size()) {
-    throw Error(ErrorCode::InvalidArgument, "the recovered pictures have " + std::to_string(recovered.size()) +
-                                                " bytes; allowed are multiples of " + std::to_string(bytes) + " up to " +
-                                                std::to_string(plain.images_nhwc.size()));
+    throw Error(ErrorCode::InvalidArgument,
+                "the recovered pictures have " + std::to_string(recovered.size()) +
+                    " bytes; allowed are multiples of " + std::to_string(bytes) + " up to " +
+                    std::to_string(plain.images_nhwc.size()));
   }
   auto seen = plain;
   seen.images_nhwc.resize(n * bytes);
@@ -104,23 +113,27 @@ json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered
                {"exact", static_cast<double>(exact) / static_cast<double>(n)},
                {"reidentified", share_reidentified(seen, recovered, n)},
                {"candidates", n},
-               {"diversity", diversity(recovered, bytes) / std::max(diversity(seen.images_nhwc, bytes), 1e-9)},
+               {"diversity",
+                diversity(recovered, bytes) / std::max(diversity(seen.images_nhwc, bytes), 1e-9)},
                {"ssim_values", numbers(similarity.ssim)},
                {"psnr_db_values", numbers(similarity.psnr_db)}};
-  if (judges.psi) leak["reconstruction_accuracy"] = accuracy_on_bytes(*judges.psi, seen, recovered, compute);
+  if (judges.psi)
+    leak["reconstruction_accuracy"] = accuracy_on_bytes(*judges.psi, seen, recovered, compute);
   if (judges.phi) {
     torch::NoGradGuard no_grad;
     std::vector<double> distances;
     const auto tensor = [&](std::span<const uint8_t> pictures, size_t at, size_t count) {
-      return nn::normalise(nn::to_tensor(pictures.subspan(at * bytes, count * bytes), static_cast<int64_t>(count), seen.height,
-                                         seen.width, compute.device),
-                           nn::ModelCard());
+      return nn::normalise(
+          nn::to_tensor(pictures.subspan(at * bytes, count * bytes), static_cast<int64_t>(count),
+                        seen.height, seen.width, compute.device),
+          nn::ModelCard());
     };
     for (size_t at = 0; at < n; at += 256) {
       const auto count = std::min<size_t>(256, n - at);
-      const auto difference =
-          judges.phi->forward(tensor(seen.images_nhwc, at, count)) - judges.phi->forward(tensor(recovered, at, count));
-      const auto means = difference.square().mean({1, 2, 3}).to(torch::kCPU, torch::kDouble).contiguous();
+      const auto difference = judges.phi->forward(tensor(seen.images_nhwc, at, count)) -
+                              judges.phi->forward(tensor(recovered, at, count));
+      const auto means =
+          difference.square().mean({1, 2, 3}).to(torch::kCPU, torch::kDouble).contiguous();
       distances.insert(distances.end(), means.data_ptr<double>(), means.data_ptr<double>() + count);
     }
     leak["feature_distance"] = to_json(summarise(distances));
@@ -132,11 +145,13 @@ json training_flags(const std::vector<CellTraining>& trainings) {
   auto flags = json::array();
   for (const auto& training : trainings) {
     if (training.one_epoch) {
-      flags.push_back(flag("under_trained", "trained for one epoch only, so whether more would help is not known"));
+      flags.push_back(flag("under_trained",
+                           "trained for one epoch only, so whether more would help is not known"));
     } else if (training.last_improvement > 0.05) {
-      flags.push_back(
-          flag("under_trained", fmt::format("still improving: the validation loss fell by {:.0f} % in the last epoch",
-                                            100 * training.last_improvement)));
+      flags.push_back(flag(
+          "under_trained",
+          fmt::format("still improving: the validation loss fell by {:.0f} % in the last epoch",
+                      100 * training.last_improvement)));
     }
   }
   return flags;
@@ -144,7 +159,8 @@ json training_flags(const std::vector<CellTraining>& trainings) {
 
 void set_flags(json& cells, const json& baselines) {
   const auto beats = [](const json& trivial, const json& cell) {
-    return mean_of(trivial, "psnr_db") >= mean_of(cell, "psnr_db") && mean_of(trivial, "ssim") >= mean_of(cell, "ssim");
+    return mean_of(trivial, "psnr_db") >= mean_of(cell, "psnr_db") &&
+           mean_of(trivial, "ssim") >= mean_of(cell, "ssim");
   };
   for (auto& cell : cells) {
     if (cell.contains("refused")) continue;
@@ -157,23 +173,28 @@ void set_flags(json& cells, const json& baselines) {
       if (beats(baseline, cell)) trivial("guessing the " + baseline.at("name").get<std::string>());
     }
     for (const auto& other : cells) {
-      if (other.at("scheme") != cell.at("scheme") || other.contains("refused") || other.at("attack") == cell.at("attack"))
+      if (other.at("scheme") != cell.at("scheme") || other.contains("refused") ||
+          other.at("attack") == cell.at("attack"))
         continue;
       if (is_trivial(other)) {
         if (beats(other, cell)) {
-          trivial(other.at("attack") == "look" ? "the protected picture as it is" : "the protected picture blurred");
+          trivial(other.at("attack") == "look" ? "the protected picture as it is"
+                                               : "the protected picture blurred");
         }
         continue;
       }
       const double theirs = number_from_json(other.at("ssim").at("median"), "ssim.median"),
                    ours = number_from_json(cell.at("ssim").at("median"), "ssim.median");
       if (has_less(other, cell) && theirs > ours + 0.02) {
-        flags.push_back(flag("beaten_by_less", fmt::format("{}, whose attacker has less, reaches a median SSIM of {:.2f}",
-                                                           other.at("attack").get<std::string>(), theirs)));
+        flags.push_back(
+            flag("beaten_by_less",
+                 fmt::format("{}, whose attacker has less, reaches a median SSIM of {:.2f}",
+                             other.at("attack").get<std::string>(), theirs)));
       }
     }
     if (cell.at("diversity").get<double>() < 0.05) {
-      flags.push_back(flag("constant_output", "gives nearly the same picture whatever it is given"));
+      flags.push_back(
+          flag("constant_output", "gives nearly the same picture whatever it is given"));
     }
   }
 }
@@ -210,7 +231,8 @@ std::vector<uint8_t> mean_picture(const data::Dataset& pictures, size_t count) {
   }
   std::vector<uint8_t> out;
   for (size_t i = 0; i < count; ++i) {
-    for (const double s : sum) out.push_back(static_cast<uint8_t>(std::lround(s / static_cast<double>(pictures.size()))));
+    for (const double s : sum)
+      out.push_back(static_cast<uint8_t>(std::lround(s / static_cast<double>(pictures.size()))));
   }
   return out;
 }

@@ -3,14 +3,16 @@
 namespace veilnet::eval {
 namespace {
 
-// What the papers report, in percent; where a paper does not say under which key mode, its figure stands at both.
+// What the papers report, in percent; where a paper does not say under which key mode, its figure
+// stands at both.
 struct PaperFigure {
   const char *row, *data;
   double accuracy;
   const char* source;
 };
 constexpr const char* kIto = "arXiv 2008.03143, Table I, ResNet-20";
-constexpr const char* kMadono = "arXiv 2001.07761, Table 3, PyramidNet-110 with ShakeDrop behind ELE-AdaptNet";
+constexpr const char* kMadono =
+    "arXiv 2001.07761, Table 3, PyramidNet-110 with ShakeDrop behind ELE-AdaptNet";
 constexpr PaperFigure kPapers[] = {{"plain", "cifar10", 91.23, kIto},
                                    {"plain", "cifar100", 67.9, kIto},
                                    {"transform-a0.005", "cifar10", 91.72, kIto},
@@ -38,7 +40,8 @@ constexpr PaperFigure kPapers[] = {{"plain", "cifar10", 91.23, kIto},
 
 nlohmann::json paper_figure(const std::string& row, const std::string& data) {
   for (const auto& figure : kPapers) {
-    if (row == figure.row && data == figure.data) return {{"accuracy", figure.accuracy / 100}, {"source", figure.source}};
+    if (row == figure.row && data == figure.data)
+      return {{"accuracy", figure.accuracy / 100}, {"source", figure.source}};
   }
   return nullptr;
 }

@@ -53,8 +53,12 @@ json dataset_json(const train::Workspace& w) {
 }
 
 json record_of(const train::Experiment& e, const std::string& name) {
-  return {{"experiment", name}, {"config_sha256", e.config_sha256}, {"config", portable_config(e.resolved_toml)},
-          {"commit", commit()}, {"seed", e.transform.recipe.seed},  {"machine", device_json(e.compute)}};
+  return {{"experiment", name},
+          {"config_sha256", e.config_sha256},
+          {"config", portable_config(e.resolved_toml)},
+          {"commit", commit()},
+          {"seed", e.transform.recipe.seed},
+          {"machine", device_json(e.compute)}};
 }
 
 }  // namespace veilnet::eval

@@ -7,7 +7,8 @@
 
 namespace veilnet::eval {
 
-/// "experiment", "config" (without folders of the machine) and its hash, "commit", "seed", "machine".
+/// "experiment", "config" (without folders of the machine) and its hash, "commit", "seed",
+/// "machine".
 nlohmann::json record_of(const train::Experiment& experiment, const std::string& name);
 
 /// "name", "hash", "train", "test", "classes", "height", "width".

@@ -15,7 +15,8 @@ json evaluate_scheme(const train::Experiment& e, const train::Workspace& w) {
   const auto& test = w.data.test;
   const bool gan = e.scheme.options.id == "gan";
   if (!train::is_finished(folder)) {
-    throw Error(ErrorCode::NotFound, folder.string() + " holds no finished training; run `veilnet train scheme` first");
+    throw Error(ErrorCode::NotFound,
+                folder.string() + " holds no finished training; run `veilnet train scheme` first");
   }
   const auto classifier_folder = gan ? e.classifier_folder() : folder;
   const auto classifier = train::finished_model(e, classifier_folder, nn::Role::Classifier);
@@ -29,10 +30,12 @@ json evaluate_scheme(const train::Experiment& e, const train::Workspace& w) {
   } else {
     const auto trained_on = classifier.card.notes.find("scheme");
     if (trained_on == classifier.card.notes.end() || trained_on->second != e.scheme.label()) {
-      throw Error(ErrorCode::BadData,
-                  (folder / "model.safetensors").string() + ": was trained on " +
-                      (trained_on == classifier.card.notes.end() ? "no scheme" : "\"" + trained_on->second + "\"") +
-                      "; expected \"" + e.scheme.label() + "\"");
+      throw Error(
+          ErrorCode::BadData,
+          (folder / "model.safetensors").string() + ": was trained on " +
+              (trained_on == classifier.card.notes.end() ? "no scheme"
+                                                         : "\"" + trained_on->second + "\"") +
+              "; expected \"" + e.scheme.label() + "\"");
     }
     encrypted = train::encrypt_pictures(e.scheme, test, train::kFirstTestKey);
   }
@@ -47,7 +50,8 @@ json evaluate_scheme(const train::Experiment& e, const train::Workspace& w) {
                 {"ssim_gaussian", to_json(summarise(similarity.ssim_gaussian))}}},
               {"key_space_bits",
                gan ? 0.0
-                   : cipher::make_scheme(e.scheme.options, cipher::key_from_seed(e.scheme.key_seed), test.height, test.width)
+                   : cipher::make_scheme(e.scheme.options, cipher::key_from_seed(e.scheme.key_seed),
+                                         test.height, test.width)
                          ->key_space_bits()},
               {"provenance", provenance}};
   write_file(folder / "metrics.json", out.dump(1) + "\n", Overwrite::Yes);

@@ -20,7 +20,8 @@ using nlohmann::json;
 
 struct Row {
   std::string name;
-  std::function<json()> run;  // trains what is missing; returns what becomes of the record: "recipe", "classifier", "metrics"
+  std::function<json()> run;  // trains what is missing; returns what becomes of the record:
+                              // "recipe", "classifier", "metrics"
 };
 
 class Comparison {
@@ -33,8 +34,8 @@ class Comparison {
         std::vector<train::Experiment> points{e};
         for (const double alpha : e.curve.alphas) points.push_back(e.at_curve_point(alpha));
         for (const auto& point : points) {
-          rows_.push_back(
-              {"transform-a" + train::alpha_text(point.transform.options.alpha), [this, point] { return transform(point); }});
+          rows_.push_back({"transform-a" + train::alpha_text(point.transform.options.alpha),
+                           [this, point] { return transform(point); }});
         }
       } else {
         rows_.push_back({name, [this, point = e.at_scheme(name)] { return scheme(point); }});
@@ -68,7 +69,8 @@ class Comparison {
     ModelPictures pictures;
     const auto figures = evaluate_model(point, workspace(), model, h, nullptr, pictures);
     const auto& accuracy = figures.at("accuracy");
-    return {{"recipe", "h: " + figures.at("recipe").get<std::string>() + "; psi: " + train::describe(e_.classifier.recipe)},
+    return {{"recipe", "h: " + figures.at("recipe").get<std::string>() +
+                           "; psi: " + train::describe(e_.classifier.recipe)},
             {"classifier", nn::describe(model.card)},
             {"metrics",
              {{"accuracy", accuracy.at("protected_float")},
@@ -91,12 +93,14 @@ class Comparison {
                     {"ssim_mean", measured(figures.at("similarity").at("ssim"))},
                     {"psnr_db_mean", measured(figures.at("similarity").at("psnr_db"))}};
     if (!gan) metrics["key_space_bits"] = figures.at("key_space_bits");
-    json record = {
-        {"recipe", train::describe(e_.classifier.recipe)}, {"classifier", figures.at("classifier")}, {"metrics", metrics}};
+    json record = {{"recipe", train::describe(e_.classifier.recipe)},
+                   {"classifier", figures.at("classifier")},
+                   {"metrics", metrics}};
     if (gan) {
       auto recipe = point.transform.recipe;
       recipe.epochs = point.gan.epochs;
-      record["recipe"] = "generator: " + train::describe(recipe) + "; psi: " + train::describe(e_.classifier.recipe);
+      record["recipe"] = "generator: " + train::describe(recipe) +
+                         "; psi: " + train::describe(e_.classifier.recipe);
     } else {
       record["seed"] = e_.classifier.recipe.seed;
     }
@@ -141,18 +145,22 @@ json reproduce_table1(const train::Experiment& e, const fs::path& results) {
 
 std::string table1_markdown(const json& records) {
   std::string out =
-      "| row | classifier | recipe | accuracy % | paper % | on plain pictures % | SSIM plain/protected | key space, bits |\n"
+      "| row | classifier | recipe | accuracy % | paper % | on plain pictures % | SSIM "
+      "plain/protected | key space, bits |\n"
       "|---|---|---|---|---|---|---|---|\n";
   for (const auto& record : records) {
     const auto& metrics = record.at("metrics");
     const auto text = [&](const char* key) { return record.value(key, std::string("-")); };
     char ssim[16] = "-", bits[16] = "-";
-    if (metrics.contains("ssim_mean")) std::snprintf(ssim, sizeof ssim, "%.3f", metrics["ssim_mean"]["mean"].get<double>());
-    if (metrics.contains("key_space_bits")) std::snprintf(bits, sizeof bits, "%.0f", metrics["key_space_bits"].get<double>());
+    if (metrics.contains("ssim_mean"))
+      std::snprintf(ssim, sizeof ssim, "%.3f", metrics["ssim_mean"]["mean"].get<double>());
+    if (metrics.contains("key_space_bits"))
+      std::snprintf(bits, sizeof bits, "%.0f", metrics["key_space_bits"].get<double>());
     const auto& paper = record.at("paper");
-    out += "| " + text("row") + " | " + text("classifier") + " | " + text("recipe") + " | " + percent(metrics.at("accuracy")) +
-           " | " + (paper.is_null() ? "-" : percent(paper.at("accuracy"))) + " | " + percent(metrics.at("plain_accuracy")) +
-           " | " + ssim + " | " + bits + " |\n";
+    out += "| " + text("row") + " | " + text("classifier") + " | " + text("recipe") + " | " +
+           percent(metrics.at("accuracy")) + " | " +
+           (paper.is_null() ? "-" : percent(paper.at("accuracy"))) + " | " +
+           percent(metrics.at("plain_accuracy")) + " | " + ssim + " | " + bits + " |\n";
   }
   return out;
 }

@@ -13,17 +13,21 @@ namespace {
 
 bool has_text_at(std::span<const std::uint8_t> bytes, std::size_t at, std::string_view text) {
   return bytes.size() >= at + text.size() &&
-         std::ranges::equal(bytes.subspan(at, text.size()), text, {}, {}, [](char c) { return static_cast<std::uint8_t>(c); });
+         std::ranges::equal(bytes.subspan(at, text.size()), text, {}, {},
+                            [](char c) { return static_cast<std::uint8_t>(c); });
 }
 
 }  // namespace
 
-void check_dimensions(std::uint64_t height, std::uint64_t width, const std::string& name, const DecodeLimits& limits) {
+void check_dimensions(std::uint64_t height, std::uint64_t width, const std::string& name,
+                      const DecodeLimits& limits) {
   const auto side = static_cast<std::uint64_t>(std::max(limits.max_side, 0));
-  if (height == 0 || width == 0 || height > side || width > side || height * width > limits.max_pixels)
-    throw Error(ErrorCode::BadData, name + ": picture of " + std::to_string(width) + "x" + std::to_string(height) +
-                                        " pixels; allowed are sides from 1 to " + std::to_string(limits.max_side) +
-                                        " and at most " + std::to_string(limits.max_pixels) + " pixels");
+  if (height == 0 || width == 0 || height > side || width > side ||
+      height * width > limits.max_pixels)
+    throw Error(ErrorCode::BadData,
+                name + ": picture of " + std::to_string(width) + "x" + std::to_string(height) +
+                    " pixels; allowed are sides from 1 to " + std::to_string(limits.max_side) +
+                    " and at most " + std::to_string(limits.max_pixels) + " pixels");
 }
 
 std::vector<std::uint8_t> compose_on_white(std::vector<std::uint8_t> rgba) {
@@ -31,20 +35,25 @@ std::vector<std::uint8_t> compose_on_white(std::vector<std::uint8_t> rgba) {
   for (std::size_t i = 0; i < pixels; ++i) {  // in place: reading is always ahead of writing
     const unsigned alpha = rgba[4 * i + 3];
     for (std::size_t c = 0; c < 3; ++c)
-      rgba[3 * i + c] = static_cast<std::uint8_t>((rgba[4 * i + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+      rgba[3 * i + c] =
+          static_cast<std::uint8_t>((rgba[4 * i + c] * alpha + 255 * (255 - alpha) + 127) / 255);
   }
   rgba.resize(pixels * 3);
   return rgba;
 }
 
-Image decode(std::span<const std::uint8_t> bytes, const std::string& name, const DecodeLimits& limits) {
-  if (bytes.empty()) throw Error(ErrorCode::BadData, name + ": is empty; expected a PNG, JPEG or WebP picture");
+Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
+             const DecodeLimits& limits) {
+  if (bytes.empty())
+    throw Error(ErrorCode::BadData, name + ": is empty; expected a PNG, JPEG or WebP picture");
   if (bytes.size() > limits.max_file_bytes)
-    throw Error(ErrorCode::BadData, name + ": has " + std::to_string(bytes.size()) + " bytes; allowed are at most " +
+    throw Error(ErrorCode::BadData, name + ": has " + std::to_string(bytes.size()) +
+                                        " bytes; allowed are at most " +
                                         std::to_string(limits.max_file_bytes));
   if (has_text_at(bytes, 0, "\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, limits);
   if (has_text_at(bytes, 0, "\xff\xd8\xff")) return decode_jpeg(bytes, name, limits);
-  if (has_text_at(bytes, 0, "RIFF") && has_text_at(bytes, 8, "WEBP")) return decode_webp(bytes, name, limits);
+  if (has_text_at(bytes, 0, "RIFF") && has_text_at(bytes, 8, "WEBP"))
+    return decode_webp(bytes, name, limits);
   throw Error(ErrorCode::BadData, name + ": is not a PNG, JPEG or WebP picture");
 }
 
@@ -57,18 +66,24 @@ void write_png(const std::filesystem::path& path, const Image& image, Overwrite 
 }
 
 Image tile(std::span<const Image> images, int columns, int gap, int scale) {
-  const auto refuse = [](const std::string& message) { throw Error(ErrorCode::InvalidArgument, "tile: " + message); };
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorCode::InvalidArgument, "tile: " + message);
+  };
   if (images.empty()) refuse("there are no pictures");
   if (columns < 1 || gap < 0 || scale < 1)
-    refuse("columns " + std::to_string(columns) + ", gap " + std::to_string(gap) + ", scale " + std::to_string(scale) +
-           "; they must be at least 1, 0 and 1");
-  const auto size_text = [](const Image& image) { return std::to_string(image.width) + "x" + std::to_string(image.height); };
+    refuse("columns " + std::to_string(columns) + ", gap " + std::to_string(gap) + ", scale " +
+           std::to_string(scale) + "; they must be at least 1, 0 and 1");
+  const auto size_text = [](const Image& image) {
+    return std::to_string(image.width) + "x" + std::to_string(image.height);
+  };
   const int height = images[0].height, width = images[0].width;
   for (const auto& image : images) {
     if (image.height != height || image.width != width)
-      refuse("a picture of " + size_text(image) + " among pictures of " + size_text(images[0]) + "; all must be of one size");
+      refuse("a picture of " + size_text(image) + " among pictures of " + size_text(images[0]) +
+             "; all must be of one size");
     if (height < 1 || width < 1 || image.rgb.size() != static_cast<std::size_t>(height) * width * 3)
-      refuse("a picture of " + size_text(image) + " with " + std::to_string(image.rgb.size()) + " bytes");
+      refuse("a picture of " + size_text(image) + " with " + std::to_string(image.rgb.size()) +
+             " bytes");
   }
 
   const int count = static_cast<int>(images.size());
@@ -92,7 +107,8 @@ Image tile(std::span<const Image> images, int columns, int gap, int scale) {
 
 bool has_picture_extension(const std::filesystem::path& path) {
   auto extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  std::ranges::transform(extension, extension.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
   constexpr std::array<std::string_view, 4> known{".png", ".jpg", ".jpeg", ".webp"};
   return std::ranges::find(known, extension) != known.end();
 }

@@ -20,31 +20,35 @@ struct Image {
 
 struct DecodeLimits {
   std::uint64_t max_file_bytes = 64u << 20;
-  std::uint64_t max_pixels = 64'000'000;  ///< checked from the header, before memory for pixels is taken
+  std::uint64_t max_pixels =
+      64'000'000;  ///< checked from the header, before memory for pixels is taken
   int max_side = 32768;
 };
 
-/// Decodes PNG (any colour type and depth), JPEG (grey, YCbCr, CMYK) or WebP (still), recognised by content. Alpha is composed
-/// on white; grey becomes RGB; 16 bit becomes 8. EXIF orientation is not applied.
+/// Decodes PNG (any colour type and depth), JPEG (grey, YCbCr, CMYK) or WebP (still), recognised by
+/// content. Alpha is composed on white; grey becomes RGB; 16 bit becomes 8. EXIF orientation is not
+/// applied.
 /// @param name stands for the file in messages.
-/// @throws Error{BadData} if the bytes are no such picture, are truncated or corrupt, or exceed the limits.
-Image decode(std::span<const std::uint8_t> bytes, const std::string& name, const DecodeLimits& limits = {});
+/// @throws Error{BadData} if the bytes are no such picture, are truncated or corrupt, or exceed the
+/// limits.
+Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
+             const DecodeLimits& limits = {});
 /// @throws also Error{NotFound, Io} as read_file.
 Image read_image(const std::filesystem::path& path, const DecodeLimits& limits = {});
 
-/// 8-bit RGB PNG without ancillary chunks, so that equal pixels give equal bytes. @throws Error{InvalidArgument} for an empty
-/// picture.
+/// 8-bit RGB PNG without ancillary chunks, so that equal pixels give equal bytes. @throws
+/// Error{InvalidArgument} for an empty picture.
 std::vector<std::uint8_t> encode_png(const Image& image);
 void write_png(const std::filesystem::path& path, const Image& image, Overwrite overwrite);
 
-/// Box-filter (area) resampling when shrinking, bilinear when growing, half-pixel centres. @throws Error{InvalidArgument} for
-/// sides < 1.
+/// Box-filter (area) resampling when shrinking, bilinear when growing, half-pixel centres. @throws
+/// Error{InvalidArgument} for sides < 1.
 Image resize(const Image& image, int height, int width);
 /// Scales so that the picture covers height x width, then crops the centre.
 Image resize_and_crop(const Image& image, int height, int width);
 
-/// Pictures of one size in rows of `columns`, separated and framed by `gap` white pixels, each enlarged `scale` times by pixel
-/// repetition.
+/// Pictures of one size in rows of `columns`, separated and framed by `gap` white pixels, each
+/// enlarged `scale` times by pixel repetition.
 /// @throws Error{InvalidArgument} for no pictures or different sizes.
 Image tile(std::span<const Image> images, int columns, int gap = 2, int scale = 1);
 

@@ -27,7 +27,8 @@ struct ErrorState {
   std::longjmp(state->jump, 1);
 }
 
-/// The library fills gaps with grey and only warns; warnings that mean lost picture data are errors here.
+/// The library fills gaps with grey and only warns; warnings that mean lost picture data are errors
+/// here.
 void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   switch (info->err->msg_code) {
@@ -48,7 +49,8 @@ void on_progress(j_common_ptr info) {
   std::longjmp(state->jump, 1);
 }
 
-/// A decoder and what it writes to. Nothing with a destructor lives in a function that longjmp leaves.
+/// A decoder and what it writes to. Nothing with a destructor lives in a function that longjmp
+/// leaves.
 struct Decoder {
   jpeg_decompress_struct info{};
   ErrorState error{};
@@ -92,24 +94,30 @@ struct Decoder {
 std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& cmyk, bool inverted) {
   std::vector<std::uint8_t> rgb(cmyk.size() / 4 * 3);
   for (std::size_t i = 0; i < cmyk.size() / 4; ++i) {
-    const auto light = [&](std::size_t c) -> unsigned { return inverted ? cmyk[4 * i + c] : 255u - cmyk[4 * i + c]; };
-    for (std::size_t c = 0; c < 3; ++c) rgb[3 * i + c] = static_cast<std::uint8_t>((light(c) * light(3) + 127) / 255);
+    const auto light = [&](std::size_t c) -> unsigned {
+      return inverted ? cmyk[4 * i + c] : 255u - cmyk[4 * i + c];
+    };
+    for (std::size_t c = 0; c < 3; ++c)
+      rgb[3 * i + c] = static_cast<std::uint8_t>((light(c) * light(3) + 127) / 255);
   }
   return rgb;
 }
 
 }  // namespace
 
-Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name, const DecodeLimits& limits) {
+Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name,
+                  const DecodeLimits& limits) {
   Decoder decoder;
-  const auto fail = [&] { throw Error(ErrorCode::BadData, name + ": JPEG: " + decoder.error.message); };
+  const auto fail = [&] {
+    throw Error(ErrorCode::BadData, name + ": JPEG: " + decoder.error.message);
+  };
   if (!decoder.read_header(bytes)) fail();
   const auto& info = decoder.info;
   check_dimensions(info.image_height, info.image_width, name, limits);
   const bool four_inks = info.num_components == 4;
   if (!four_inks && info.num_components != 1 && info.num_components != 3)
-    throw Error(ErrorCode::BadData,
-                name + ": JPEG with " + std::to_string(info.num_components) + " components; allowed are 1, 3 and 4");
+    throw Error(ErrorCode::BadData, name + ": JPEG with " + std::to_string(info.num_components) +
+                                        " components; allowed are 1, 3 and 4");
 
   Image image{static_cast<int>(info.image_height), static_cast<int>(info.image_width), {}};
   image.rgb.resize(static_cast<std::size_t>(image.height) * image.width * (four_inks ? 4 : 3));

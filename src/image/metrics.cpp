@@ -23,11 +23,13 @@ constexpr double c2 = (0.03 * 255) * (0.03 * 255);
 template <class T>
 struct Sums {
   std::vector<T> a, b, aa, bb, ab;
-  explicit Sums(std::size_t columns) : a(columns), b(columns), aa(columns), bb(columns), ab(columns) {}
+  explicit Sums(std::size_t columns)
+      : a(columns), b(columns), aa(columns), bb(columns), ab(columns) {}
 };
 
 /// Adds a row of pixels to the column sums, or takes it away again.
-void add_row(Sums<std::int32_t>& sums, const std::uint8_t* a, const std::uint8_t* b, std::int32_t sign) {
+void add_row(Sums<std::int32_t>& sums, const std::uint8_t* a, const std::uint8_t* b,
+             std::int32_t sign) {
   for (std::size_t x = 0; x < sums.a.size(); ++x) {
     const std::int32_t va = a[x], vb = b[x];
     sums.a[x] += sign * va;
@@ -38,13 +40,15 @@ void add_row(Sums<std::int32_t>& sums, const std::uint8_t* a, const std::uint8_t
   }
 }
 
-/// Every sum over a 7x7 window is an integer below 2^28, so running sums lose nothing and only the final ratio rounds.
+/// Every sum over a 7x7 window is an integer below 2^28, so running sums lose nothing and only the
+/// final ratio rounds.
 double ssim_uniform(const std::uint8_t* a, const std::uint8_t* b, int height, int width) {
   constexpr int side = 7, count = side * side;
   const std::size_t columns = static_cast<std::size_t>(width) * channels;
   const std::size_t map_columns = columns - (side - 1) * channels;
   Sums<std::int32_t> sums(columns);
-  std::vector<double> total(map_columns);  // one accumulator per column: the loop has no carried dependency
+  std::vector<double> total(
+      map_columns);  // one accumulator per column: the loop has no carried dependency
   for (int y = 0; y < height; ++y) {
     add_row(sums, a + y * columns, b + y * columns, 1);
     if (y < side - 1) continue;
@@ -58,10 +62,12 @@ double ssim_uniform(const std::uint8_t* a, const std::uint8_t* b, int height, in
       const std::int32_t var_a = count * window(&sums.aa[x]) - sa * sa;
       const std::int32_t var_b = count * window(&sums.bb[x]) - sb * sb;
       const std::int32_t cov = count * window(&sums.ab[x]) - sa * sb;
-      constexpr double mean_scale = count * count;         // means are sums / 49
-      constexpr double var_scale = count * (count - 1.0);  // sample covariances are the terms above / (49 * 48)
+      constexpr double mean_scale = count * count;  // means are sums / 49
+      constexpr double var_scale =
+          count * (count - 1.0);  // sample covariances are the terms above / (49 * 48)
       const double numerator = (2.0 * sa * sb + mean_scale * c1) * (2.0 * cov + var_scale * c2);
-      const double denominator = (double(sa * sa + sb * sb) + mean_scale * c1) * (double(var_a + var_b) + var_scale * c2);
+      const double denominator =
+          (double(sa * sa + sb * sb) + mean_scale * c1) * (double(var_a + var_b) + var_scale * c2);
       total[x] += numerator / denominator;
     }
     add_row(sums, a + (y - side + 1) * columns, b + (y - side + 1) * columns, -1);
@@ -159,51 +165,61 @@ std::vector<double> halved(const std::vector<double>& picture, int height, int w
   return half;
 }
 
-void check_pictures(const char* function, std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, int height,
-                    int width, int side) {
+void check_pictures(const char* function, std::span<const std::uint8_t> a,
+                    std::span<const std::uint8_t> b, int height, int width, int side) {
   const auto refuse = [&](const std::string& message) {
     throw Error(ErrorCode::InvalidArgument, std::string(function) + ": " + message);
   };
   const std::string size = std::to_string(height) + "x" + std::to_string(width);
-  if (height < side || width < side) refuse("picture is " + size + "; both sides must be at least " + std::to_string(side));
+  if (height < side || width < side)
+    refuse("picture is " + size + "; both sides must be at least " + std::to_string(side));
   const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;
   if (a.size() != bytes || b.size() != bytes)
-    refuse("pictures have " + std::to_string(a.size()) + " and " + std::to_string(b.size()) + " bytes; " + size +
-           " RGB needs " + std::to_string(bytes));
+    refuse("pictures have " + std::to_string(a.size()) + " and " + std::to_string(b.size()) +
+           " bytes; " + size + " RGB needs " + std::to_string(bytes));
 }
 
 }  // namespace
 
 double psnr_db(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
   if (a.size() != b.size() || a.empty())
-    throw Error(ErrorCode::InvalidArgument, "psnr_db: pictures have " + std::to_string(a.size()) + " and " +
-                                                std::to_string(b.size()) + " bytes; they must be equally many and not 0");
+    throw Error(ErrorCode::InvalidArgument, "psnr_db: pictures have " + std::to_string(a.size()) +
+                                                " and " + std::to_string(b.size()) +
+                                                " bytes; they must be equally many and not 0");
   std::uint64_t squares = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const std::int32_t difference = std::int32_t{a[i]} - std::int32_t{b[i]};
     squares += static_cast<std::uint32_t>(difference * difference);
   }
   if (squares == 0) return std::numeric_limits<double>::infinity();
-  return 10 * std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / static_cast<double>(squares));
+  return 10 *
+         std::log10(255.0 * 255.0 * static_cast<double>(a.size()) / static_cast<double>(squares));
 }
 
-double ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width,
-            SsimWindow window) {
-  check_pictures("ssim", a_hwc, b_hwc, height, width, window == SsimWindow::Uniform7 ? 7 : gauss_side);
-  if (window == SsimWindow::Uniform7) return ssim_uniform(a_hwc.data(), b_hwc.data(), height, width);
+double ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height,
+            int width, SsimWindow window) {
+  check_pictures("ssim", a_hwc, b_hwc, height, width,
+                 window == SsimWindow::Uniform7 ? 7 : gauss_side);
+  if (window == SsimWindow::Uniform7)
+    return ssim_uniform(a_hwc.data(), b_hwc.data(), height, width);
   double sum = 0;
-  for (const auto& channel : ssim_gaussian(a_hwc.data(), b_hwc.data(), height, width)) sum += channel.ssim;
+  for (const auto& channel : ssim_gaussian(a_hwc.data(), b_hwc.data(), height, width))
+    sum += channel.ssim;
   return sum / channels;
 }
 
-double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height, int width) {
+double ms_ssim(std::span<const std::uint8_t> a_hwc, std::span<const std::uint8_t> b_hwc, int height,
+               int width) {
   check_pictures("ms_ssim", a_hwc, b_hwc, height, width, gauss_side);
   constexpr std::array powers{0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
   std::size_t scales = 1;
   while (scales < powers.size() && std::min(height, width) >> scales >= gauss_side) ++scales;
   // All five are taken as published, though they sum to 1.0001.
   const double power_sum =
-      scales == powers.size() ? 1 : std::accumulate(powers.begin(), powers.begin() + static_cast<std::ptrdiff_t>(scales), 0.0);
+      scales == powers.size()
+          ? 1
+          : std::accumulate(powers.begin(), powers.begin() + static_cast<std::ptrdiff_t>(scales),
+                            0.0);
 
   std::vector<double> a(a_hwc.begin(), a_hwc.end()), b(b_hwc.begin(), b_hwc.end());
   std::array<double, channels> product{1, 1, 1};

@@ -23,7 +23,8 @@ struct ErrorState {
 
 void ignore_warning(png_structp, png_const_charp) {}
 
-/// A reader over bytes in memory. Nothing with a destructor lives in a function that longjmp leaves.
+/// A reader over bytes in memory. Nothing with a destructor lives in a function that longjmp
+/// leaves.
 struct Reader {
   ErrorState error;
   std::span<const std::uint8_t> rest;
@@ -49,8 +50,10 @@ struct Reader {
   bool read_header() {
     if (setjmp(error.jump)) return false;
     png_set_read_fn(png, this, take);
-    png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);             // ours are checked next and explain themselves
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // text, profiles: skipped, never inflated
+    png_set_user_limits(png, PNG_UINT_31_MAX,
+                        PNG_UINT_31_MAX);  // ours are checked next and explain themselves
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr,
+                                -1);  // text, profiles: skipped, never inflated
     png_set_benign_errors(png, 1);
     png_read_info(png, info);
     return true;
@@ -98,7 +101,8 @@ struct Writer {
     }
   }
   static void give(png_structp png, png_bytep data, std::size_t size) {
-    if (!append(static_cast<Writer*>(png_get_io_ptr(png))->bytes, data, size)) png_error(png, "out of memory");
+    if (!append(static_cast<Writer*>(png_get_io_ptr(png))->bytes, data, size))
+      png_error(png, "out of memory");
   }
   static void flush(png_structp) {}
 
@@ -109,10 +113,12 @@ struct Writer {
     // Fixed here, so that the bytes do not follow a library's change of default.
     png_set_compression_level(png, 6);
     png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
-    png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height), 8,
-                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
+    png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),
+                 static_cast<png_uint_32>(image.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
     png_write_info(png, info);
-    for (int y = 0; y < image.height; ++y) png_write_row(png, &image.rgb[static_cast<std::size_t>(y) * image.width * 3]);
+    for (int y = 0; y < image.height; ++y)
+      png_write_row(png, &image.rgb[static_cast<std::size_t>(y) * image.width * 3]);
     png_write_end(png, nullptr);
     return true;
   }
@@ -120,12 +126,16 @@ struct Writer {
 
 }  // namespace
 
-Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name, const DecodeLimits& limits) {
+Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name,
+                 const DecodeLimits& limits) {
   Reader reader(bytes);
   if (!reader.info) throw std::bad_alloc();
-  const auto fail = [&] { throw Error(ErrorCode::BadData, name + ": PNG: " + reader.error.message); };
+  const auto fail = [&] {
+    throw Error(ErrorCode::BadData, name + ": PNG: " + reader.error.message);
+  };
   if (!reader.read_header()) fail();
-  const auto height = png_get_image_height(reader.png, reader.info), width = png_get_image_width(reader.png, reader.info);
+  const auto height = png_get_image_height(reader.png, reader.info),
+             width = png_get_image_width(reader.png, reader.info);
   check_dimensions(height, width, name, limits);
   int channels = 0;
   if (!reader.choose_format(channels)) fail();
@@ -141,13 +151,16 @@ Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name, c
 }
 
 std::vector<std::uint8_t> encode_png(const Image& image) {
-  if (image.height < 1 || image.width < 1 || image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
-    throw Error(ErrorCode::InvalidArgument, "encode_png: picture of " + std::to_string(image.width) + "x" +
-                                                std::to_string(image.height) + " with " + std::to_string(image.rgb.size()) +
-                                                " bytes; sides must be at least 1 and bytes 3 per pixel");
+  if (image.height < 1 || image.width < 1 ||
+      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
+    throw Error(ErrorCode::InvalidArgument,
+                "encode_png: picture of " + std::to_string(image.width) + "x" +
+                    std::to_string(image.height) + " with " + std::to_string(image.rgb.size()) +
+                    " bytes; sides must be at least 1 and bytes 3 per pixel");
   Writer writer;
   if (!writer.info) throw std::bad_alloc();
-  if (!writer.write(image)) throw Error(ErrorCode::Io, std::string("encode_png: ") + writer.error.message);
+  if (!writer.write(image))
+    throw Error(ErrorCode::Io, std::string("encode_png: ") + writer.error.message);
   return std::move(writer.bytes);
 }
 

@@ -8,8 +8,8 @@ namespace veilnet::image {
 
 namespace {
 
-/// The part of one axis that is resampled: `count` outputs, output i standing for [begin + i*step, begin + (i+1)*step) of the
-/// input.
+/// The part of one axis that is resampled: `count` outputs, output i standing for [begin + i*step,
+/// begin + (i+1)*step) of the input.
 struct Axis {
   int input;
   int count;
@@ -28,19 +28,22 @@ std::vector<Taps> make_taps(const Axis& axis) {
   all.reserve(static_cast<std::size_t>(axis.count));
   for (int i = 0; i < axis.count; ++i) {
     Taps taps;
-    if (axis.step > 1) {  // shrinking: each input weighs as much as it overlaps the output's interval
+    if (axis.step >
+        1) {  // shrinking: each input weighs as much as it overlaps the output's interval
       const double low = axis.begin + i * axis.step, high = low + axis.step;
       taps.first = std::clamp(static_cast<int>(low), 0, axis.input - 1);
       const int last = std::clamp(static_cast<int>(std::ceil(high)), taps.first + 1, axis.input);
       double sum = 0;
       for (int k = taps.first; k < last; ++k) {
-        const double overlap = std::max(0.0, std::min<double>(high, k + 1) - std::max<double>(low, k));
+        const double overlap =
+            std::max(0.0, std::min<double>(high, k + 1) - std::max<double>(low, k));
         taps.weights.push_back(static_cast<float>(overlap));
         sum += overlap;
       }
       for (auto& weight : taps.weights) weight = static_cast<float>(weight / sum);
     } else {  // growing: between the two nearest pixel centres; the border repeats
-      const double centre = std::clamp(axis.begin + (i + 0.5) * axis.step - 0.5, 0.0, axis.input - 1.0);
+      const double centre =
+          std::clamp(axis.begin + (i + 0.5) * axis.step - 0.5, 0.0, axis.input - 1.0);
       taps.first = static_cast<int>(centre);
       const double right = centre - taps.first;
       taps.weights.push_back(static_cast<float>(1 - right));
@@ -51,7 +54,8 @@ std::vector<Taps> make_taps(const Axis& axis) {
   return all;
 }
 
-/// Resamples rows first, then columns, rounding once at the end. Input rows that no output needs are not touched.
+/// Resamples rows first, then columns, rounding once at the end. Input rows that no output needs
+/// are not touched.
 Image resample(const Image& image, const Axis& vertical, const Axis& horizontal) {
   const auto rows = make_taps(vertical), columns = make_taps(horizontal);
   const int first_row = rows.front().first;
@@ -80,7 +84,8 @@ Image resample(const Image& image, const Axis& vertical, const Axis& horizontal)
     const auto* in = &narrow[static_cast<std::size_t>(taps.first - first_row) * stride];
     for (const float weight : taps.weights)
       for (float& value : line) value += weight * *in++;
-    for (const float value : line) *out++ = static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
+    for (const float value : line)
+      *out++ = static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
   }
   return result;
 }
@@ -90,10 +95,12 @@ void check_sides(const Image& image, int height, int width, const char* function
     throw Error(ErrorCode::InvalidArgument, std::string(function) + ": " + message);
   };
   if (height < 1 || width < 1)
-    refuse("asked for " + std::to_string(width) + "x" + std::to_string(height) + "; both sides must be at least 1");
-  if (image.height < 1 || image.width < 1 || image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
-    refuse("the picture is " + std::to_string(image.width) + "x" + std::to_string(image.height) + " with " +
-           std::to_string(image.rgb.size()) + " bytes");
+    refuse("asked for " + std::to_string(width) + "x" + std::to_string(height) +
+           "; both sides must be at least 1");
+  if (image.height < 1 || image.width < 1 ||
+      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
+    refuse("the picture is " + std::to_string(image.width) + "x" + std::to_string(image.height) +
+           " with " + std::to_string(image.rgb.size()) + " bytes");
 }
 
 }  // namespace
@@ -107,7 +114,8 @@ Image resize(const Image& image, int height, int width) {
 Image resize_and_crop(const Image& image, int height, int width) {
   check_sides(image, height, width, "resize_and_crop");
   // Only the crop is computed: the scaled picture itself could be far larger than input and output.
-  const double scale = std::max(static_cast<double>(height) / image.height, static_cast<double>(width) / image.width);
+  const double scale = std::max(static_cast<double>(height) / image.height,
+                                static_cast<double>(width) / image.width);
   const auto axis = [&](int input, int count) {
     const auto scaled = std::max<long long>(count, std::llround(input * scale));
     const double step = static_cast<double>(input) / static_cast<double>(scaled);

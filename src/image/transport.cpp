@@ -19,7 +19,8 @@ namespace veilnet::image {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kKinds{"png", "jpeg", "webp", "resize", "crop"};  // as Transport::Kind
+constexpr std::array<std::string_view, 5> kKinds{"png", "jpeg", "webp", "resize",
+                                                 "crop"};  // as Transport::Kind
 
 std::string number(double value) {
   std::array<char, 32> text;
@@ -28,14 +29,16 @@ std::string number(double value) {
 
 void check(const Transport& transport) {
   const auto refuse = [&](const std::string& allowed) {
-    throw Error(ErrorCode::InvalidArgument, "the transport \"" + to_text(transport) + "\": allowed is " + allowed);
+    throw Error(ErrorCode::InvalidArgument,
+                "the transport \"" + to_text(transport) + "\": allowed is " + allowed);
   };
   const double amount = transport.amount;
   switch (transport.kind) {
     case Transport::Kind::Png: return;
     case Transport::Kind::Jpeg:
     case Transport::Kind::Webp:
-      if (!(amount >= 1 && amount <= 100 && amount == std::floor(amount))) refuse("a quality of 1 to 100, whole");
+      if (!(amount >= 1 && amount <= 100 && amount == std::floor(amount)))
+        refuse("a quality of 1 to 100, whole");
       return;
     case Transport::Kind::Resize:
     case Transport::Kind::Crop:
@@ -45,9 +48,10 @@ void check(const Transport& transport) {
 
 void check_sides(const char* format, const Image& image, int most) {
   if (image.height <= most && image.width <= most) return;
-  throw Error(ErrorCode::InvalidArgument, std::string(format) + ": the picture is " + std::to_string(image.width) + "x" +
-                                              std::to_string(image.height) + "; allowed are sides up to " +
-                                              std::to_string(most));
+  throw Error(ErrorCode::InvalidArgument, std::string(format) + ": the picture is " +
+                                              std::to_string(image.width) + "x" +
+                                              std::to_string(image.height) +
+                                              "; allowed are sides up to " + std::to_string(most));
 }
 
 struct JpegErrors {
@@ -55,9 +59,12 @@ struct JpegErrors {
   std::jmp_buf jump;
 };
 
-[[noreturn]] void stop(j_common_ptr info) { std::longjmp(reinterpret_cast<JpegErrors*>(info->err)->jump, 1); }
+[[noreturn]] void stop(j_common_ptr info) {
+  std::longjmp(reinterpret_cast<JpegErrors*>(info->err)->jump, 1);
+}
 
-/// An encoder and what it writes. Nothing with a destructor lives in the function that longjmp leaves.
+/// An encoder and what it writes. Nothing with a destructor lives in the function that longjmp
+/// leaves.
 struct JpegEncoder {
   jpeg_compress_struct info{};
   JpegErrors errors{};
@@ -88,7 +95,8 @@ struct JpegEncoder {
     jpeg_set_quality(&info, quality, TRUE);
     jpeg_start_compress(&info, TRUE);
     while (info.next_scanline < info.image_height) {
-      auto* row = const_cast<JSAMPROW>(&image.rgb[3 * static_cast<std::size_t>(info.next_scanline) * info.image_width]);
+      auto* row = const_cast<JSAMPROW>(
+          &image.rgb[3 * static_cast<std::size_t>(info.next_scanline) * info.image_width]);
       jpeg_write_scanlines(&info, &row, 1);
     }
     jpeg_finish_compress(&info);
@@ -99,20 +107,25 @@ struct JpegEncoder {
 Image through_jpeg(const Image& image, int quality) {
   check_sides("jpeg", image, JPEG_MAX_DIMENSION);
   JpegEncoder encoder;
-  if (!encoder.run(image, quality)) throw Error(ErrorCode::Unsupported, "jpeg: not enough memory to encode the picture");
+  if (!encoder.run(image, quality))
+    throw Error(ErrorCode::Unsupported, "jpeg: not enough memory to encode the picture");
   return decode(std::span(encoder.bytes, encoder.size), "the picture as JPEG");
 }
 
 Image through_webp(const Image& image, float quality) {
   check_sides("webp", image, WEBP_MAX_DIMENSION);
   std::uint8_t* bytes = nullptr;
-  const auto size = WebPEncodeRGB(image.rgb.data(), image.width, image.height, 3 * image.width, quality, &bytes);
+  const auto size =
+      WebPEncodeRGB(image.rgb.data(), image.width, image.height, 3 * image.width, quality, &bytes);
   const std::unique_ptr<std::uint8_t, decltype(&WebPFree)> owner(bytes, WebPFree);
-  if (size == 0) throw Error(ErrorCode::Unsupported, "webp: not enough memory to encode the picture");
+  if (size == 0)
+    throw Error(ErrorCode::Unsupported, "webp: not enough memory to encode the picture");
   return decode(std::span(bytes, size), "the picture as WebP");
 }
 
-int share_of(int side, double share) { return std::max(1, static_cast<int>(std::lround(side * share))); }
+int share_of(int side, double share) {
+  return std::max(1, static_cast<int>(std::lround(side * share)));
+}
 
 Image centre(const Image& image, double share) {
   Image out{share_of(image.height, share), share_of(image.width, share), {}};
@@ -128,9 +141,10 @@ Image centre(const Image& image, double share) {
 
 Transport transport_from(std::string_view text) {
   const auto refuse = [&] {
-    throw Error(ErrorCode::InvalidArgument, "the transport is \"" + std::string(text) +
-                                                "\"; allowed: png, jpeg:QUALITY, webp:QUALITY, resize:SHARE, crop:SHARE, "
-                                                "with a quality of 1 to 100 and a share of each side above 0 up to 1");
+    throw Error(ErrorCode::InvalidArgument,
+                "the transport is \"" + std::string(text) +
+                    "\"; allowed: png, jpeg:QUALITY, webp:QUALITY, resize:SHARE, crop:SHARE, "
+                    "with a quality of 1 to 100 and a share of each side above 0 up to 1");
   };
   const auto colon = text.find(':');
   const auto kind = std::ranges::find(kKinds, text.substr(0, colon));
@@ -153,10 +167,12 @@ std::string to_text(const Transport& transport) {
 
 Image apply(const Transport& transport, const Image& image) {
   check(transport);
-  if (image.height < 1 || image.width < 1 || image.rgb.size() != 3 * static_cast<std::size_t>(image.height) * image.width) {
-    throw Error(ErrorCode::InvalidArgument, "transport: the picture is " + std::to_string(image.width) + "x" +
-                                                std::to_string(image.height) + " with " + std::to_string(image.rgb.size()) +
-                                                " bytes");
+  if (image.height < 1 || image.width < 1 ||
+      image.rgb.size() != 3 * static_cast<std::size_t>(image.height) * image.width) {
+    throw Error(ErrorCode::InvalidArgument, "transport: the picture is " +
+                                                std::to_string(image.width) + "x" +
+                                                std::to_string(image.height) + " with " +
+                                                std::to_string(image.rgb.size()) + " bytes");
   }
   const double amount = transport.amount;
   switch (transport.kind) {
@@ -164,7 +180,8 @@ Image apply(const Transport& transport, const Image& image) {
     case Transport::Kind::Jpeg: return through_jpeg(image, static_cast<int>(amount));
     case Transport::Kind::Webp: return through_webp(image, static_cast<float>(amount));
     case Transport::Kind::Resize:
-      return resize(resize(image, share_of(image.height, amount), share_of(image.width, amount)), image.height, image.width);
+      return resize(resize(image, share_of(image.height, amount), share_of(image.width, amount)),
+                    image.height, image.width);
     case Transport::Kind::Crop: return resize(centre(image, amount), image.height, image.width);
   }
   return image;

@@ -1,4 +1,5 @@
-// What happens to a picture on its way to the classifier: files of other formats, smaller copies, cropping.
+// What happens to a picture on its way to the classifier: files of other formats, smaller copies,
+// cropping.
 #pragma once
 
 #include <string>
@@ -17,8 +18,8 @@ struct Transport {
     Crop,    ///< the centre, scaled to the original size
   };
   Kind kind = Kind::Png;
-  /// Jpeg, Webp: quality, a whole number 1 to 100. Resize, Crop: each side's share, above 0 up to 1, rounded to at least one
-  /// pixel.
+  /// Jpeg, Webp: quality, a whole number 1 to 100. Resize, Crop: each side's share, above 0 up to
+  /// 1, rounded to at least one pixel.
   double amount = 0;
 
   bool operator==(const Transport&) const = default;
@@ -31,8 +32,9 @@ Transport transport_from(std::string_view text);
 std::string to_text(const Transport& transport);
 
 /// What arrives: a picture of the same size. Lossy files are made in memory and read by decode().
-/// @throws Error{InvalidArgument} for an amount that is not allowed, an empty picture, one whose bytes do not fit its sides, or
-/// sides above 65500 (Jpeg) or 16383 (Webp); Error{BadData} for sides above decode()'s limits.
+/// @throws Error{InvalidArgument} for an amount that is not allowed, an empty picture, one whose
+/// bytes do not fit its sides, or sides above 65500 (Jpeg) or 16383 (Webp); Error{BadData} for
+/// sides above decode()'s limits.
 Image apply(const Transport& transport, const Image& image);
 
 }  // namespace veilnet::image

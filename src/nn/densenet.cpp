@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kGrowth = 12, kLayers = 16, kBlocks = 3;
 
 torch::nn::Conv2d conv(int64_t in, int64_t out, int64_t kernel) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2).bias(false));
+  return torch::nn::Conv2d(
+      torch::nn::Conv2dOptions(in, out, kernel).padding(kernel / 2).bias(false));
 }
 
 class DenseLayer : public torch::nn::Module {
@@ -36,7 +37,9 @@ class Transition : public torch::nn::Module {
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(in));
     conv1_ = register_module("conv1", conv(in, out, 1));
   }
-  torch::Tensor forward(const torch::Tensor& x) { return torch::avg_pool2d(conv1_(torch::relu(bn1_(x))), 2); }
+  torch::Tensor forward(const torch::Tensor& x) {
+    return torch::avg_pool2d(conv1_(torch::relu(bn1_(x))), 2);
+  }
 
  private:
   torch::nn::BatchNorm2d bn1_{nullptr};
@@ -47,7 +50,8 @@ class Transition : public torch::nn::Module {
 
 DenseNet::DenseNet(int64_t classes, int64_t channels) {
   if (classes < 2) {
-    throw Error(ErrorCode::InvalidArgument, "densenet classes is " + std::to_string(classes) + "; allowed: 2 or more");
+    throw Error(ErrorCode::InvalidArgument,
+                "densenet classes is " + std::to_string(classes) + "; allowed: 2 or more");
   }
   int64_t width = 2 * kGrowth;
   conv1_ = register_module("conv1", conv(channels, width, 3));
@@ -56,7 +60,8 @@ DenseNet::DenseNet(int64_t classes, int64_t channels) {
     for (int64_t i = 0; i < kLayers; ++i, width += kGrowth) dense->push_back(DenseLayer(width));
     stages_.push_back(register_module("dense" + std::to_string(block), dense));
     if (block == kBlocks) break;
-    stages_.push_back(register_module("trans" + std::to_string(block), torch::nn::Sequential(Transition(width, width / 2))));
+    stages_.push_back(register_module("trans" + std::to_string(block),
+                                      torch::nn::Sequential(Transition(width, width / 2))));
     width /= 2;
   }
   bn1_ = register_module("bn1", torch::nn::BatchNorm2d(width));

@@ -9,8 +9,9 @@
 
 namespace veilnet::nn {
 
-/// DenseNet-BC-100-12: 3x3 stem with 24 channels, three dense blocks of 16 bottleneck layers (1x1 to 48, 3x3 to 12 channels),
-/// transitions that halve the channels, global average pooling. 769,162 parameters with 10 classes.
+/// DenseNet-BC-100-12: 3x3 stem with 24 channels, three dense blocks of 16 bottleneck layers (1x1
+/// to 48, 3x3 to 12 channels), transitions that halve the channels, global average pooling. 769,162
+/// parameters with 10 classes.
 ///
 /// forward: [N, channels, H, W] normalised, H and W at least 4 -> [N, classes] logits.
 class DenseNet : public Network {

@@ -19,7 +19,9 @@ void append(Sequential& layers, int64_t in, int64_t out, int64_t kernel = 1, int
   layers->push_back(ReLU(ReLUOptions(true)));
 }
 
-Conv2d conv3x3(int64_t in, int64_t out, bool bias = false) { return Conv2d(Conv2dOptions(in, out, 3).padding(1).bias(bias)); }
+Conv2d conv3x3(int64_t in, int64_t out, bool bias = false) {
+  return Conv2d(Conv2dOptions(in, out, 3).padding(1).bias(bias));
+}
 
 LeakyReLU leaky_relu() { return LeakyReLU(LeakyReLUOptions().negative_slope(0.1).inplace(true)); }
 
@@ -28,7 +30,8 @@ torch::Tensor bit_planes(const torch::Tensor& pictures) {
   torch::NoGradGuard no_grad;
   const auto bytes = (pictures * 255).round().to(torch::kInt);
   std::vector<torch::Tensor> planes;
-  for (int bit = 7; bit >= 0; --bit) planes.push_back(bytes.bitwise_right_shift(torch::tensor(bit, bytes.options())) % 2);
+  for (int bit = 7; bit >= 0; --bit)
+    planes.push_back(bytes.bitwise_right_shift(torch::tensor(bit, bytes.options())) % 2);
   return torch::cat(planes, 1).to(torch::kFloat) * 2 - 1;
 }
 
@@ -45,8 +48,8 @@ torch::Tensor PixelInverse::forward(torch::Tensor input) { return layers_->forwa
 
 BlockInverse::BlockInverse(int64_t block) : layers_(register_module("layers", Sequential())) {
   if (block < 1 || block > 64) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the block size of a block inverse is " + std::to_string(block) + "; allowed: 1 to 64");
+    throw Error(ErrorCode::InvalidArgument, "the block size of a block inverse is " +
+                                                std::to_string(block) + "; allowed: 1 to 64");
   }
   const int64_t values = 3 * block * block;
   append(layers_, 3, values, block, block);
@@ -58,16 +61,19 @@ BlockInverse::BlockInverse(int64_t block) : layers_(register_module("layers", Se
 
 torch::Tensor BlockInverse::forward(torch::Tensor input) { return layers_->forward(input); }
 
-PositionInverse::PositionInverse(int64_t width, int64_t block, int64_t height, int64_t image_width) : block_(block) {
+PositionInverse::PositionInverse(int64_t width, int64_t block, int64_t height, int64_t image_width)
+    : block_(block) {
   if (width < 1 || width > 256 || block < 1 || height % block != 0 || image_width % block != 0) {
-    throw Error(ErrorCode::InvalidArgument, "a position-aware inverse of width " + std::to_string(width) + " with blocks of " +
-                                                std::to_string(block) + " for pictures of " + std::to_string(height) + "x" +
-                                                std::to_string(image_width) +
-                                                "; allowed: width 1 to 256, sides multiples of the block size");
+    throw Error(ErrorCode::InvalidArgument,
+                "a position-aware inverse of width " + std::to_string(width) + " with blocks of " +
+                    std::to_string(block) + " for pictures of " + std::to_string(height) + "x" +
+                    std::to_string(image_width) +
+                    "; allowed: width 1 to 256, sides multiples of the block size");
   }
   rows_ = height / block;
   columns_ = image_width / block;
-  const int64_t positions = rows_ * columns_, inputs = 24 * block * block, features = 16 * block * block;
+  const int64_t positions = rows_ * columns_, inputs = 24 * block * block,
+                features = 16 * block * block;
   weight_ = register_parameter("weight", torch::empty({positions, inputs, features}));
   direct_ = register_parameter("direct", torch::zeros({positions, inputs, 3 * block * block}));
   direct_bias_ = register_parameter("direct_bias", torch::zeros({positions, 1, 3 * block * block}));
@@ -76,15 +82,18 @@ PositionInverse::PositionInverse(int64_t width, int64_t block, int64_t height, i
     const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
     weight_.uniform_(-bound, bound);
   }
-  after_blocks_ =
-      register_module("after_blocks", Sequential(BatchNorm2d(features), leaky_relu(), PixelShuffle(PixelShuffleOptions(block)),
-                                                 conv3x3(16, width), BatchNorm2d(width), leaky_relu()));
+  after_blocks_ = register_module(
+      "after_blocks",
+      Sequential(BatchNorm2d(features), leaky_relu(), PixelShuffle(PixelShuffleOptions(block)),
+                 conv3x3(16, width), BatchNorm2d(width), leaky_relu()));
   for (int i = 0; i < 3; ++i) {
-    residual_.push_back(register_module(
-        "residual" + std::to_string(i),
-        Sequential(conv3x3(width, width), BatchNorm2d(width), leaky_relu(), conv3x3(width, width), BatchNorm2d(width))));
+    residual_.push_back(
+        register_module("residual" + std::to_string(i),
+                        Sequential(conv3x3(width, width), BatchNorm2d(width), leaky_relu(),
+                                   conv3x3(width, width), BatchNorm2d(width))));
   }
-  head_ = register_module("head", Sequential(conv3x3(width, width), BatchNorm2d(width), leaky_relu(), conv3x3(width, 3, true)));
+  head_ = register_module("head", Sequential(conv3x3(width, width), BatchNorm2d(width),
+                                             leaky_relu(), conv3x3(width, 3, true)));
 }
 
 torch::Tensor PositionInverse::forward(torch::Tensor input) {
@@ -97,9 +106,11 @@ torch::Tensor PositionInverse::forward(torch::Tensor input) {
   const auto to_map = [&](const torch::Tensor& per_block) {
     return per_block.permute({1, 2, 0}).reshape({n, per_block.size(2), rows_, columns_});
   };
-  auto x = after_blocks_->forward(to_map(torch::bmm(bits, weight_)).contiguous(torch::MemoryFormat::ChannelsLast));
+  auto x = after_blocks_->forward(
+      to_map(torch::bmm(bits, weight_)).contiguous(torch::MemoryFormat::ChannelsLast));
   for (auto& block : residual_) x = torch::leaky_relu(block->forward(x) + x, 0.1);
-  const auto direct = torch::pixel_shuffle(to_map(torch::bmm(bits, direct_) + direct_bias_), block_);
+  const auto direct =
+      torch::pixel_shuffle(to_map(torch::bmm(bits, direct_) + direct_bias_), block_);
   return head_->forward(x) + direct;
 }
 

@@ -27,20 +27,26 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-[[noreturn]] void bad(const std::string& file, const std::string& what) { throw Error(ErrorCode::BadData, file + ": " + what); }
+[[noreturn]] void bad(const std::string& file, const std::string& what) {
+  throw Error(ErrorCode::BadData, file + ": " + what);
+}
 
 void copy_tensor(const Safetensors& file, const TensorView& view, torch::Tensor target) {
   const auto shape = target.sizes().vec();
   if (view.dtype != DType::F32) {
-    bad(file.name(), "tensor \"" + view.name + "\" has dtype " + std::string(dtype_name(view.dtype)) + "; expected F32");
+    bad(file.name(), "tensor \"" + view.name + "\" has dtype " +
+                         std::string(dtype_name(view.dtype)) + "; expected F32");
   }
   if (view.shape != shape) {
-    bad(file.name(), "tensor \"" + view.name + "\" has shape " + shape_text(view.shape) + "; expected " + shape_text(shape));
+    bad(file.name(), "tensor \"" + view.name + "\" has shape " + shape_text(view.shape) +
+                         "; expected " + shape_text(shape));
   }
   auto values = torch::empty(shape);
-  if (!view.bytes.empty()) std::memcpy(values.data_ptr<float>(), view.bytes.data(), view.bytes.size());
+  if (!view.bytes.empty())
+    std::memcpy(values.data_ptr<float>(), view.bytes.data(), view.bytes.size());
   if (!torch::isfinite(values).all().item<bool>()) {
-    bad(file.name(), "tensor \"" + view.name + "\" holds a value that is not finite (NaN or infinity)");
+    bad(file.name(),
+        "tensor \"" + view.name + "\" holds a value that is not finite (NaN or infinity)");
   }
   torch::NoGradGuard no_grad;
   target.copy_(values);
@@ -68,13 +74,16 @@ ModelCard card_from_metadata(const Safetensors& file) {
   const auto& metadata = file.metadata();
   const auto text = [&](const char* key) -> const std::string& {
     const auto it = metadata.find(key);
-    if (it == metadata.end()) bad(file.name(), std::string("metadata lacks \"") + key + "\": not a model written by Veilnet");
+    if (it == metadata.end())
+      bad(file.name(),
+          std::string("metadata lacks \"") + key + "\": not a model written by Veilnet");
     return it->second;
   };
   if (text("format") != kFormat)
     bad(file.name(), "metadata format is \"" + text("format") + "\"; expected \"" + kFormat + "\"");
   if (text("format_version") != kFormatVersion) {
-    bad(file.name(), "format_version is \"" + text("format_version") + "\"; this build reads \"" + kFormatVersion + "\"");
+    bad(file.name(), "format_version is \"" + text("format_version") + "\"; this build reads \"" +
+                         kFormatVersion + "\"");
   }
   ModelCard card;
   const auto& role = text("role");
@@ -109,17 +118,22 @@ ModelCard card_from_metadata(const Safetensors& file) {
     bad(file.name(), "input_size is " + text("input_size") + "; allowed: sides of 1 to 8192");
   }
   for (size_t i = 0; i < 3; ++i) {
-    if (!std::isfinite(card.mean_rgb[i]) || !(card.std_rgb[i] > 0) || !std::isfinite(card.std_rgb[i])) {
-      bad(file.name(), "mean_rgb or std_rgb is not usable: " + text("mean_rgb") + ", " + text("std_rgb"));
+    if (!std::isfinite(card.mean_rgb[i]) || !(card.std_rgb[i] > 0) ||
+        !std::isfinite(card.std_rgb[i])) {
+      bad(file.name(),
+          "mean_rgb or std_rgb is not usable: " + text("mean_rgb") + ", " + text("std_rgb"));
     }
   }
-  if (card.role == Role::Classifier && (card.class_names.size() < 2 || card.class_names.size() > 100'000)) {
-    bad(file.name(), "has " + std::to_string(card.class_names.size()) + " class names; allowed: 2 to 100000");
+  if (card.role == Role::Classifier &&
+      (card.class_names.size() < 2 || card.class_names.size() > 100'000)) {
+    bad(file.name(),
+        "has " + std::to_string(card.class_names.size()) + " class names; allowed: 2 to 100000");
   }
   return card;
 }
 
-void load_into(const Safetensors& file, torch::nn::Module& module, const std::string& prefix, bool allow_extra) {
+void load_into(const Safetensors& file, torch::nn::Module& module, const std::string& prefix,
+               bool allow_extra) {
   std::set<std::string> expected;
   for (auto& [name, tensor] : state_tensors(module)) {
     const auto* view = file.find(prefix + name);
@@ -129,12 +143,15 @@ void load_into(const Safetensors& file, torch::nn::Module& module, const std::st
   }
   if (allow_extra) return;
   for (const auto& view : file.tensors()) {
-    if (!expected.contains(view.name)) bad(file.name(), "tensor \"" + view.name + "\" does not belong to this architecture");
+    if (!expected.contains(view.name))
+      bad(file.name(), "tensor \"" + view.name + "\" does not belong to this architecture");
   }
 }
 
 torch::Tensor channel_constant(const std::array<double, 3>& values, const torch::Tensor& like) {
-  return torch::tensor({values[0], values[1], values[2]}, torch::kFloat64).to(like.options()).view({1, 3, 1, 1});
+  return torch::tensor({values[0], values[1], values[2]}, torch::kFloat64)
+      .to(like.options())
+      .view({1, 3, 1, 1});
 }
 
 }  // namespace
@@ -152,7 +169,8 @@ Model make_model(const ModelCard& card) {
   const auto classes = static_cast<int64_t>(card.class_names.size());
   const auto& name = card.architecture;
   std::shared_ptr<AdaptationNetwork> adaptation;
-  if (!card.adaptation.empty()) adaptation = make_adaptation(card.adaptation, card.block_size, card.height, card.width);
+  if (!card.adaptation.empty())
+    adaptation = make_adaptation(card.adaptation, card.block_size, card.height, card.width);
   const int64_t channels = adaptation ? adaptation->out_channels() : 3;
   std::shared_ptr<Network> net;
   if (card.role != Role::Classifier) {
@@ -161,7 +179,8 @@ Model make_model(const ModelCard& card) {
     if (inverse && name == "pixel_inverse") net = std::make_shared<PixelInverse>();
     if (inverse && name == "block_inverse") net = std::make_shared<BlockInverse>(card.block_size);
     if (inverse && name == "position_inverse")
-      net = std::make_shared<PositionInverse>(card.base_width, card.block_size, card.height, card.width);
+      net = std::make_shared<PositionInverse>(card.base_width, card.block_size, card.height,
+                                              card.width);
   } else if (name == "resnet") {
     net = std::make_shared<ResNet>(card.depth, classes, channels);
   } else if (name == "resnet18") {
@@ -174,12 +193,15 @@ Model make_model(const ModelCard& card) {
     net = std::make_shared<UNetEncoder>(card.base_width, classes);
   }
   if (!net || (adaptation && card.role != Role::Classifier)) {
-    throw Error(ErrorCode::InvalidArgument,
-                "architecture \"" + name + "\"" + (adaptation ? " behind adaptation \"" + card.adaptation + "\"" : "") +
-                    " is not available for a " + role_name(card.role) + "; allowed: " +
-                    (card.role == Role::Classifier  ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder"
-                     : card.role == Role::Transform ? "unet"
-                                                    : "unet, pixel_inverse, block_inverse, position_inverse"));
+    throw Error(
+        ErrorCode::InvalidArgument,
+        "architecture \"" + name + "\"" +
+            (adaptation ? " behind adaptation \"" + card.adaptation + "\"" : "") +
+            " is not available for a " + role_name(card.role) + "; allowed: " +
+            (card.role == Role::Classifier ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder"
+             : card.role == Role::Transform
+                 ? "unet"
+                 : "unet, pixel_inverse, block_inverse, position_inverse"));
   }
   if (adaptation) net = std::make_shared<AdaptedClassifier>(adaptation, net);
   return {card, net};
@@ -194,7 +216,8 @@ void save_model(const Model& model, const std::filesystem::path& path, Overwrite
     views.push_back({name,
                      DType::F32,
                      t.sizes().vec(),
-                     {static_cast<const uint8_t*>(t.data_ptr()), static_cast<size_t>(t.numel()) * sizeof(float)}});
+                     {static_cast<const uint8_t*>(t.data_ptr()),
+                      static_cast<size_t>(t.numel()) * sizeof(float)}});
   }
   save_safetensors(path, views, card_to_metadata(model.card), overwrite);
 }
@@ -225,24 +248,28 @@ Model load_model(const std::filesystem::path& path) {
 Model load_model(const std::filesystem::path& path, Role role, const torch::Device& device) {
   auto model = load_model(path);
   if (model.card.role != role) {
-    bad(path.string(), "is a " + role_name(model.card.role) + " model; a " + role_name(role) + " model is needed here");
+    bad(path.string(), "is a " + role_name(model.card.role) + " model; a " + role_name(role) +
+                           " model is needed here");
   }
   move_to(*model.net, device);
   return model;
 }
 
-void load_weights(const std::filesystem::path& path, torch::nn::Module& module, const std::string& prefix, bool allow_extra) {
+void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
+                  const std::string& prefix, bool allow_extra) {
   load_into(Safetensors::load(path), module, prefix, allow_extra);
 }
 
-std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::path& path, const std::string& layer) {
+std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::path& path,
+                                                         const std::string& layer) {
   auto phi = std::make_shared<FeatureExtractor>(layer);
   load_weights(path, *phi, "", /*allow_extra=*/true);
   return phi;
 }
 
 torch::Tensor normalise(const torch::Tensor& pictures, const ModelCard& card) {
-  return (pictures - channel_constant(card.mean_rgb, pictures)) / channel_constant(card.std_rgb, pictures);
+  return (pictures - channel_constant(card.mean_rgb, pictures)) /
+         channel_constant(card.std_rgb, pictures);
 }
 
 torch::Tensor classify(const Model& psi, const torch::Tensor& pictures) {
@@ -253,20 +280,29 @@ torch::Tensor transform(const Model& h, const torch::Tensor& pictures) {
   return torch::sigmoid(h.net->forward(pictures).to(torch::kFloat));
 }
 
-torch::Tensor to_tensor(std::span<const uint8_t> images_nhwc, int64_t count, int64_t height, int64_t width,
-                        const torch::Device& device) {
+torch::Tensor to_tensor(std::span<const uint8_t> images_nhwc, int64_t count, int64_t height,
+                        int64_t width, const torch::Device& device) {
   if (static_cast<int64_t>(images_nhwc.size()) != count * height * width * 3) {
-    throw Error(ErrorCode::InvalidArgument, "picture batch has " + std::to_string(images_nhwc.size()) + " bytes; expected " +
-                                                std::to_string(count * height * width * 3));
+    throw Error(ErrorCode::InvalidArgument,
+                "picture batch has " + std::to_string(images_nhwc.size()) + " bytes; expected " +
+                    std::to_string(count * height * width * 3));
   }
   // from_blob does not take const; the tensor is copied before it leaves this function.
-  const auto bytes = torch::from_blob(const_cast<uint8_t*>(images_nhwc.data()), {count, height, width, 3}, torch::kUInt8);
-  return bytes.permute({0, 3, 1, 2}).to(device, torch::kFloat, /*non_blocking=*/false, /*copy=*/true).div_(255.0);
+  const auto bytes = torch::from_blob(const_cast<uint8_t*>(images_nhwc.data()),
+                                      {count, height, width, 3}, torch::kUInt8);
+  return bytes.permute({0, 3, 1, 2})
+      .to(device, torch::kFloat, /*non_blocking=*/false, /*copy=*/true)
+      .div_(255.0);
 }
 
 std::vector<uint8_t> to_bytes(const torch::Tensor& pictures) {
-  const auto bytes =
-      pictures.detach().mul(255.0).round_().clamp_(0, 255).to(torch::kCPU, torch::kUInt8).permute({0, 2, 3, 1}).contiguous();
+  const auto bytes = pictures.detach()
+                         .mul(255.0)
+                         .round_()
+                         .clamp_(0, 255)
+                         .to(torch::kCPU, torch::kUInt8)
+                         .permute({0, 2, 3, 1})
+                         .contiguous();
   const auto* begin = bytes.data_ptr<uint8_t>();
   return {begin, begin + bytes.numel()};
 }

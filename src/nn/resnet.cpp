@@ -11,7 +11,8 @@ namespace {
 namespace F = torch::nn::functional;
 
 torch::nn::Conv2d conv3x3(int64_t in, int64_t out, int64_t stride) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).stride(stride).padding(1).bias(false));
+  return torch::nn::Conv2d(
+      torch::nn::Conv2dOptions(in, out, 3).stride(stride).padding(1).bias(false));
 }
 
 enum class Shortcut {
@@ -21,15 +22,17 @@ enum class Shortcut {
 
 class BasicBlock : public torch::nn::Module {
  public:
-  BasicBlock(int64_t in, int64_t out, int64_t stride, Shortcut shortcut) : stride_(stride), pad_(out == in ? 0 : out / 4) {
+  BasicBlock(int64_t in, int64_t out, int64_t stride, Shortcut shortcut)
+      : stride_(stride), pad_(out == in ? 0 : out / 4) {
     conv1_ = register_module("conv1", conv3x3(in, out, stride));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(out));
     conv2_ = register_module("conv2", conv3x3(out, out, 1));
     bn2_ = register_module("bn2", torch::nn::BatchNorm2d(out));
     if (shortcut == Shortcut::Projection && (in != out || stride != 1)) {
       const auto projection = torch::nn::Conv2dOptions(in, out, 1).stride(stride).bias(false);
-      downsample_ =
-          register_module("downsample", torch::nn::Sequential(torch::nn::Conv2d(projection), torch::nn::BatchNorm2d(out)));
+      downsample_ = register_module(
+          "downsample",
+          torch::nn::Sequential(torch::nn::Conv2d(projection), torch::nn::BatchNorm2d(out)));
     }
   }
 
@@ -53,7 +56,8 @@ class BasicBlock : public torch::nn::Module {
   torch::nn::Sequential downsample_{nullptr};
 };
 
-torch::nn::Sequential make_stage(int64_t in, int64_t out, int64_t blocks, int64_t first_stride, Shortcut shortcut) {
+torch::nn::Sequential make_stage(int64_t in, int64_t out, int64_t blocks, int64_t first_stride,
+                                 Shortcut shortcut) {
   torch::nn::Sequential stage;
   for (int64_t i = 0; i < blocks; ++i) {
     stage->push_back(BasicBlock(i == 0 ? in : out, out, i == 0 ? first_stride : 1, shortcut));
@@ -63,7 +67,8 @@ torch::nn::Sequential make_stage(int64_t in, int64_t out, int64_t blocks, int64_
 
 void require_classes(int64_t classes) {
   if (classes >= 2) return;
-  throw Error(ErrorCode::InvalidArgument, "resnet classes is " + std::to_string(classes) + "; allowed: 2 or more");
+  throw Error(ErrorCode::InvalidArgument,
+              "resnet classes is " + std::to_string(classes) + "; allowed: 2 or more");
 }
 
 void kaiming_start(torch::nn::Module& network) {
@@ -79,7 +84,8 @@ void kaiming_start(torch::nn::Module& network) {
 ResNet::ResNet(int64_t depth, int64_t classes, int64_t channels) {
   if (depth < 8 || (depth - 2) % 6 != 0 || depth > 1202) {
     throw Error(ErrorCode::InvalidArgument,
-                "resnet depth is " + std::to_string(depth) + "; allowed: 6n+2, for instance 20, 32, 44, 56, 110");
+                "resnet depth is " + std::to_string(depth) +
+                    "; allowed: 6n+2, for instance 20, 32, 44, 56, 110");
   }
   require_classes(classes);
   const int64_t blocks = (depth - 2) / 6;
@@ -105,7 +111,8 @@ ResNet18::ResNet18(int64_t classes, int64_t channels) {
   for (int64_t stage = 0, in = 64; stage < 4; ++stage) {
     const int64_t out = 64 << stage;
     stages_.push_back(
-        register_module("layer" + std::to_string(stage + 1), make_stage(in, out, 2, stage == 0 ? 1 : 2, Shortcut::Projection)));
+        register_module("layer" + std::to_string(stage + 1),
+                        make_stage(in, out, 2, stage == 0 ? 1 : 2, Shortcut::Projection)));
     in = out;
   }
   fc_ = register_module("fc", torch::nn::Linear(512, classes));

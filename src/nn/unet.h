@@ -1,4 +1,5 @@
-// The transformation network h_theta of arXiv 2008.03143, and the inverse network of its ITN-Attack.
+// The transformation network h_theta of arXiv 2008.03143, and the inverse network of its
+// ITN-Attack.
 #pragma once
 
 #include <torch/nn/modules/conv.h>
@@ -10,11 +11,13 @@ namespace veilnet::nn {
 
 /// U-Net with four poolings, nearest-neighbour up-sampling and batch normalisation.
 ///
-/// Layer for layer the authors' released network at base width 64 (34,527,171 parameters); `width` scales every channel
-/// count. The sigmoid that turns the output into a picture is outside: see `transform`.
+/// Layer for layer the authors' released network at base width 64 (34,527,171 parameters); `width`
+/// scales every channel count. The sigmoid that turns the output into a picture is outside: see
+/// `transform`.
 ///
-/// forward: [N, 3, H, W] in [0, 1], not normalised -> [N, 3, H, W] unbounded. Sides that are not multiples of 16 are padded
-/// by replicating the last row and column, and the output is cropped back.
+/// forward: [N, 3, H, W] in [0, 1], not normalised -> [N, 3, H, W] unbounded. Sides that are not
+/// multiples of 16 are padded by replicating the last row and column, and the output is cropped
+/// back.
 class UNet : public Network {
  public:
   /// @param width channels of the first level, 1 to 256. @throws Error{InvalidArgument} otherwise.
@@ -25,7 +28,8 @@ class UNet : public Network {
   struct Output {
     torch::Tensor picture, bottleneck;
   };
-  /// @param train_encoder false computes the encoder without gradients, so that a training changes the decoder alone.
+  /// @param train_encoder false computes the encoder without gradients, so that a training changes
+  /// the decoder alone.
   Output forward_with_bottleneck(torch::Tensor input, bool train_encoder = true);
 
   int64_t width() const { return width_; }
@@ -37,17 +41,20 @@ class UNet : public Network {
   torch::nn::Conv2d head_{nullptr};
 };
 
-/// The encoder half of a UNet (conv1..conv5, same keys) under a linear classifier on its average-pooled deepest level: what the
-/// `quick` recipe trains first, so that h starts from an encoder that knows the classes.
+/// The encoder half of a UNet (conv1..conv5, same keys) under a linear classifier on its
+/// average-pooled deepest level: what the `quick` recipe trains first, so that h starts from an
+/// encoder that knows the classes.
 ///
-/// forward: [N, 3, H, W] normalised or not (batch normalisation follows), sides at least 16 -> [N, classes] logits.
+/// forward: [N, 3, H, W] normalised or not (batch normalisation follows), sides at least 16 -> [N,
+/// classes] logits.
 class UNetEncoder : public Network {
  public:
   /// @throws Error{InvalidArgument} as UNet, and unless classes >= 2.
   UNetEncoder(int64_t width, int64_t classes);
   torch::Tensor forward(torch::Tensor input) override;
 
-  /// Copies the encoder levels into a U-Net of the same width. @throws Error{InvalidArgument} for another width.
+  /// Copies the encoder levels into a U-Net of the same width. @throws Error{InvalidArgument} for
+  /// another width.
   void copy_into(UNet& unet) const;
   const torch::nn::Linear& linear() const { return linear_; }
 

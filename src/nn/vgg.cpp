@@ -15,7 +15,8 @@ namespace veilnet::nn {
 namespace {
 
 // Output channels of the convolutions by group; a pooling ends each group.
-const std::vector<std::vector<int64_t>> kGroups = {{64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}};
+const std::vector<std::vector<int64_t>> kGroups = {
+    {64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}};
 constexpr size_t kFeatureGroups = 3;  // phi never reaches deeper than group 3
 
 torch::nn::Conv2d conv3x3_bias(int64_t in, int64_t out) {
@@ -28,7 +29,8 @@ torch::nn::ReLU relu() { return torch::nn::ReLU(torch::nn::ReLUOptions(true)); }
 
 Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
   if (classes < 2) {
-    throw Error(ErrorCode::InvalidArgument, "vgg16 classes is " + std::to_string(classes) + "; allowed: 2 or more");
+    throw Error(ErrorCode::InvalidArgument,
+                "vgg16 classes is " + std::to_string(classes) + "; allowed: 2 or more");
   }
   torch::nn::Sequential body;
   int64_t in = channels;
@@ -36,7 +38,8 @@ Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
   for (const auto& group : kGroups) {
     for (const int64_t out : group) {
       auto conv = conv3x3_bias(in, out);
-      torch::nn::init::normal_(conv->weight, 0.0, std::sqrt(2.0 / (9.0 * static_cast<double>(out))));
+      torch::nn::init::normal_(conv->weight, 0.0,
+                               std::sqrt(2.0 / (9.0 * static_cast<double>(out))));
       torch::nn::init::zeros_(conv->bias);
       body->push_back(conv);
       body->push_back(torch::nn::BatchNorm2d(out));
@@ -47,14 +50,19 @@ Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
   }
   features = register_module("features", body);
   classifier = register_module(
-      "classifier", torch::nn::Sequential(torch::nn::Dropout(0.5), torch::nn::Linear(512, 512), relu(), torch::nn::Dropout(0.5),
-                                          torch::nn::Linear(512, 512), relu(), torch::nn::Linear(512, classes)));
+      "classifier",
+      torch::nn::Sequential(torch::nn::Dropout(0.5), torch::nn::Linear(512, 512), relu(),
+                            torch::nn::Dropout(0.5), torch::nn::Linear(512, 512), relu(),
+                            torch::nn::Linear(512, classes)));
 }
 
-torch::Tensor Vgg16Bn::forward(torch::Tensor input) { return classifier->forward(features->forward(input).mean({2, 3})); }
+torch::Tensor Vgg16Bn::forward(torch::Tensor input) {
+  return classifier->forward(features->forward(input).mean({2, 3}));
+}
 
 const std::vector<std::string>& FeatureExtractor::layers() {
-  static const std::vector<std::string> names = {"relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3"};
+  static const std::vector<std::string> names = {"relu1_1", "relu1_2", "relu2_1", "relu2_2",
+                                                 "relu3_1", "relu3_2", "relu3_3"};
   return names;
 }
 
@@ -77,12 +85,14 @@ FeatureExtractor::FeatureExtractor(const std::string& layer) {
   }
   std::string allowed;
   for (const auto& name : layers()) allowed += (allowed.empty() ? "" : ", ") + name;
-  throw Error(ErrorCode::InvalidArgument, "feature layer is \"" + layer + "\"; allowed: " + allowed);
+  throw Error(ErrorCode::InvalidArgument,
+              "feature layer is \"" + layer + "\"; allowed: " + allowed);
 }
 
 torch::Tensor FeatureExtractor::forward(torch::Tensor input) { return features->forward(input); }
 
-std::shared_ptr<FeatureExtractor> FeatureExtractor::cut_from(const Vgg16Bn& vgg, const std::string& layer) {
+std::shared_ptr<FeatureExtractor> FeatureExtractor::cut_from(const Vgg16Bn& vgg,
+                                                             const std::string& layer) {
   auto phi = std::make_shared<FeatureExtractor>(layer);
   torch::NoGradGuard no_grad;
   size_t source = 0;

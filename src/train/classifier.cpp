@@ -9,7 +9,8 @@ double accuracy(const torch::Tensor& logits, const torch::Tensor& labels) {
   return logits.argmax(1).eq(labels).to(torch::kDouble).mean().item<double>();
 }
 
-Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo&) {
+Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
+                                       const StepInfo&) {
   const auto loss = classification_loss(nn::classify(model_, pictures), labels, label_smoothing_);
   Losses losses{loss, {{"class_loss", loss.detach()}}};
   const auto* adapted = dynamic_cast<const nn::AdaptedClassifier*>(model_.net.get());
@@ -20,10 +21,11 @@ Losses ClassifierTask::training_losses(const torch::Tensor& pictures, const torc
   return losses;
 }
 
-std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(const torch::Tensor& pictures,
-                                                                             const torch::Tensor& labels, const StepInfo&) {
+std::vector<std::pair<std::string, double>> ClassifierTask::validation_means(
+    const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo&) {
   const auto logits = nn::classify(model_, pictures);
-  return {{"loss", classification_loss(logits, labels).item<double>()}, {"accuracy", accuracy(logits, labels)}};
+  return {{"loss", classification_loss(logits, labels).item<double>()},
+          {"accuracy", accuracy(logits, labels)}};
 }
 
 }  // namespace veilnet::train

@@ -5,14 +5,17 @@
 
 namespace veilnet::train {
 
-/// Cross entropy on normalised pictures, plus the regularisation of an adaptation network that has one; validation "loss" is
-/// the cross entropy without label smoothing, and "accuracy".
+/// Cross entropy on normalised pictures, plus the regularisation of an adaptation network that has
+/// one; validation "loss" is the cross entropy without label smoothing, and "accuracy".
 class ClassifierTask : public Task {
  public:
-  ClassifierTask(nn::Model model, double label_smoothing) : model_(std::move(model)), label_smoothing_(label_smoothing) {}
+  ClassifierTask(nn::Model model, double label_smoothing)
+      : model_(std::move(model)), label_smoothing_(label_smoothing) {}
   nn::Model& model() override { return model_; }
-  Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) override;
-  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
+  Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
+                         const StepInfo& info) override;
+  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures,
+                                                               const torch::Tensor& labels,
                                                                const StepInfo& info) override;
 
  private:

@@ -35,12 +35,14 @@ void set_autocast(torch::DeviceType type, bool on) {
 std::string proc_value(const char* path, const std::string& key) {
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
-    if (line.rfind(key, 0) == 0 && line.find(':') != std::string::npos) return line.substr(line.find(':') + 2);
+    if (line.rfind(key, 0) == 0 && line.find(':') != std::string::npos)
+      return line.substr(line.find(':') + 2);
   }
   return "unknown";
 }
 
-// LibTorch knows only that it was built with some BLAS; which library answers at run time is seen in the process map.
+// LibTorch knows only that it was built with some BLAS; which library answers at run time is seen
+// in the process map.
 std::string loaded_blas() {
   std::ifstream maps("/proc/self/maps");
   std::string found = "built in";
@@ -56,7 +58,8 @@ std::string loaded_blas() {
   return found;
 }
 
-// The vector instructions ATen's kernels use, as LibTorch's own summary states them; oneDNN chooses its own.
+// The vector instructions ATen's kernels use, as LibTorch's own summary states them; oneDNN chooses
+// its own.
 std::string cpu_capability() {
   const std::string summary = at::show_config(), key = "CPU capability usage: ";
   const auto at = summary.find(key);
@@ -71,31 +74,38 @@ Compute configure_compute(Config& config) {
   Compute compute;
   const auto device = config.get_string("compute.device", "cpu");
   compute.threads = static_cast<int>(config.get_int("compute.threads", 0, 0, 1024));
-  const auto precision = config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
+  const auto precision =
+      config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
   if (compute.threads == 0) compute.threads = physical_cores();
   at::set_num_threads(compute.threads);
-  const bool cuda = device == "cuda" || (device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 8 &&
-                                         device.find_first_not_of("0123456789", 5) == std::string::npos);
+  const bool cuda = device == "cuda" ||
+                    (device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 8 &&
+                     device.find_first_not_of("0123456789", 5) == std::string::npos);
   if (!cuda && device != "cpu") {
-    throw Error(ErrorCode::InvalidArgument, "compute.device is \"" + device + "\"; allowed: cpu, cuda, cuda:N");
+    throw Error(ErrorCode::InvalidArgument,
+                "compute.device is \"" + device + "\"; allowed: cpu, cuda, cuda:N");
   }
   if (cuda) {
-    const auto count = static_cast<int64_t>(torch::cuda::is_available() ? torch::cuda::device_count() : 0);
+    const auto count =
+        static_cast<int64_t>(torch::cuda::is_available() ? torch::cuda::device_count() : 0);
     compute.device = torch::Device(device);
     if (count == 0)
-      throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but this LibTorch finds no CUDA device");
-    if (compute.device.has_index() && compute.device.index() >= count) {
       throw Error(ErrorCode::Unsupported,
-                  "compute.device is \"" + device + "\", but there are " + std::to_string(count) + " CUDA devices");
+                  "compute.device is \"" + device + "\", but this LibTorch finds no CUDA device");
+    if (compute.device.has_index() && compute.device.index() >= count) {
+      throw Error(ErrorCode::Unsupported, "compute.device is \"" + device + "\", but there are " +
+                                              std::to_string(count) + " CUDA devices");
     }
   }
-  compute.bf16 = precision == "bfloat16" || (precision == "auto" && (cuda || __builtin_cpu_supports("avx512bf16")));
+  compute.bf16 = precision == "bfloat16" ||
+                 (precision == "auto" && (cuda || __builtin_cpu_supports("avx512bf16")));
   return compute;
 }
 
 std::string describe(const Compute& compute) {
   std::ostringstream out;
-  out << "device: " << compute.device.str() << " (" << proc_value("/proc/cpuinfo", "model name") << ")\n"
+  out << "device: " << compute.device.str() << " (" << proc_value("/proc/cpuinfo", "model name")
+      << ")\n"
       << "threads: " << compute.threads << " of " << physical_cores() << " physical cores\n"
       << "precision: " << (compute.bf16 ? "bfloat16 autocast" : "float32") << "\n"
       << "LibTorch: " << TORCH_VERSION << "\n"

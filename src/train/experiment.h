@@ -1,5 +1,5 @@
-// One experiment as its configuration describes it: data, psi, phi, h, the attack and a conventional scheme, and the run
-// folders they live in.
+// One experiment as its configuration describes it: data, psi, phi, h, the attack and a
+// conventional scheme, and the run folders they live in.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +20,8 @@
 
 namespace veilnet::train {
 
-/// The whole configuration, read and checked. Every command reads all of it, so that one file serves them all and a misspelt
-/// key is refused by each. configs/*.toml show every key.
+/// The whole configuration, read and checked. Every command reads all of it, so that one file
+/// serves them all and a misspelt key is refused by each. configs/*.toml show every key.
 struct Experiment {
   std::string name;
   std::filesystem::path runs;  ///< folder that holds <name>/
@@ -64,20 +64,25 @@ struct Experiment {
     Recipe recipe;
   } attack;
 
-  /// Further values of alpha, trained and attacked with these (usually shorter) budgets for the trade-off curve.
+  /// Further values of alpha, trained and attacked with these (usually shorter) budgets for the
+  /// trade-off curve.
   struct Curve {
     std::vector<double> alphas;
     int64_t epochs = 0, attack_epochs = 0;
   } curve;
 
-  /// A conventional scheme and how a classifier learns from its pictures; the recipe and the classifier are those of psi.
+  /// A conventional scheme and how a classifier learns from its pictures; the recipe and the
+  /// classifier are those of psi.
   struct Scheme {
-    cipher::SchemeOptions options;  ///< options.id is empty where none is configured, and may be "gan"
-    bool independent_keys = false;  ///< every picture has a key of its own ("no key management"); pe only
-    uint64_t key_seed = 1;          ///< keys of an experiment are reproducible, those of `keygen` are not
-    std::string adaptation;         ///< of nn/adaptation.h, or "none"
-    /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison table. Whatever changes the
-    /// encrypted pictures and is not at its default is part of it: "le-block8", "pe-same-shuffled-seed2".
+    cipher::SchemeOptions
+        options;  ///< options.id is empty where none is configured, and may be "gan"
+    bool independent_keys =
+        false;               ///< every picture has a key of its own ("no key management"); pe only
+    uint64_t key_seed = 1;   ///< keys of an experiment are reproducible, those of `keygen` are not
+    std::string adaptation;  ///< of nn/adaptation.h, or "none"
+    /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison
+    /// table. Whatever changes the encrypted pictures and is not at its default is part of it:
+    /// "le-block8", "pe-same-shuffled-seed2".
     std::string label() const;
   } scheme;
 
@@ -111,14 +116,16 @@ struct Experiment {
 
   /// The same experiment at one point of its trade-off curve.
   Experiment at_curve_point(double alpha) const;
-  /// The same experiment with the scheme that Scheme::label names so. @throws Error{InvalidArgument} for another name.
+  /// The same experiment with the scheme that Scheme::label names so. @throws
+  /// Error{InvalidArgument} for another name.
   Experiment at_scheme(const std::string& label) const;
 };
 
 /// "none" or the adaptation network that the papers use for a scheme.
 std::string default_adaptation(const std::string& scheme_id);
 
-/// @throws Error{InvalidArgument} for values out of range and unknown keys. Applies the thread count.
+/// @throws Error{InvalidArgument} for values out of range and unknown keys. Applies the thread
+/// count.
 Experiment read_experiment(Config& config);
 
 /// "0.005" for 0.005: shortest text that names a run.
@@ -136,25 +143,28 @@ struct Workspace {
 Workspace open_workspace(const Experiment& experiment);
 
 enum class RunMode {
-  Fresh,     ///< refuse an existing run
-  Resume,    ///< continue from its checkpoint; refuse when there is none or the configuration differs
-  Force,     ///< delete an existing run first
+  Fresh,   ///< refuse an existing run
+  Resume,  ///< continue from its checkpoint; refuse when there is none or the configuration differs
+  Force,   ///< delete an existing run first
   Complete,  ///< finished: load it; checkpoint: resume; else start: what `reproduce` and `demo` use
 };
 
-/// Each trains (or, in mode Complete, completes) one model of the experiment and leaves it in its run folder; returns it ready
-/// for use.
-/// @throws Error{AlreadyExists} for an existing run in mode Fresh; Error{InvalidArgument} for a combination that does not fit,
-/// before the first step; otherwise as run_training.
+/// Each trains (or, in mode Complete, completes) one model of the experiment and leaves it in its
+/// run folder; returns it ready for use.
+/// @throws Error{AlreadyExists} for an existing run in mode Fresh; Error{InvalidArgument} for a
+/// combination that does not fit, before the first step; otherwise as run_training.
 nn::Model train_classifier(const Experiment& experiment, const Workspace& workspace, RunMode mode);
-nn::Model train_transform(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
-/// Trains a classifier, behind the configured adaptation network, on pictures encrypted with the configured scheme.
+nn::Model train_transform(const Experiment& experiment, const Workspace& workspace,
+                          const nn::Model& psi, RunMode mode);
+/// Trains a classifier, behind the configured adaptation network, on pictures encrypted with the
+/// configured scheme.
 nn::Model train_scheme(const Experiment& experiment, const Workspace& workspace, RunMode mode);
 /// Trains the GAN-based transformation against psi; the run folder is that of the scheme "gan".
-nn::Model train_gan(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi, RunMode mode);
+nn::Model train_gan(const Experiment& experiment, const Workspace& workspace, const nn::Model& psi,
+                    RunMode mode);
 
-/// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on the data. `description`
-/// says which, for logs, model files and reports.
+/// Loads phi from the configured file, or cuts it from a VGG16-BN that is trained (or completed) on
+/// the data. `description` says which, for logs, model files and reports.
 struct Phi {
   std::shared_ptr<nn::FeatureExtractor> net;
   std::string description;
@@ -162,17 +172,20 @@ struct Phi {
 Phi open_phi(const Experiment& experiment, const Workspace& workspace);
 
 /// @throws Error{InvalidArgument} when psi's classes or input size are not those of the data.
-void check_fits(const nn::Model& psi, const data::TrainTest& data, const std::filesystem::path& psi_path);
+void check_fits(const nn::Model& psi, const data::TrainTest& data,
+                const std::filesystem::path& psi_path);
 
 /// True when the run holds a finished model.
 bool is_finished(const std::filesystem::path& folder);
 /// The model of a finished run, on the experiment's device. @throws as nn::load_model.
-nn::Model finished_model(const Experiment& experiment, const std::filesystem::path& folder, nn::Role role);
+nn::Model finished_model(const Experiment& experiment, const std::filesystem::path& folder,
+                         nn::Role role);
 
-/// Prepares `folder` for a training in the given mode and writes its config.toml. `title` is what the progress line shows.
-/// @throws Error{AlreadyExists} in mode Fresh; Error{NotFound} in mode Resume without a checkpoint; Error{InvalidArgument} for
-/// a checkpoint of another configuration.
-LoopOptions start_run(const Experiment& experiment, const std::filesystem::path& folder, const std::string& title,
-                      RunMode mode);
+/// Prepares `folder` for a training in the given mode and writes its config.toml. `title` is what
+/// the progress line shows.
+/// @throws Error{AlreadyExists} in mode Fresh; Error{NotFound} in mode Resume without a checkpoint;
+/// Error{InvalidArgument} for a checkpoint of another configuration.
+LoopOptions start_run(const Experiment& experiment, const std::filesystem::path& folder,
+                      const std::string& title, RunMode mode);
 
 }  // namespace veilnet::train

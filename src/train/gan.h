@@ -6,32 +6,38 @@
 
 namespace veilnet::train {
 
-/// Weights of the generators' loss terms. The paper's layers, target domain and weights are not public; these are our choices,
-/// so this is "after" the paper and no reproduction of it.
+/// Weights of the generators' loss terms. The paper's layers, target domain and weights are not
+/// public; these are our choices, so this is "after" the paper and no reproduction of it.
 struct GanOptions {
   int64_t discriminator_width = 32;
   double adversarial_weight = 1;
   double classification_weight = 1;  ///< cross entropy of the frozen psi on protected pictures
-  double pixel_weight = 10;          ///< mean squared error of the cycle plain -> protected -> plain
-  double perceptual_weight = 0.02;   ///< mean squared distance of phi's features over the same cycle
+  double pixel_weight = 10;         ///< mean squared error of the cycle plain -> protected -> plain
+  double perceptual_weight = 0.02;  ///< mean squared distance of phi's features over the same cycle
 };
 
-/// A CycleGAN: G turns plain pictures into pictures that a discriminator cannot tell from noise-like ones (here: other pictures
-/// of the batch under pixel-based encryption with a fresh key each), F turns them back, and a second discriminator judges F's
-/// output against plain pictures. Least-squares adversarial losses. Generators and discriminators take one joint step: each
+/// A CycleGAN: G turns plain pictures into pictures that a discriminator cannot tell from
+/// noise-like ones (here: other pictures of the batch under pixel-based encryption with a fresh key
+/// each), F turns them back, and a second discriminator judges F's output against plain pictures.
+/// Least-squares adversarial losses. Generators and discriminators take one joint step: each
 /// discriminator's parameters are held constant in the generators' loss, and its input in its own.
 ///
-/// The cycle teaches G to keep what F needs, so the scheme is invertible by construction for whoever trains an F.
+/// The cycle teaches G to keep what F needs, so the scheme is invertible by construction for
+/// whoever trains an F.
 class GanTask : public Task {
  public:
   /// @param g a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi.
-  GanTask(nn::Model g, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi, const GanOptions& options);
+  GanTask(nn::Model g, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
+          const GanOptions& options);
 
   nn::Model& model() override { return g_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
-  Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) override;
-  /// "loss" is psi's cross entropy on the protected pictures; also its accuracy and the cycle's PSNR in dB.
-  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures, const torch::Tensor& labels,
+  Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
+                         const StepInfo& info) override;
+  /// "loss" is psi's cross entropy on the protected pictures; also its accuracy and the cycle's
+  /// PSNR in dB.
+  std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures,
+                                                               const torch::Tensor& labels,
                                                                const StepInfo& info) override;
 
  private:

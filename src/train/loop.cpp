@@ -21,7 +21,8 @@ using nlohmann::json;
 constexpr double kExplosion = 1e6;
 constexpr uint64_t kMaxCheckpointBytes = 8ull << 30;
 
-// Weights as an archive keeps them; the model's own file format would drop batch normalisation's counters.
+// Weights as an archive keeps them; the model's own file format would drop batch normalisation's
+// counters.
 struct Checkpoint {
   torch::nn::Module& model;
   torch::nn::Module* auxiliary;
@@ -75,8 +76,8 @@ struct Checkpoint {
       }
     } catch (const std::exception& e) {
       const std::string reason = e.what();
-      throw Error(ErrorCode::BadData,
-                  path.string() + ": is no checkpoint of this training: " + reason.substr(0, reason.find('\n')));
+      throw Error(ErrorCode::BadData, path.string() + ": is no checkpoint of this training: " +
+                                          reason.substr(0, reason.find('\n')));
     }
   }
 };
@@ -92,13 +93,14 @@ void check_finite(const Losses& losses, int64_t step) {
   if (std::isfinite(total) && std::abs(total) <= kExplosion) return;
   std::ostringstream message;
   message << "training diverged at step " << step << ": loss is " << total;
-  for (const auto& [name, value] : losses.parts) message << ", " << name << " is " << value.item<double>();
+  for (const auto& [name, value] : losses.parts)
+    message << ", " << name << " is " << value.item<double>();
   message << "; allowed: finite and at most 1e6 in magnitude. Try a lower lr or set clip_norm";
   throw Error(ErrorCode::Diverged, message.str());
 }
 
-json validate(Task& task, const data::Dataset& dataset, const data::Split& split, const Recipe& recipe, const Compute& compute,
-              const StepInfo& info) {
+json validate(Task& task, const data::Dataset& dataset, const data::Split& split,
+              const Recipe& recipe, const Compute& compute, const StepInfo& info) {
   torch::NoGradGuard no_grad;
   auto& net = *task.model().net;
   net.eval();
@@ -107,7 +109,8 @@ json validate(Task& task, const data::Dataset& dataset, const data::Split& split
   for_each_batch(dataset, split.validation, 2 * recipe.batch_size, compute.device,
                  [&](const torch::Tensor& pictures, const torch::Tensor& labels, size_t) {
                    Autocast autocast(compute);
-                   for (const auto& [name, value] : task.validation_means(pictures, labels, info)) sums[name] += value;
+                   for (const auto& [name, value] : task.validation_means(pictures, labels, info))
+                     sums[name] += value;
                    ++batches;
                  });
   net.train();
@@ -118,8 +121,9 @@ json validate(Task& task, const data::Dataset& dataset, const data::Split& split
 
 }  // namespace
 
-nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split, const Recipe& recipe,
-                            const Compute& compute, const LoopOptions& options) {
+nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split,
+                            const Recipe& recipe, const Compute& compute,
+                            const LoopOptions& options) {
   auto& net = *task.model().net;
   const auto auxiliary = task.auxiliary();
   nn::move_to(net, compute.device);
@@ -133,12 +137,13 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   const auto optimizer = make_optimizer(recipe, parameters);
 
   data::BatchLoader::Options loader_options;
-  loader_options.batch_size =
-      static_cast<size_t>(std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
+  loader_options.batch_size = static_cast<size_t>(
+      std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
   loader_options.augmentation = recipe.augmentation();
   loader_options.seed = recipe.seed;
   loader_options.encrypt = options.encrypt;
-  loader_options.drop_last = true;  // a last batch of a few pictures would give batch normalisation useless statistics
+  loader_options.drop_last =
+      true;  // a last batch of a few pictures would give batch normalisation useless statistics
 
   StepInfo info;
   info.steps_per_epoch = static_cast<int64_t>(split.train.size() / loader_options.batch_size);
@@ -162,7 +167,8 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
                  {"total_steps", info.total_steps},
                  {"compute", describe(compute)}}
                 .dump());
-  Progress progress(options.title, static_cast<uint64_t>(info.total_steps), static_cast<uint64_t>(info.step), "steps");
+  Progress progress(options.title, static_cast<uint64_t>(info.total_steps),
+                    static_cast<uint64_t>(info.step), "steps");
   auto save_checkpoint = [&] {
     state["step"] = info.step;
     checkpoint.save(checkpoint_path);
@@ -173,11 +179,14 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   while (info.step < info.total_steps) {
     const auto batch = loader.next();
     const auto count = static_cast<int64_t>(batch.labels.size());
-    const auto pictures = nn::to_tensor(batch.images_nhwc, count, dataset.height, dataset.width, compute.device);
+    const auto pictures =
+        nn::to_tensor(batch.images_nhwc, count, dataset.height, dataset.width, compute.device);
     const auto labels = torch::tensor(batch.labels, torch::kInt).to(compute.device, torch::kLong);
 
-    // Seeding every step makes dropout and the like depend on the step alone, so that no generator state needs saving.
-    torch::manual_seed(static_cast<uint64_t>(Random({recipe.seed, static_cast<uint64_t>(info.step)}).next() >> 1));
+    // Seeding every step makes dropout and the like depend on the step alone, so that no generator
+    // state needs saving.
+    torch::manual_seed(
+        static_cast<uint64_t>(Random({recipe.seed, static_cast<uint64_t>(info.step)}).next() >> 1));
     const double lr = learning_rate(recipe, info.step, info.total_steps, info.steps_per_epoch);
     set_learning_rate(*optimizer, lr);
     Losses losses;
@@ -195,11 +204,13 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
     if (info.step % options.log_every_steps == 0) {
       const auto now = Clock::now();
       const double seconds = std::chrono::duration<double>(now - last_log).count();
-      json line = {{"step", info.step},
-                   {"epoch", static_cast<double>(info.step) / static_cast<double>(info.steps_per_epoch)},
-                   {"lr", lr},
-                   {"loss", losses.total.item<double>()},
-                   {"images_per_s", static_cast<double>((info.step - last_logged_step) * count) / std::max(seconds, 1e-9)}};
+      json line = {
+          {"step", info.step},
+          {"epoch", static_cast<double>(info.step) / static_cast<double>(info.steps_per_epoch)},
+          {"lr", lr},
+          {"loss", losses.total.item<double>()},
+          {"images_per_s",
+           static_cast<double>((info.step - last_logged_step) * count) / std::max(seconds, 1e-9)}};
       std::ostringstream note;
       note.precision(3);
       for (const auto& [name, value] : losses.parts) {
@@ -218,13 +229,17 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       const auto figures = validate(task, dataset, split, recipe, compute, info);
       const double loss = figures.at("loss");
       if (!std::isfinite(loss)) {
-        throw Error(ErrorCode::Diverged,
-                    "training diverged: the validation loss after step " + std::to_string(info.step) + " is not finite");
+        throw Error(ErrorCode::Diverged, "training diverged: the validation loss after step " +
+                                             std::to_string(info.step) + " is not finite");
       }
-      log.write(
-          json{{"event", "validation"}, {"step", info.step}, {"epoch", info.step / info.steps_per_epoch}, {"figures", figures}}
-              .dump());
-      if (recipe.select == "last" || state["best_loss"].is_null() || loss <= state["best_loss"].get<double>()) {
+      log.write(json{
+          {"event", "validation"},
+          {"step", info.step},
+          {"epoch", info.step / info.steps_per_epoch},
+          {"figures",
+           figures}}.dump());
+      if (recipe.select == "last" || state["best_loss"].is_null() ||
+          loss <= state["best_loss"].get<double>()) {
         best = copy_weights(net);
         state["best_loss"] = loss;
         state["best_figures"] = figures;
@@ -233,15 +248,17 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       last_log = Clock::now();
     }
     const bool stop = interrupted() && info.step < info.total_steps;
-    const bool due = std::chrono::duration<double>(Clock::now() - last_checkpoint).count() > options.checkpoint_minutes * 60;
+    const bool due = std::chrono::duration<double>(Clock::now() - last_checkpoint).count() >
+                     options.checkpoint_minutes * 60;
     if (stop || due) {
       save_checkpoint();
       last_checkpoint = Clock::now();
     }
     if (stop) {
-      throw Error(ErrorCode::Interrupted, "interrupted at step " + std::to_string(info.step) + " of " +
-                                              std::to_string(info.total_steps) + "; the state is in " +
-                                              checkpoint_path.string() + ", continue with --resume");
+      throw Error(ErrorCode::Interrupted, "interrupted at step " + std::to_string(info.step) +
+                                              " of " + std::to_string(info.total_steps) +
+                                              "; the state is in " + checkpoint_path.string() +
+                                              ", continue with --resume");
     }
   }
 
@@ -254,10 +271,16 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   for (auto& p : net.parameters()) p.set_requires_grad(false);
   auto& card = task.model().card;
   json figures = state["best_figures"];
-  for (const auto& [name, value] : figures.items()) card.notes["metric.validation_" + name] = value.dump();
+  for (const auto& [name, value] : figures.items())
+    card.notes["metric.validation_" + name] = value.dump();
   card.notes["epoch"] = state["best_epoch"].dump();
   save_model(task.model(), options.run_folder / "model.safetensors", Overwrite::Yes);
-  log.write(json{{"event", "done"}, {"step", info.step}, {"kept_epoch", state["best_epoch"]}, {"figures", figures}}.dump());
+  log.write(json{
+      {"event", "done"},
+      {"step", info.step},
+      {"kept_epoch", state["best_epoch"]},
+      {"figures",
+       figures}}.dump());
   figures["kept_epoch"] = state["best_epoch"];
   return figures;
 }

@@ -32,7 +32,8 @@ struct Losses {
   std::vector<std::pair<std::string, torch::Tensor>> parts;
 };
 
-/// What is trained and on which loss. A loss may depend on weights, batch and step only, so that a training can be resumed.
+/// What is trained and on which loss. A loss may depend on weights, batch and step only, so that a
+/// training can be resumed.
 class Task {
  public:
   virtual ~Task() = default;
@@ -40,11 +41,14 @@ class Task {
   virtual nn::Model& model() = 0;
   /// A module trained along with the model but not part of it, or null.
   virtual std::shared_ptr<torch::nn::Module> auxiliary() { return nullptr; }
-  /// pictures: float [N, 3, H, W] in [0, 1]; labels: int64 [N]. Called with the model in training mode, autocast set.
-  virtual Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) = 0;
-  /// Called with the model in evaluation mode and gradients off; means over the batch. A part named "loss" selects the epoch.
-  virtual std::vector<std::pair<std::string, double>> validation_means(const torch::Tensor& pictures,
-                                                                       const torch::Tensor& labels, const StepInfo& info) = 0;
+  /// pictures: float [N, 3, H, W] in [0, 1]; labels: int64 [N]. Called with the model in training
+  /// mode, autocast set.
+  virtual Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
+                                 const StepInfo& info) = 0;
+  /// Called with the model in evaluation mode and gradients off; means over the batch. A part named
+  /// "loss" selects the epoch.
+  virtual std::vector<std::pair<std::string, double>> validation_means(
+      const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) = 0;
 };
 
 struct LoopOptions {
@@ -57,22 +61,26 @@ struct LoopOptions {
   std::function<void(std::span<uint8_t>)> encrypt;
 };
 
-/// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the validation figures of the
-/// kept epoch.
+/// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the
+/// validation figures of the kept epoch.
 ///
-/// The order of pictures, augmentation and every draw inside LibTorch depend only on the recipe's seed and the step, so a
-/// training resumed from a checkpoint ends with bit for bit the weights of an uninterrupted one on the same machine, LibTorch
-/// and thread count. Epoch validation figures are unweighted means of batch means, as in the reference.
+/// The order of pictures, augmentation and every draw inside LibTorch depend only on the recipe's
+/// seed and the step, so a training resumed from a checkpoint ends with bit for bit the weights of
+/// an uninterrupted one on the same machine, LibTorch and thread count. Epoch validation figures
+/// are unweighted means of batch means, as in the reference.
 ///
-/// @throws Error{Diverged} when a loss is NaN, infinite or beyond 1e6 in magnitude, naming step and part; Error{Interrupted}
-/// after a signal, state saved; Error{BadData} for a checkpoint that does not fit; Error{NotFound} when resuming without one.
-nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split, const Recipe& recipe,
-                            const Compute& compute, const LoopOptions& options);
+/// @throws Error{Diverged} when a loss is NaN, infinite or beyond 1e6 in magnitude, naming step and
+/// part; Error{Interrupted} after a signal, state saved; Error{BadData} for a checkpoint that does
+/// not fit; Error{NotFound} when resuming without one.
+nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split,
+                            const Recipe& recipe, const Compute& compute,
+                            const LoopOptions& options);
 
-/// Calls fn(pictures, labels, first_index) for consecutive batches of the given pictures, on the compute device.
+/// Calls fn(pictures, labels, first_index) for consecutive batches of the given pictures, on the
+/// compute device.
 template <class Fn>
-void for_each_batch(const data::Dataset& dataset, std::span<const uint32_t> indices, int64_t batch_size,
-                    const torch::Device& device, Fn&& fn) {
+void for_each_batch(const data::Dataset& dataset, std::span<const uint32_t> indices,
+                    int64_t batch_size, const torch::Device& device, Fn&& fn) {
   std::vector<uint8_t> bytes;
   for (size_t begin = 0; begin < indices.size(); begin += static_cast<size_t>(batch_size)) {
     const size_t count = std::min(static_cast<size_t>(batch_size), indices.size() - begin);

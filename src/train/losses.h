@@ -8,18 +8,22 @@
 namespace veilnet::train {
 
 /// Cross entropy with label smoothing, mean over the batch. logits [N, classes], labels int64 [N].
-torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels, double label_smoothing = 0);
+torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels,
+                                  double label_smoothing = 0);
 
-/// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected)) - phi(n(plain)))^2. Both
-/// inputs are pictures in [0, 1]; n is psi's normalisation. Gradients flow into `protected_pictures` only.
-torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card, const torch::Tensor& protected_pictures,
+/// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected))
+/// - phi(n(plain)))^2. Both inputs are pictures in [0, 1]; n is psi's normalisation. Gradients flow
+/// into `protected_pictures` only.
+torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card,
+                           const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures);
 
 /// L = L_class - alpha L_feat (eq. 3) for protected = sigmoid(unet_output).
 struct TransformLoss {
   torch::Tensor total, class_loss, feature_loss, logits;
 };
-TransformLoss transform_loss(const nn::Model& psi, nn::FeatureExtractor& phi, const torch::Tensor& unet_output,
-                             const torch::Tensor& plain_pictures, const torch::Tensor& labels, double alpha);
+TransformLoss transform_loss(const nn::Model& psi, nn::FeatureExtractor& phi,
+                             const torch::Tensor& unet_output, const torch::Tensor& plain_pictures,
+                             const torch::Tensor& labels, double alpha);
 
 }  // namespace veilnet::train

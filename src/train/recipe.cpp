@@ -23,7 +23,8 @@ Recipe quick(Subject subject) {
       r.lr = 2e-3;
       r.warmup = 0.15;
       r.weight_decay = 0.01;
-      r.select = "last";  // alpha changes during training, so losses of different epochs do not compare
+      r.select =
+          "last";  // alpha changes during training, so losses of different epochs do not compare
       break;
     case Subject::Inverse:
       r.epochs = 3;
@@ -45,7 +46,9 @@ std::optional<data::Augmentation> Recipe::augmentation() const {
   return augmentation;
 }
 
-std::string describe(const Recipe& recipe) { return recipe.name + ", " + std::to_string(recipe.epochs) + " epochs"; }
+std::string describe(const Recipe& recipe) {
+  return recipe.name + ", " + std::to_string(recipe.epochs) + " epochs";
+}
 
 Recipe read_recipe(Config& config, Subject subject) {
   const std::string t = subject == Subject::Classifier  ? "classifier."
@@ -54,7 +57,8 @@ Recipe read_recipe(Config& config, Subject subject) {
   const auto name = config.get_choice(t + "recipe", "quick", {"paper", "quick"});
   Recipe r = name == "paper" ? Recipe{} : quick(subject);
   r.name = name;
-  // A pair of the inverse is flipped jointly but never shifted: a shift would tell the two pictures apart at the border.
+  // A pair of the inverse is flipped jointly but never shifted: a shift would tell the two pictures
+  // apart at the border.
   if (subject == Subject::Inverse) r.crop_padding = 0;
   constexpr double kInf = std::numeric_limits<double>::infinity();
   r.epochs = config.get_int(t + "epochs", r.epochs, 1, 100'000);
@@ -68,20 +72,24 @@ Recipe read_recipe(Config& config, Subject subject) {
   r.milestones = config.get_doubles(t + "milestones", r.milestones, 0, kInf);
   r.gamma = config.get_double(t + "gamma", r.gamma, 0, 1);
   r.warmup = config.get_double(t + "warmup", r.warmup, 0, 1);
-  if (subject == Subject::Classifier) r.label_smoothing = config.get_double(t + "label_smoothing", r.label_smoothing, 0, 0.9);
+  if (subject == Subject::Classifier)
+    r.label_smoothing = config.get_double(t + "label_smoothing", r.label_smoothing, 0, 0.9);
   if (subject != Subject::Inverse) {
     r.crop_padding = static_cast<int>(config.get_int(t + "crop_padding", r.crop_padding, 0, 1024));
   }
   r.flip = config.get_bool(t + "flip", r.flip);
   r.select = config.get_choice(t + "select", r.select, {"lowest_validation_loss", "last"});
   r.clip_norm = config.get_double(t + "clip_norm", r.clip_norm, 0, kInf);
-  r.seed = static_cast<uint64_t>(config.get_int(t + "seed", static_cast<int64_t>(r.seed), 0, INT64_MAX));
+  r.seed =
+      static_cast<uint64_t>(config.get_int(t + "seed", static_cast<int64_t>(r.seed), 0, INT64_MAX));
   return r;
 }
 
-double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps, int64_t steps_per_epoch) {
+double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,
+                     int64_t steps_per_epoch) {
   if (recipe.schedule == "step") {
-    const double epoch = std::floor(static_cast<double>(step) / static_cast<double>(steps_per_epoch));
+    const double epoch =
+        std::floor(static_cast<double>(step) / static_cast<double>(steps_per_epoch));
     double lr = recipe.lr;
     for (const double milestone : recipe.milestones) {
       if (epoch >= milestone) lr *= recipe.gamma;
@@ -94,16 +102,19 @@ double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps, in
   return recipe.lr * (0.001 + 0.999 * 0.5 * (1.0 + std::cos(std::numbers::pi * down)));
 }
 
-std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe, std::vector<torch::Tensor> parameters) {
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe,
+                                                        std::vector<torch::Tensor> parameters) {
   if (recipe.optimizer == "adamw") {
-    return std::make_unique<torch::optim::AdamW>(
-        std::move(parameters),
-        torch::optim::AdamWOptions(recipe.lr).betas({recipe.beta1, 0.999}).weight_decay(recipe.weight_decay));
+    return std::make_unique<torch::optim::AdamW>(std::move(parameters),
+                                                 torch::optim::AdamWOptions(recipe.lr)
+                                                     .betas({recipe.beta1, 0.999})
+                                                     .weight_decay(recipe.weight_decay));
   }
-  return std::make_unique<torch::optim::SGD>(std::move(parameters), torch::optim::SGDOptions(recipe.lr)
-                                                                        .momentum(recipe.momentum)
-                                                                        .weight_decay(recipe.weight_decay)
-                                                                        .nesterov(recipe.nesterov));
+  return std::make_unique<torch::optim::SGD>(std::move(parameters),
+                                             torch::optim::SGDOptions(recipe.lr)
+                                                 .momentum(recipe.momentum)
+                                                 .weight_decay(recipe.weight_decay)
+                                                 .nesterov(recipe.nesterov));
 }
 
 void set_learning_rate(torch::optim::Optimizer& optimizer, double lr) {

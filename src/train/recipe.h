@@ -15,7 +15,8 @@ namespace veilnet::train {
 /// What is being trained; each has its own `quick` defaults.
 enum class Subject { Classifier, Transform, Inverse };
 
-/// Every field can be set as <table>.<field> in the configuration; the named recipes only choose the defaults.
+/// Every field can be set as <table>.<field> in the configuration; the named recipes only choose
+/// the defaults.
 struct Recipe {
   std::string name;  ///< "paper" or "quick"
   int64_t epochs = 200;
@@ -26,11 +27,12 @@ struct Recipe {
   double beta1 = 0.9;             ///< adamw; not configurable, the GAN-Attacks set it
   bool nesterov = false;          ///< sgd
   double weight_decay = 5e-4;
-  std::string schedule = "step";                 ///< "step" or "one_cycle"
-  std::vector<double> milestones{60, 120, 160};  ///< step: epochs after which the rate is multiplied by `gamma`
+  std::string schedule = "step";  ///< "step" or "one_cycle"
+  std::vector<double> milestones{
+      60, 120, 160};  ///< step: epochs after which the rate is multiplied by `gamma`
   double gamma = 0.2;
-  double warmup =
-      0.2;  ///< one_cycle: share of all steps in which the rate rises from lr/25; it then falls along a cosine to lr/1000
+  double warmup = 0.2;  ///< one_cycle: share of all steps in which the rate rises from lr/25; it
+                        ///< then falls along a cosine to lr/1000
   double label_smoothing = 0;  ///< psi only
   bool flip = true;
   int crop_padding = 4;
@@ -45,16 +47,19 @@ struct Recipe {
 /// "quick, 16 epochs".
 std::string describe(const Recipe& recipe);
 
-/// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143): SGD, momentum 0.9, weight
-/// decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128, the epoch of lowest validation loss. `quick` is ours
-/// for CPUs; docs/recipes.md has its measurements.
+/// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143):
+/// SGD, momentum 0.9, weight decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128,
+/// the epoch of lowest validation loss. `quick` is ours for CPUs; docs/recipes.md has its
+/// measurements.
 /// @throws Error{InvalidArgument} for a value out of range.
 Recipe read_recipe(Config& config, Subject subject);
 
 /// Learning rate of a step (0-based) out of total_steps.
-double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps, int64_t steps_per_epoch);
+double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,
+                     int64_t steps_per_epoch);
 
-std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe, std::vector<torch::Tensor> parameters);
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe,
+                                                        std::vector<torch::Tensor> parameters);
 void set_learning_rate(torch::optim::Optimizer& optimizer, double lr);
 
 }  // namespace veilnet::train

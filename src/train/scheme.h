@@ -9,26 +9,30 @@
 
 namespace veilnet::train {
 
-/// The pictures of a data set, encrypted: with the one key of the scheme, or, under independent keys and for noise, each with
-/// its own, which is derived from the scheme's key and `first_key` plus the picture's position.
-/// @throws Error{InvalidArgument} when the sides are not multiples of the scheme's block size: a classifier sees pictures of
-/// one size.
-std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const data::Dataset& plain, uint64_t first_key = 0);
+/// The pictures of a data set, encrypted: with the one key of the scheme, or, under independent
+/// keys and for noise, each with its own, which is derived from the scheme's key and `first_key`
+/// plus the picture's position.
+/// @throws Error{InvalidArgument} when the sides are not multiples of the scheme's block size: a
+/// classifier sees pictures of one size.
+std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const data::Dataset& plain,
+                                      uint64_t first_key = 0);
 
-/// Pictures of the test set take their independent keys from here on, so that none has the key of a training picture.
+/// Pictures of the test set take their independent keys from here on, so that none has the key of a
+/// training picture.
 constexpr uint64_t kFirstTestKey = 1ull << 32;
 
 /// What the training loop needs to learn from encrypted pictures.
 ///
-/// Pixel-based encryption (and noise) is augmented in the encrypted domain: all pictures are encrypted once, then flipped and
-/// shifted.
-/// Every other scheme is applied after the augmentation, because flipping or shifting its output moves pixels across blocks
-/// (tests/train/scheme_test.cpp shows which orders commute): `pictures` then holds plain training pictures and encrypted
+/// Pixel-based encryption (and noise) is augmented in the encrypted domain: all pictures are
+/// encrypted once, then flipped and shifted. Every other scheme is applied after the augmentation,
+/// because flipping or shifting its output moves pixels across blocks (tests/train/scheme_test.cpp
+/// shows which orders commute): `pictures` then holds plain training pictures and encrypted
 /// validation pictures, and `encrypt` is applied to each augmented picture.
 struct EncryptedTraining {
   data::Dataset pictures;
   std::function<void(std::span<uint8_t>)> encrypt;
 };
-EncryptedTraining encrypted_training(const Experiment::Scheme& scheme, const data::Dataset& plain, const data::Split& split);
+EncryptedTraining encrypted_training(const Experiment::Scheme& scheme, const data::Dataset& plain,
+                                     const data::Split& split);
 
 }  // namespace veilnet::train

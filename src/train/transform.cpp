@@ -8,7 +8,8 @@
 
 namespace veilnet::train {
 
-TransformOptions transform_options_for(TransformOptions options, const std::string& recipe, double alpha) {
+TransformOptions transform_options_for(TransformOptions options, const std::string& recipe,
+                                       double alpha) {
   options.alpha = alpha;
   options.alpha_start = recipe == "quick" && alpha > 0 ? std::max(alpha, 0.05) : alpha;
   return options;
@@ -26,12 +27,13 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   o.alpha_start = config.get_double("transform.alpha_start", o.alpha_start, 0, 10);
   o.alpha_start_share = config.get_double("transform.alpha_start_share", o.alpha_start_share, 0, 1);
   o.encoder_epochs = config.get_int("transform.encoder_epochs", o.encoder_epochs, 0, 100'000);
-  o.bottleneck_weight = config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
+  o.bottleneck_weight =
+      config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
   o.freeze_encoder = config.get_bool("transform.freeze_encoder", o.freeze_encoder);
   if (o.freeze_encoder && o.encoder_epochs == 0) {
-    throw Error(
-        ErrorCode::InvalidArgument,
-        "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that was never trained would stay so");
+    throw Error(ErrorCode::InvalidArgument,
+                "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
+                "was never trained would stay so");
   }
   o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
   return o;
@@ -44,9 +46,12 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       unet_(std::dynamic_pointer_cast<nn::UNet>(h_.net)),
       phi_(std::move(phi)),
       options_(options) {
-  if (!unet_) throw Error(ErrorCode::InvalidArgument, "the transformation network must be a unet, not " + h_.card.architecture);
+  if (!unet_)
+    throw Error(ErrorCode::InvalidArgument,
+                "the transformation network must be a unet, not " + h_.card.architecture);
   if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
-    bottleneck_classifier_ = torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
+    bottleneck_classifier_ =
+        torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
   }
   if (encoder) {
     encoder->copy_into(*unet_);
@@ -62,29 +67,36 @@ std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() {
   return bottleneck_classifier_.is_empty() ? nullptr : bottleneck_classifier_.ptr();
 }
 
-Losses TransformTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) {
+Losses TransformTask::training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
+                                      const StepInfo& info) {
   const auto output = unet_->forward_with_bottleneck(pictures, !options_.freeze_encoder);
   const auto protected_pictures = torch::sigmoid(output.picture.to(torch::kFloat));
   const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
 
-  const auto share = std::max<int64_t>(1, std::llround(options_.feature_share * static_cast<double>(pictures.size(0))));
-  const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share), pictures.slice(0, 0, share));
+  const auto share = std::max<int64_t>(
+      1, std::llround(options_.feature_share * static_cast<double>(pictures.size(0))));
+  const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share),
+                                      pictures.slice(0, 0, share));
 
-  const bool started = static_cast<double>(info.step) >= options_.alpha_start_share * static_cast<double>(info.total_steps);
+  const bool started = static_cast<double>(info.step) >=
+                       options_.alpha_start_share * static_cast<double>(info.total_steps);
   const double alpha = started ? options_.alpha : options_.alpha_start;
 
-  Losses losses{class_loss - alpha * feat_loss, {{"class_loss", class_loss.detach()}, {"feature_loss", feat_loss.detach()}}};
+  Losses losses{class_loss - alpha * feat_loss,
+                {{"class_loss", class_loss.detach()}, {"feature_loss", feat_loss.detach()}}};
   if (bottleneck_classifier_) {
-    const auto loss = classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);
+    const auto loss =
+        classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);
     losses.total = losses.total + options_.bottleneck_weight * loss;
     losses.parts.emplace_back("bottleneck_loss", loss.detach());
   }
   return losses;
 }
 
-std::vector<std::pair<std::string, double>> TransformTask::validation_means(const torch::Tensor& pictures,
-                                                                            const torch::Tensor& labels, const StepInfo&) {
-  const auto loss = transform_loss(psi_, *phi_, h_.net->forward(pictures), pictures, labels, options_.alpha);
+std::vector<std::pair<std::string, double>> TransformTask::validation_means(
+    const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo&) {
+  const auto loss =
+      transform_loss(psi_, *phi_, h_.net->forward(pictures), pictures, labels, options_.alpha);
   return {{"loss", loss.total.item<double>()},
           {"class_loss", loss.class_loss.item<double>()},
           {"feature_loss", loss.feature_loss.item<double>()},

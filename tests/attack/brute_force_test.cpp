@@ -18,7 +18,8 @@ ExactPair pair_under(const Key& key, int height, int width, std::uint64_t seed) 
   ExactPair pair{{height, width, test::noise_picture(height, width, seed)}, {}};
   const auto scheme = cipher::make_scheme(key, height, width);
   pair.cipher = {scheme->padded_height(), scheme->padded_width(), {}};
-  pair.cipher.rgb.resize(3 * static_cast<std::size_t>(pair.cipher.height) * static_cast<std::size_t>(pair.cipher.width));
+  pair.cipher.rgb.resize(3 * static_cast<std::size_t>(pair.cipher.height) *
+                         static_cast<std::size_t>(pair.cipher.width));
   scheme->encrypt(pair.plain.rgb, pair.cipher.rgb);
   return pair;
 }
@@ -32,7 +33,8 @@ std::vector<std::size_t> first_positions(std::size_t count) {
 TEST(KeySpaceInYears, CountsAtTheGivenRate) {
   EXPECT_NEAR(log10_years(0, 1), -std::log10(31'557'600.0), 1e-12);
   EXPECT_NEAR(log10_years(64, 1e12), std::log10(std::pow(2, 64) / 1e12 / 31'557'600), 1e-9);
-  EXPECT_NEAR(log10_years(32'185.7, 1e12), 32'185.7 * 0.30102999566 - 12 - 7.4991, 1e-3);  // far beyond a double's range
+  EXPECT_NEAR(log10_years(32'185.7, 1e12), 32'185.7 * 0.30102999566 - 12 - 7.4991,
+              1e-3);  // far beyond a double's range
 }
 
 TEST(KeySpaceInYears, RefusesWhatIsNoRateOrSpace) {
@@ -47,7 +49,8 @@ TEST(SearchPe, FindsTheKeyAndCountsTheTries) {
     const auto unknown = first_positions(k);
     auto given = key;
     // The last of 2^k to be tried, from a given key that says nothing about the unknown values.
-    for (const auto position : unknown) key.negate[position] = 1, given.negate[position] = position % 2;
+    for (const auto position : unknown)
+      key.negate[position] = 1, given.negate[position] = position % 2;
     const ExactPair pair = pair_under(key, 4, 4, 1);
     const auto found = search(given, unknown, {&pair, 1});
     ASSERT_TRUE(found.key);
@@ -122,7 +125,9 @@ TEST(Search, StopsAfterASignal) {
   const ExactPair pair = pair_under(key, 4, 4, 1);
   install_interrupt_handler();
   std::raise(SIGINT);
-  expect_error(ErrorCode::Interrupted, {"interrupted after 0 keys"}, [&] { search(key, first_positions(10), {&pair, 1}); });
+  expect_error(ErrorCode::Interrupted, {"interrupted after 0 keys"}, [&] {
+    search(key, first_positions(10), {&pair, 1});
+  });
   install_interrupt_handler();
 }
 

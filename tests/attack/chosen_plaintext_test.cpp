@@ -12,13 +12,15 @@ namespace {
 using image::Image;
 using test::expect_error;
 
-// All that the attack is handed: what is public, and someone who encrypts. No key goes in, and a scheme with its key is no
-// oracle.
-static_assert(std::is_same_v<decltype(recover), Recovered(const cipher::SchemeOptions&, EncryptionOracle&, int, int)>);
+// All that the attack is handed: what is public, and someone who encrypts. No key goes in, and a
+// scheme with its key is no oracle.
+static_assert(std::is_same_v<decltype(recover),
+                             Recovered(const cipher::SchemeOptions&, EncryptionOracle&, int, int)>);
 static_assert(!std::is_constructible_v<EncryptionOracle, const cipher::Scheme&>);
 static_assert(!std::is_constructible_v<EncryptionOracle, const cipher::Key&>);
 
-cipher::SchemeOptions options_of(const std::string& id, int block_size = 4, bool shuffle_components = false) {
+cipher::SchemeOptions options_of(const std::string& id, int block_size = 4,
+                                 bool shuffle_components = false) {
   cipher::SchemeOptions options;
   options.id = id;
   options.block_size = block_size;
@@ -26,11 +28,14 @@ cipher::SchemeOptions options_of(const std::string& id, int block_size = 4, bool
   return options;
 }
 
-Image noise(int height, int width, std::uint64_t seed) { return {height, width, test::noise_picture(height, width, seed)}; }
+Image noise(int height, int width, std::uint64_t seed) {
+  return {height, width, test::noise_picture(height, width, seed)};
+}
 
 Image encrypted(const cipher::Scheme& scheme, const Image& plain) {
   Image cipher{scheme.padded_height(), scheme.padded_width(), {}};
-  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) * static_cast<std::size_t>(cipher.width));
+  cipher.rgb.resize(3 * static_cast<std::size_t>(cipher.height) *
+                    static_cast<std::size_t>(cipher.width));
   scheme.encrypt(plain.rgb, cipher.rgb);
   return cipher;
 }
@@ -48,18 +53,20 @@ int broken_with(const cipher::SchemeOptions& options, const cipher::Scheme& sche
     const auto opened = recovered.decrypt(encrypted(scheme, plain));
     EXPECT_EQ(opened.height, plain.height);
     EXPECT_EQ(opened.width, plain.width);
-    EXPECT_EQ(opened.rgb, plain.rgb) << options.id << " block size " << options.block_size << " " << scheme.height() << "x"
-                                     << scheme.width();
+    EXPECT_EQ(opened.rgb, plain.rgb) << options.id << " block size " << options.block_size << " "
+                                     << scheme.height() << "x" << scheme.width();
   }
   return oracle.queries();
 }
 
 /// As above, expecting the same number of pictures for several keys.
-void expect_queries(int queries, const cipher::SchemeOptions& options, int height = 32, int width = 32) {
+void expect_queries(int queries, const cipher::SchemeOptions& options, int height = 32,
+                    int width = 32) {
   for (std::uint64_t key = 1; key <= 3; ++key) {
     const auto scheme = cipher::make_scheme(options, test::test_key(key), height, width);
     EXPECT_EQ(broken_with(options, *scheme), queries)
-        << options.id << " block size " << options.block_size << " " << height << "x" << width << " key " << key;
+        << options.id << " block size " << options.block_size << " " << height << "x" << width
+        << " key " << key;
   }
 }
 
@@ -123,7 +130,8 @@ TEST(ChosenPlaintext, BreaksPicturesThatHaveToBePadded) {
 }
 
 TEST(ChosenPlaintext, NeedsNoKeyThatComesFromTheKeyedStream) {
-  // LE whose permutation reverses the nibbles; ELE that only moves blocks; FFX that changes nothing, or a single pair.
+  // LE whose permutation reverses the nibbles; ELE that only moves blocks; FFX that changes
+  // nothing, or a single pair.
   cipher::LeKey le{4, {}};
   for (std::uint16_t i = 96; i > 0; --i) le.permutation.push_back(i - 1);
   EXPECT_EQ(broken_with(options_of("le"), *cipher::make_scheme(le, 32, 32)), 1);
@@ -135,7 +143,8 @@ TEST(ChosenPlaintext, NeedsNoKeyThatComesFromTheKeyedStream) {
 
   cipher::FfxKey ffx = cipher::draw_ffx(test::test_key(), 4);
   for (unsigned v = 0; v < 256; ++v) ffx.table[v] = static_cast<std::uint8_t>(v);
-  EXPECT_EQ(broken_with(options_of("ffx"), *cipher::make_scheme(ffx, 32, 32)), 4);  // 64 values each, and nothing shows
+  EXPECT_EQ(broken_with(options_of("ffx"), *cipher::make_scheme(ffx, 32, 32)),
+            4);  // 64 values each, and nothing shows
   std::swap(ffx.table[100], ffx.table[101]);
   EXPECT_EQ(broken_with(options_of("ffx"), *cipher::make_scheme(ffx, 32, 32)),
             3);  // shows in the second, the third does the rest
@@ -148,7 +157,8 @@ TEST(ChosenPlaintext, WhatIsRecoveredOpensNothingUnderAnotherKey) {
     const auto other = cipher::make_scheme(options, test::test_key(2), 32, 32);
     auto oracle = oracle_of(*scheme);
     const auto plain = noise(32, 32, 1);
-    EXPECT_NE(recover(options, oracle, 32, 32).decrypt(encrypted(*other, plain)).rgb, plain.rgb) << id;
+    EXPECT_NE(recover(options, oracle, 32, 32).decrypt(encrypted(*other, plain)).rgb, plain.rgb)
+        << id;
   }
 }
 
@@ -157,26 +167,34 @@ TEST(ChosenPlaintext, RefusesWhatHasNothingToRecover) {
     ADD_FAILURE() << "asked";
     return {};
   });
-  expect_error(ErrorCode::InvalidArgument, {"\"blur\"", "no key"}, [&] { recover(options_of("blur"), never, 32, 32); });
-  expect_error(ErrorCode::InvalidArgument, {"no scheme \"rot13\""}, [&] { recover(options_of("rot13"), never, 32, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"\"blur\"", "no key"},
+               [&] { recover(options_of("blur"), never, 32, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"no scheme \"rot13\""},
+               [&] { recover(options_of("rot13"), never, 32, 32); });
   auto lossy = options_of("etc");
   lossy.as_published = true;
-  expect_error(ErrorCode::Unsupported, {"etc as published", "loses data"}, [&] { recover(lossy, never, 32, 32); });
-  expect_error(ErrorCode::InvalidArgument, {"height", "0"}, [&] { recover(options_of("le"), never, 0, 32); });
-  expect_error(ErrorCode::InvalidArgument, {"block size", "65"}, [&] { recover(options_of("le", 65), never, 32, 32); });
-  expect_error(ErrorCode::InvalidArgument, {"32768x32768", "2^32"}, [&] { recover(options_of("ele"), never, 32768, 32768); });
+  expect_error(ErrorCode::Unsupported, {"etc as published", "loses data"},
+               [&] { recover(lossy, never, 32, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"height", "0"},
+               [&] { recover(options_of("le"), never, 0, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"block size", "65"},
+               [&] { recover(options_of("le", 65), never, 32, 32); });
+  expect_error(ErrorCode::InvalidArgument, {"32768x32768", "2^32"},
+               [&] { recover(options_of("ele"), never, 32768, 32768); });
 }
 
 TEST(ChosenPlaintext, NoticesAnswersThatAreNotTheSchemes) {
   const auto refuse = [](const std::string& id, EncryptionOracle::Encrypt encrypt) {
     EncryptionOracle oracle(std::move(encrypt));
-    expect_error(ErrorCode::BadData, {"\"" + id + "\"", "not those"}, [&] { recover(options_of(id), oracle, 32, 32); });
+    expect_error(ErrorCode::BadData, {"\"" + id + "\"", "not those"},
+                 [&] { recover(options_of(id), oracle, 32, 32); });
   };
   const auto zero = [](const Image& plain) {
     return Image{plain.height, plain.width, std::vector<std::uint8_t>(plain.rgb.size())};
   };
   for (const auto* id : {"le", "ele", "etc", "pixel-shuffle", "ffx"}) refuse(id, zero);
-  for (const auto* id : {"le", "ele", "pe", "ffx"}) refuse(id, [](const Image&) { return noise(31, 32, 1); });
+  for (const auto* id : {"le", "ele", "pe", "ffx"})
+    refuse(id, [](const Image&) { return noise(31, 32, 1); });
   // A key of its own for each picture: nothing to recover.
   refuse("ele", [key = std::uint64_t{0}](const Image& plain) mutable {
     return encrypted(*cipher::make_scheme(options_of("ele"), test::test_key(++key), 32, 32), plain);
@@ -184,7 +202,8 @@ TEST(ChosenPlaintext, NoticesAnswersThatAreNotTheSchemes) {
   refuse("pe", [](const Image& plain) { return noise(plain.height, plain.width, 1); });
   // A second table at the first values of each row of a block.
   refuse("ffx", [](Image picture) {
-    for (std::size_t i = 0; i < picture.rgb.size(); ++i) picture.rgb[i] ^= i % 12 == 0 && picture.rgb[i] < 64 ? 2 : 1;
+    for (std::size_t i = 0; i < picture.rgb.size(); ++i)
+      picture.rgb[i] ^= i % 12 == 0 && picture.rgb[i] < 64 ? 2 : 1;
     return picture;
   });
 }
@@ -194,7 +213,8 @@ TEST(ChosenPlaintext, OpensPicturesOfItsSizeOnly) {
     const auto scheme = cipher::make_scheme(options_of(id), test::test_key(), 30, 32);
     auto oracle = oracle_of(*scheme);
     const auto recovered = recover(options_of(id), oracle, 30, 32);
-    expect_error(ErrorCode::InvalidArgument, {"30x32", "32x32"}, [&] { recovered.decrypt(noise(30, 32, 1)); });
+    expect_error(ErrorCode::InvalidArgument, {"30x32", "32x32"},
+                 [&] { recovered.decrypt(noise(30, 32, 1)); });
   }
 }
 

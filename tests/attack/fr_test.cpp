@@ -16,9 +16,11 @@ using image::Image;
 
 // Ciphertext only: nothing but the picture goes in, and the attacker's own guess.
 static_assert(std::is_same_v<decltype(fr_basic), Image(const Image&)>);
-static_assert(std::is_same_v<decltype(fr_advanced), Image(const Image&, const std::array<std::uint8_t, 3>&, bool)>);
+static_assert(std::is_same_v<decltype(fr_advanced),
+                             Image(const Image&, const std::array<std::uint8_t, 3>&, bool)>);
 
-/// Smooth and coloured: neighbours differ by 1 at most, and within a pixel neither components nor their complements come near.
+/// Smooth and coloured: neighbours differ by 1 at most, and within a pixel neither components nor
+/// their complements come near.
 Image gradient() {
   Image picture{32, 32, {}};
   for (int y = 0; y < 32; ++y)
@@ -31,18 +33,22 @@ Image gradient() {
 Image under_pe(const Image& plain, std::uint64_t key, bool shuffle_components) {
   Image cipher = plain;
   const auto pixels = plain.rgb.size() / 3;
-  cipher::make_scheme(cipher::draw_pe(test::test_key(key), pixels, shuffle_components), plain.height, plain.width)
+  cipher::make_scheme(cipher::draw_pe(test::test_key(key), pixels, shuffle_components),
+                      plain.height, plain.width)
       ->encrypt(plain.rgb, cipher.rgb);
   return cipher;
 }
 
-std::array<std::uint8_t, 3> first_pixel_of(const Image& picture) { return {picture.rgb[0], picture.rgb[1], picture.rgb[2]}; }
+std::array<std::uint8_t, 3> first_pixel_of(const Image& picture) {
+  return {picture.rgb[0], picture.rgb[1], picture.rgb[2]};
+}
 
 TEST(FrBasic, UndoesPeUpToComplementsWhateverTheKey) {
   const Image plain{9, 7, test::noise_picture(9, 7, 1)};
   std::vector<std::uint8_t> expected;
   for (const int v : plain.rgb) expected.push_back(static_cast<std::uint8_t>(std::min(v, 255 - v)));
-  for (std::uint64_t key = 1; key <= 3; ++key) EXPECT_EQ(fr_basic(under_pe(plain, key, false)).rgb, expected);
+  for (std::uint64_t key = 1; key <= 3; ++key)
+    EXPECT_EQ(fr_basic(under_pe(plain, key, false)).rgb, expected);
 }
 
 TEST(FrBasic, LeavesTheOrderOfComponents) {
@@ -60,7 +66,8 @@ TEST(FrAdvanced, RecoversASmoothPictureExactlyWhereBasicDoesNot) {
   for (const bool shuffled : {false, true}) {
     for (std::uint64_t key = 1; key <= 3; ++key) {
       const auto cipher = under_pe(plain, key, shuffled);
-      EXPECT_EQ(fr_advanced(cipher, first_pixel_of(plain), shuffled).rgb, plain.rgb) << shuffled << " key " << key;
+      EXPECT_EQ(fr_advanced(cipher, first_pixel_of(plain), shuffled).rgb, plain.rgb)
+          << shuffled << " key " << key;
       EXPECT_LT(image::psnr_db(fr_basic(cipher).rgb, plain.rgb), 15);
     }
   }
@@ -68,11 +75,14 @@ TEST(FrAdvanced, RecoversASmoothPictureExactlyWhereBasicDoesNot) {
 
 TEST(FrAdvanced, RecoversNoNoise) {
   const Image plain{32, 32, test::noise_picture(32, 32, 1)};
-  EXPECT_LT(image::psnr_db(fr_advanced(under_pe(plain, 1, true), first_pixel_of(plain), true).rgb, plain.rgb), 15);
+  EXPECT_LT(image::psnr_db(fr_advanced(under_pe(plain, 1, true), first_pixel_of(plain), true).rgb,
+                           plain.rgb),
+            15);
 }
 
 TEST(FrAdvanced, KeepsEachComponentOnTheGuessesSideOfTheMiddle) {
-  // Without permuted components the guess decides between min(v, 255 - v) and its mirror, and nothing else matters.
+  // Without permuted components the guess decides between min(v, 255 - v) and its mirror, and
+  // nothing else matters.
   const Image plain{9, 7, test::noise_picture(9, 7, 1)};
   const auto cipher = under_pe(plain, 1, false);
   const std::array<std::uint8_t, 3> guess{127, 128, 255};
@@ -83,28 +93,35 @@ TEST(FrAdvanced, KeepsEachComponentOnTheGuessesSideOfTheMiddle) {
   EXPECT_EQ(fr_advanced(cipher, guess, false).rgb, expected);
 }
 
-// By hand: neighbour (10, 20, 30), encrypted (20, 245, 30). Orders in turn, each component as it is or complemented:
-// RGB (20, 10, 30): 10 + 10 + 0 = 20.  RBG (20, 30, 10): 40.  GRB (10, 20, 30): 0.  GBR (10, 30, 20): 20.  BRG (30, 20,
-// 10): 40. BGR (30, 10, 20): 40.
+// By hand: neighbour (10, 20, 30), encrypted (20, 245, 30). Orders in turn, each component as it is
+// or complemented: RGB (20, 10, 30): 10 + 10 + 0 = 20.  RBG (20, 30, 10): 40.  GRB (10, 20, 30): 0.
+// GBR (10, 30, 20): 20.  BRG (30, 20, 10): 40. BGR (30, 10, 20): 40.
 TEST(FrAdvanced, TakesTheNearestOfThe48) {
   const Image cipher{1, 2, {1, 2, 3, 20, 245, 30}};
-  EXPECT_EQ(fr_advanced(cipher, {10, 20, 30}, true).rgb, (std::vector<std::uint8_t>{10, 20, 30, 10, 20, 30}));
-  EXPECT_EQ(fr_advanced(cipher, {10, 20, 30}, false).rgb, (std::vector<std::uint8_t>{10, 20, 30, 20, 10, 30}));
+  EXPECT_EQ(fr_advanced(cipher, {10, 20, 30}, true).rgb,
+            (std::vector<std::uint8_t>{10, 20, 30, 10, 20, 30}));
+  EXPECT_EQ(fr_advanced(cipher, {10, 20, 30}, false).rgb,
+            (std::vector<std::uint8_t>{10, 20, 30, 20, 10, 30}));
 }
 
-// By hand: neighbour (0, 0, 0), encrypted (1, 2, 3): every order is at distance 6, so the last, BGR, is taken.
+// By hand: neighbour (0, 0, 0), encrypted (1, 2, 3): every order is at distance 6, so the last,
+// BGR, is taken.
 TEST(FrAdvanced, TakesTheLastOfTheOrdersThatTie) {
   const Image cipher{2, 1, {9, 9, 9, 1, 2, 3}};
-  EXPECT_EQ(fr_advanced(cipher, {0, 0, 0}, true).rgb, (std::vector<std::uint8_t>{0, 0, 0, 3, 2, 1}));
+  EXPECT_EQ(fr_advanced(cipher, {0, 0, 0}, true).rgb,
+            (std::vector<std::uint8_t>{0, 0, 0, 3, 2, 1}));
 }
 
-// What the authors' code does, written down: all 48, the last order with the minimum, in it the first pattern, bit 2 for R.
+// What the authors' code does, written down: all 48, the last order with the minimum, in it the
+// first pattern, bit 2 for R.
 TEST(FrAdvanced, AgreesWithTryingAll48) {
-  // Values from few levels, so that ties abound; 127 and 128 lie as near as each other's complement.
+  // Values from few levels, so that ties abound; 127 and 128 lie as near as each other's
+  // complement.
   Image cipher{6, 7, {}};
   Random random(3);
   constexpr int kLevels[] = {0, 1, 63, 126, 127, 128, 129, 192, 255};
-  for (int i = 0; i < 6 * 7 * 3; ++i) cipher.rgb.push_back(static_cast<std::uint8_t>(kLevels[random.below(9)]));
+  for (int i = 0; i < 6 * 7 * 3; ++i)
+    cipher.rgb.push_back(static_cast<std::uint8_t>(kLevels[random.below(9)]));
   const std::array<std::uint8_t, 3> guess{127, 63, 128};
 
   std::vector<std::uint8_t> expected(cipher.rgb.size());
@@ -120,7 +137,8 @@ TEST(FrAdvanced, AgreesWithTryingAll48) {
         std::array<std::uint8_t, 3> candidate{};
         int distance = 0;
         for (int c = 0; c < 3; ++c) {
-          const int v = cipher.rgb[3 * p + order[c]], flipped = pattern >> (2 - c) & 1 ? 255 - v : v;
+          const int v = cipher.rgb[3 * p + order[c]],
+                    flipped = pattern >> (2 - c) & 1 ? 255 - v : v;
           candidate[static_cast<std::size_t>(c)] = static_cast<std::uint8_t>(flipped);
           distance += std::abs(flipped - neighbour[c]);
         }

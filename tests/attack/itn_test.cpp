@@ -35,7 +35,8 @@ TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
     const auto pair = pairs.image(i);
     const auto alone = nn::to_bytes(nn::transform(h, nn::to_tensor(plain.image(i), 1, 32, 32)));
     int largest = 0;  // batched and single arithmetic may round differently by one level
-    for (size_t j = 0; j < alone.size(); ++j) largest = std::max(largest, std::abs(int{pair[j]} - int{alone[j]}));
+    for (size_t j = 0; j < alone.size(); ++j)
+      largest = std::max(largest, std::abs(int{pair[j]} - int{alone[j]}));
     EXPECT_LE(largest, 1);
     EXPECT_TRUE(std::equal(plain.image(i).begin(), plain.image(i).end(), pair.begin() + 3072));
   }
@@ -50,12 +51,14 @@ TEST(InverseTask, LossIsTheMeanSquaredErrorAgainstTheLowerHalf) {
   EXPECT_NEAR(task.training_losses(pairs, {}, {}).total.item<double>(), expected, 1e-6);
 }
 
-// A U-Net that computes sigmoid(4 x - 2) through its first skip connection: a transformation that hides nothing.
+// A U-Net that computes sigmoid(4 x - 2) through its first skip connection: a transformation that
+// hides nothing.
 nn::Model transparent_unet() {
   auto h = tiny_unet(nn::Role::Transform);
   torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : nn::state_tensors(*h.net)) {
-    if (name.find("running_var") != std::string::npos || (name.find("weight") != std::string::npos && tensor.dim() == 1)) {
+    if (name.find("running_var") != std::string::npos ||
+        (name.find("weight") != std::string::npos && tensor.dim() == 1)) {
       tensor.fill_(1);  // batch normalisation does nothing
       continue;
     }
@@ -72,10 +75,11 @@ nn::Model transparent_unet() {
 
 TEST(Itn, UndoesATransformationThatHidesNothing) {
   const test::TemporaryFolder folder;
-  auto config = Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
-                                  "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 300\ntest_size = 20\n"
-                                  "[attack]\nwidth = 4\nepochs = 8\nbatch_size = 16\nlr = 0.01\n",
-                              "test");
+  auto config =
+      Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
+                        "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 300\ntest_size = 20\n"
+                        "[attack]\nwidth = 4\nepochs = 8\nbatch_size = 16\nlr = 0.01\n",
+                    "test");
   const auto e = train::read_experiment(config);
   const auto w = train::open_workspace(e);
   auto h = transparent_unet();
@@ -83,8 +87,10 @@ TEST(Itn, UndoesATransformationThatHidesNothing) {
   const auto x = torch::rand({1, 3, 32, 32});
   ASSERT_LT((nn::transform(h, x) - torch::sigmoid(4 * x - 2)).abs().max().item<double>(), 1e-3);
   const auto inverse = train_itn(e, w, h, train::RunMode::Fresh);
-  const double mse = std::pow(10, -std::stod(inverse.card.notes.at("metric.validation_psnr_db")) / 10);
-  const auto pixels = nn::to_tensor(w.data.train.images_nhwc, static_cast<int64_t>(w.data.train.size()), 32, 32);
+  const double mse =
+      std::pow(10, -std::stod(inverse.card.notes.at("metric.validation_psnr_db")) / 10);
+  const auto pixels =
+      nn::to_tensor(w.data.train.images_nhwc, static_cast<int64_t>(w.data.train.size()), 32, 32);
   const double mean_picture_mse = (pixels - pixels.mean(0, true)).square().mean().item<double>();
   EXPECT_LT(mse, 0.3 * mean_picture_mse);
   EXPECT_EQ(inverse.card.notes.at("attacks_alpha"), "0.005");
@@ -110,9 +116,11 @@ TEST(Optimise, FindsThePictureThroughATransformationThatHidesNothing) {
   };
   const double before = mean_squared_error(plain.images_nhwc, grey);
   EXPECT_LT(mean_squared_error(plain.images_nhwc, invert(0)), 0.1 * before);
-  EXPECT_LT(mean_squared_error(grey, invert(100)), 0.01 * before) << "a strong prior keeps the start";
-  test::expect_error(ErrorCode::InvalidArgument, {"9216", "3072"},
-                     [&] { invert_by_optimisation(h, seen, std::span(grey).first(3072), 32, 32, options, compute); });
+  EXPECT_LT(mean_squared_error(grey, invert(100)), 0.01 * before)
+      << "a strong prior keeps the start";
+  test::expect_error(ErrorCode::InvalidArgument, {"9216", "3072"}, [&] {
+    invert_by_optimisation(h, seen, std::span(grey).first(3072), 32, 32, options, compute);
+  });
 }
 
 TEST(Optimise, TunesItsPriorsOnPicturesOfItsOwn) {
@@ -131,13 +139,15 @@ TEST(Optimise, TunesItsPriorsOnPicturesOfItsOwn) {
 
 TEST(Itn, RefusesAModelForAnotherInputSize) {
   const test::TemporaryFolder folder;
-  auto config = Config::parse(
-      "name = \"t\"\nruns = \"" + folder.path().string() + "\"\n[data]\ntrain_size = 40\ntest_size = 10\n", "test");
+  auto config = Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
+                                  "\"\n[data]\ntrain_size = 40\ntest_size = 10\n",
+                              "test");
   const auto e = train::read_experiment(config);
   const auto w = train::open_workspace(e);
   auto h = tiny_unet(nn::Role::Transform);
   h.card.height = 48;
-  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"}, [&] { train_itn(e, w, h, train::RunMode::Fresh); });
+  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"},
+                     [&] { train_itn(e, w, h, train::RunMode::Fresh); });
 }
 
 }  // namespace

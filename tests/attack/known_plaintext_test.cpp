@@ -15,12 +15,14 @@ using test::expect_error;
 
 // Pairs and what is public, nothing of the key.
 static_assert(
-    std::is_same_v<decltype(recover_from_pairs), RecoveredFromPairs(const cipher::SchemeOptions&, std::span<const ExactPair>)>);
+    std::is_same_v<decltype(recover_from_pairs),
+                   RecoveredFromPairs(const cipher::SchemeOptions&, std::span<const ExactPair>)>);
 
 struct KnownScheme {
   cipher::SchemeOptions options;
 
-  std::unique_ptr<cipher::Scheme> with_key(std::uint64_t key, int height = 32, int width = 32) const {
+  std::unique_ptr<cipher::Scheme> with_key(std::uint64_t key, int height = 32,
+                                           int width = 32) const {
     return cipher::make_scheme(options, test::test_key(key), height, width);
   }
 };
@@ -34,29 +36,35 @@ KnownScheme known(const std::string& id, int block_size = 4, bool shuffle_compon
 }
 
 const std::vector<KnownScheme>& known_schemes() {
-  static const std::vector all{known("le"),          known("ele"), known("etc"),           known("pe"),
-                               known("pe", 4, true), known("ffx"), known("pixel-shuffle"), known("bit-flip")};
+  static const std::vector all{
+      known("le"),          known("ele"), known("etc"),           known("pe"),
+      known("pe", 4, true), known("ffx"), known("pixel-shuffle"), known("bit-flip")};
   return all;
 }
 
 ExactPair pair_of(const cipher::Scheme& scheme, std::vector<std::uint8_t> plain) {
-  ExactPair pair{{scheme.height(), scheme.width(), std::move(plain)}, {scheme.padded_height(), scheme.padded_width(), {}}};
+  ExactPair pair{{scheme.height(), scheme.width(), std::move(plain)},
+                 {scheme.padded_height(), scheme.padded_width(), {}}};
   pair.cipher.rgb.resize(3 * static_cast<std::size_t>(scheme.padded_height()) *
                          static_cast<std::size_t>(scheme.padded_width()));
   scheme.encrypt(pair.plain.rgb, pair.cipher.rgb);
   return pair;
 }
 
-std::vector<ExactPair> noise_pairs(const cipher::Scheme& scheme, std::size_t count, std::uint64_t seed = 1) {
+std::vector<ExactPair> noise_pairs(const cipher::Scheme& scheme, std::size_t count,
+                                   std::uint64_t seed = 1) {
   std::vector<ExactPair> pairs;
   while (pairs.size() < count)
-    pairs.push_back(pair_of(scheme, test::noise_picture(scheme.height(), scheme.width(), 1000 * seed + pairs.size())));
+    pairs.push_back(pair_of(
+        scheme, test::noise_picture(scheme.height(), scheme.width(), 1000 * seed + pairs.size())));
   return pairs;
 }
 
 /// Drawn pictures of things, with flat areas.
-std::vector<ExactPair> drawn_pairs(const cipher::Scheme& scheme, std::size_t first, std::size_t count) {
-  static const auto pictures = data::make_synthetic({.seed = 1, .train_size = 260, .test_size = 10}).train;
+std::vector<ExactPair> drawn_pairs(const cipher::Scheme& scheme, std::size_t first,
+                                   std::size_t count) {
+  static const auto pictures =
+      data::make_synthetic({.seed = 1, .train_size = 260, .test_size = 10}).train;
   std::vector<ExactPair> pairs;
   for (std::size_t i = first; i < first + count; ++i) {
     const auto picture = pictures.image(i);
@@ -67,13 +75,14 @@ std::vector<ExactPair> drawn_pairs(const cipher::Scheme& scheme, std::size_t fir
 
 bool opens(const RecoveredFromPairs& recovered, const ExactPair& pair) {
   const auto plain = recovered.decrypt(pair.cipher);
-  return plain.height == pair.plain.height && plain.width == pair.plain.width && plain.rgb == pair.plain.rgb;
+  return plain.height == pair.plain.height && plain.width == pair.plain.width &&
+         plain.rgb == pair.plain.rgb;
 }
 
 /// Expects these pairs to leave nothing open, and unseen pictures to come out exactly.
 void expect_broken(const KnownScheme& scheme, std::size_t pairs, int height = 32, int width = 32) {
-  SCOPED_TRACE(scheme.options.id + " block size " + std::to_string(scheme.options.block_size) + " " + std::to_string(height) +
-               "x" + std::to_string(width));
+  SCOPED_TRACE(scheme.options.id + " block size " + std::to_string(scheme.options.block_size) +
+               " " + std::to_string(height) + "x" + std::to_string(width));
   const auto holder = scheme.with_key(7, height, width);
   const auto recovered = recover_from_pairs(scheme.options, noise_pairs(*holder, pairs));
   EXPECT_EQ(recovered.unique, 1);
@@ -85,16 +94,20 @@ TEST(KnownPlaintext, OpensUnseenPicturesOfEveryScheme) {
 }
 
 TEST(KnownPlaintext, TakesOnePairWhereUnitsHaveFewPlaces) {
-  for (const auto& scheme : {known("le"), known("etc"), known("pe"), known("pixel-shuffle"), known("bit-flip"), known("ffx")})
+  for (const auto& scheme : {known("le"), known("etc"), known("pe"), known("pixel-shuffle"),
+                             known("bit-flip"), known("ffx")})
     expect_broken(scheme, 1);
 }
 
 TEST(KnownPlaintext, OpensPicturesOfOtherSizesAndBlockSizes) {
   for (const auto* id : {"le", "ele", "etc", "pe", "pixel-shuffle", "bit-flip", "ffx"})
-    for (const auto& [height, width] : {std::pair{30, 33}, {70, 41}, {5, 3}, {3, 9}, {3, 2}, {1, 1}})
+    for (const auto& [height, width] :
+         {std::pair{30, 33}, {70, 41}, {5, 3}, {3, 9}, {3, 2}, {1, 1}})
       for (const int block_size : {1, 4, 8})
-        expect_broken(known(id, block_size),
-                      id == std::string("ffx") ? 3000 / static_cast<std::size_t>(height * width) + 20 : 20, height, width);
+        expect_broken(
+            known(id, block_size),
+            id == std::string("ffx") ? 3000 / static_cast<std::size_t>(height * width) + 20 : 20,
+            height, width);
   expect_broken(known("pe", 4, true), 8, 30, 33);
 }
 
@@ -104,7 +117,9 @@ TEST(KnownPlaintext, OpensDrawnPicturesWhereverThePairsDiffer) {
     const auto recovered = recover_from_pairs(scheme.options, drawn_pairs(*holder, 0, 200));
     EXPECT_GT(recovered.unique, 0.99) << scheme.options.id;
     const auto unseen = drawn_pairs(*holder, 200, 50);
-    EXPECT_GE(std::ranges::count_if(unseen, [&](const auto& pair) { return opens(recovered, pair); }), 48) << scheme.options.id;
+    EXPECT_GE(
+        std::ranges::count_if(unseen, [&](const auto& pair) { return opens(recovered, pair); }), 48)
+        << scheme.options.id;
   }
 }
 
@@ -117,8 +132,10 @@ TEST(KnownPlaintext, RecoversWhatTooFewPairsSay) {
     EXPECT_LT(recovered.unique, 0.99);
     EXPECT_GT(recovered.unique, 0.0001);
     EXPECT_TRUE(opens(recovered, given[0]));
-    EXPECT_FALSE(std::ranges::any_of(unseen, [&](const auto& pair) { return opens(recovered, pair); }));
-    EXPECT_GT(recover_from_pairs(scheme.options, drawn_pairs(*holder, 0, 20)).unique, recovered.unique);
+    EXPECT_FALSE(
+        std::ranges::any_of(unseen, [&](const auto& pair) { return opens(recovered, pair); }));
+    EXPECT_GT(recover_from_pairs(scheme.options, drawn_pairs(*holder, 0, 20)).unique,
+              recovered.unique);
   }
 }
 
@@ -133,7 +150,9 @@ TEST(KnownPlaintext, FlatPicturesLeaveEverythingOpenThatMoves) {
     if (id == "ffx") {
       EXPECT_DOUBLE_EQ(recovered.unique, 0.5 + 0.5 / 256);  // the positions, and a value of 256
     } else {
-      EXPECT_EQ(recovered.unique, id == "bit-flip" || (id == "pe" && !scheme.options.shuffle_components) ? 1 : 0) << id;
+      EXPECT_EQ(recovered.unique,
+                id == "bit-flip" || (id == "pe" && !scheme.options.shuffle_components) ? 1 : 0)
+          << id;
     }
   }
 }
@@ -155,15 +174,17 @@ TEST(KnownPlaintext, FfxLeavesAloneWhatNoPairShows) {
   const auto scheme = cipher::make_scheme(key, 32, 32);
   auto dark = test::noise_picture(32, 32, 1);
   for (auto& value : dark) value = static_cast<std::uint8_t>(value % 100);
-  const auto recovered = recover_from_pairs(known("ffx").options, std::vector{pair_of(*scheme, dark)});
+  const auto recovered =
+      recover_from_pairs(known("ffx").options, std::vector{pair_of(*scheme, dark)});
   EXPECT_NEAR(recovered.unique, 0.5 + 0.5 * 100 / 256, 1e-12);
   auto encrypted = pair_of(*scheme, test::noise_picture(32, 32, 2));
   const auto plain = recovered.decrypt(encrypted.cipher);
   for (std::size_t i = 0; i < plain.rgb.size(); ++i) {
     const auto selected = key.selected[i / 96 % 4 * 12 + i % 12];
-    const bool shown =
-        std::find(key.table.begin(), key.table.begin() + 100, encrypted.cipher.rgb[i]) != key.table.begin() + 100;
-    ASSERT_EQ(plain.rgb[i], !selected || shown ? encrypted.plain.rgb[i] : encrypted.cipher.rgb[i]) << i;
+    const bool shown = std::find(key.table.begin(), key.table.begin() + 100,
+                                 encrypted.cipher.rgb[i]) != key.table.begin() + 100;
+    ASSERT_EQ(plain.rgb[i], !selected || shown ? encrypted.plain.rgb[i] : encrypted.cipher.rgb[i])
+        << i;
   }
 }
 
@@ -177,13 +198,18 @@ TEST(KnownPlaintext, WhatIsRecoveredOpensNothingUnderAnotherKey) {
 TEST(KnownPlaintext, RefusesWhatHasNothingToRecover) {
   const auto pairs = noise_pairs(*known("le").with_key(1), 2);
   const auto code = ErrorCode::InvalidArgument;
-  expect_error(code, {"at least one exact pair"}, [] { recover_from_pairs(known("le").options, {}); });
-  expect_error(code, {"\"blur\"", "no key"}, [&] { recover_from_pairs(known("blur").options, pairs); });
-  expect_error(code, {"no scheme \"rot13\""}, [&] { recover_from_pairs(known("rot13").options, pairs); });
-  expect_error(code, {"block size", "65"}, [&] { recover_from_pairs(known("le", 65).options, pairs); });
+  expect_error(code, {"at least one exact pair"},
+               [] { recover_from_pairs(known("le").options, {}); });
+  expect_error(code, {"\"blur\"", "no key"},
+               [&] { recover_from_pairs(known("blur").options, pairs); });
+  expect_error(code, {"no scheme \"rot13\""},
+               [&] { recover_from_pairs(known("rot13").options, pairs); });
+  expect_error(code, {"block size", "65"},
+               [&] { recover_from_pairs(known("le", 65).options, pairs); });
   auto lossy = known("etc");
   lossy.options.as_published = true;
-  expect_error(ErrorCode::Unsupported, {"etc as published"}, [&] { recover_from_pairs(lossy.options, pairs); });
+  expect_error(ErrorCode::Unsupported, {"etc as published"},
+               [&] { recover_from_pairs(lossy.options, pairs); });
 }
 
 TEST(KnownPlaintext, RefusesWrongSizes) {
@@ -194,11 +220,14 @@ TEST(KnownPlaintext, RefusesWrongSizes) {
     spoil(pairs[1]);
     expect_error(ErrorCode::InvalidArgument, parts, [&] { recover_from_pairs(options, pairs); });
   };
-  refuse({"pair 1", "32x32 with 3072 bytes", "30x32"}, [](ExactPair& pair) { pair.plain = pair.cipher; });
-  refuse({"pair 1", "30x32 with 2880 bytes", "32x32"}, [](ExactPair& pair) { pair.cipher = pair.plain; });
+  refuse({"pair 1", "32x32 with 3072 bytes", "30x32"},
+         [](ExactPair& pair) { pair.plain = pair.cipher; });
+  refuse({"pair 1", "30x32 with 2880 bytes", "32x32"},
+         [](ExactPair& pair) { pair.cipher = pair.plain; });
   refuse({"pair 1", "30x32 with 2879 bytes"}, [](ExactPair& pair) { pair.plain.rgb.pop_back(); });
   const auto recovered = recover_from_pairs(options, good);
-  expect_error(ErrorCode::InvalidArgument, {"30x32", "32x32"}, [&] { recovered.decrypt(good[0].plain); });
+  expect_error(ErrorCode::InvalidArgument, {"30x32", "32x32"},
+               [&] { recovered.decrypt(good[0].plain); });
 }
 
 TEST(KnownPlaintext, NoticesPairsThatAreNotTheSchemes) {
@@ -214,7 +243,8 @@ TEST(KnownPlaintext, NoticesPairsThatAreNotTheSchemes) {
     pairs = noise_pairs(*scheme.with_key(1), 2);
     pairs[1].cipher.rgb[500] ^= 1;
     refuse(pairs);
-    refuse(noise_pairs(*known(scheme.options.id == "ele" ? "pixel-shuffle" : "ele", 8).with_key(1), 2));
+    refuse(noise_pairs(*known(scheme.options.id == "ele" ? "pixel-shuffle" : "ele", 8).with_key(1),
+                       2));
   }
 }
 

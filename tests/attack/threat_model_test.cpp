@@ -16,18 +16,22 @@ using test::expect_error;
 std::vector<ThreatModel> every_combination() {
   std::vector<ThreatModel> models;
   for (const auto method : {Method::Unknown, Method::Public})
-    for (const auto access : {Access::CiphertextOnly, Access::ExactPairs, Access::ChosenPlaintext, Access::PublicTransform})
+    for (const auto access : {Access::CiphertextOnly, Access::ExactPairs, Access::ChosenPlaintext,
+                              Access::PublicTransform})
       for (const auto keys : {Keys::None, Keys::Same, Keys::Independent})
-        for (const auto auxiliary : {Auxiliary::None, Auxiliary::Unrelated, Auxiliary::SameDistribution, Auxiliary::Candidates})
+        for (const auto auxiliary : {Auxiliary::None, Auxiliary::Unrelated,
+                                     Auxiliary::SameDistribution, Auxiliary::Candidates})
           models.push_back({method, access, keys, auxiliary});
   return models;
 }
 
 TEST(ThreatModel, HasNamesForRecords) {
   EXPECT_THAT(fields(Recovered::threat_model),
-              testing::ElementsAre(testing::Pair("method", "public"), testing::Pair("access", "chosen_plaintext"),
-                                   testing::Pair("keys", "same"), testing::Pair("auxiliary", "none")));
-  EXPECT_EQ(to_text({Method::Unknown, Access::CiphertextOnly, Keys::Independent, Auxiliary::SameDistribution}),
+              testing::ElementsAre(
+                  testing::Pair("method", "public"), testing::Pair("access", "chosen_plaintext"),
+                  testing::Pair("keys", "same"), testing::Pair("auxiliary", "none")));
+  EXPECT_EQ(to_text({Method::Unknown, Access::CiphertextOnly, Keys::Independent,
+                     Auxiliary::SameDistribution}),
             "method=unknown access=ciphertext_only keys=independent auxiliary=same_distribution");
 }
 
@@ -44,17 +48,19 @@ TEST(ThreatModel, TextIsReadBackWhereItMakesSenseAndRefusedElsewhere) {
       ++sensible;
       EXPECT_EQ(threat_model_from(to_text(model)), model);
     } else {
-      expect_error(ErrorCode::InvalidArgument, {"exclude each other"}, [&] { threat_model_from(to_text(model)); });
+      expect_error(ErrorCode::InvalidArgument, {"exclude each other"},
+                   [&] { threat_model_from(to_text(model)); });
     }
   }
-  // Public transform: 1. Unknown method: 3 accesses by 3 key modes. Public: same key with each access, independent keys with
-  // one.
+  // Public transform: 1. Unknown method: 3 accesses by 3 key modes. Public: same key with each
+  // access, independent keys with one.
   EXPECT_EQ(sensible, (1 + 9 + 4) * 4);
 }
 
 TEST(ThreatModel, ReadsPartsInAnyOrder) {
-  EXPECT_EQ(threat_model_from(" keys=none\tauxiliary=unrelated  access=public_transform method=public\n"),
-            (ThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::Unrelated}));
+  EXPECT_EQ(
+      threat_model_from(" keys=none\tauxiliary=unrelated  access=public_transform method=public\n"),
+      (ThreatModel{Method::Public, Access::PublicTransform, Keys::None, Auxiliary::Unrelated}));
 }
 
 TEST(ThreatModel, RefusesTextThatIsNone) {
@@ -76,15 +82,19 @@ TEST(ThreatModel, RefusesWhatMakesNoSenseByName) {
   };
   refuse({Method::Unknown, Access::PublicTransform, Keys::None, Auxiliary::None},
          {"access=public_transform", "method=unknown"});
-  refuse({Method::Public, Access::PublicTransform, Keys::Same, Auxiliary::None}, {"access=public_transform", "keys=same"});
-  refuse({Method::Public, Access::ChosenPlaintext, Keys::None, Auxiliary::None}, {"access=chosen_plaintext", "keys=none"});
+  refuse({Method::Public, Access::PublicTransform, Keys::Same, Auxiliary::None},
+         {"access=public_transform", "keys=same"});
+  refuse({Method::Public, Access::ChosenPlaintext, Keys::None, Auxiliary::None},
+         {"access=chosen_plaintext", "keys=none"});
   refuse({Method::Public, Access::ChosenPlaintext, Keys::Independent, Auxiliary::None},
          {"access=chosen_plaintext", "keys=independent"});
-  refuse({Method::Public, Access::ExactPairs, Keys::Independent, Auxiliary::None}, {"access=exact_pairs", "keys=independent"});
+  refuse({Method::Public, Access::ExactPairs, Keys::Independent, Auxiliary::None},
+         {"access=exact_pairs", "keys=independent"});
 }
 
 TEST(ThreatModel, ThoseOfTheAttacksMakeSense) {
-  for (const auto& model : {Recovered::threat_model, kFrThreatModel, kBruteForceThreatModel, kItnThreatModel})
+  for (const auto& model :
+       {Recovered::threat_model, kFrThreatModel, kBruteForceThreatModel, kItnThreatModel})
     EXPECT_NO_THROW(check(model));
 }
 

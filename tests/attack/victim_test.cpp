@@ -24,8 +24,9 @@ Sets sets() {
   half.images_nhwc.resize(20 * half.image_bytes());
   half.labels.resize(20);
   auto other = pictures.train;
-  other.images_nhwc.erase(other.images_nhwc.begin(),
-                          other.images_nhwc.begin() + static_cast<ptrdiff_t>(20 * half.image_bytes()));
+  other.images_nhwc.erase(
+      other.images_nhwc.begin(),
+      other.images_nhwc.begin() + static_cast<ptrdiff_t>(20 * half.image_bytes()));
   other.labels.resize(20);
   return {pictures.test, half, other, std::nullopt};
 }
@@ -38,8 +39,10 @@ TEST(Grant, HandsOutWhatTheThreatModelSaysAndNothingElse) {
     const auto victim = make_victim(e, label);
     int granted = 0;
     for (const auto method : {Method::Unknown, Method::Public})
-      for (const auto access : {Access::CiphertextOnly, Access::ExactPairs, Access::ChosenPlaintext, Access::PublicTransform})
-        for (const auto auxiliary : {Auxiliary::None, Auxiliary::SameDistribution, Auxiliary::Candidates}) {
+      for (const auto access : {Access::CiphertextOnly, Access::ExactPairs, Access::ChosenPlaintext,
+                                Access::PublicTransform})
+        for (const auto auxiliary :
+             {Auxiliary::None, Auxiliary::SameDistribution, Auxiliary::Candidates}) {
           const ThreatModel model{method, access, victim.keys, auxiliary};
           Materials m;
           try {
@@ -52,17 +55,20 @@ TEST(Grant, HandsOutWhatTheThreatModelSaysAndNothingElse) {
           SCOPED_TRACE(label + " " + to_text(model));
           EXPECT_EQ(m.granted, model);
           EXPECT_EQ(static_cast<bool>(m.run), method == Method::Public);
-          EXPECT_EQ(!m.scheme.id.empty(), method == Method::Public && label != "blur" && label != "random");
+          EXPECT_EQ(!m.scheme.id.empty(),
+                    method == Method::Public && label != "blur" && label != "random");
           EXPECT_EQ(m.pairs.has_value(), access == Access::ExactPairs);
           EXPECT_EQ(m.oracle.has_value(), access == Access::ChosenPlaintext);
           EXPECT_EQ(m.auxiliary.has_value(), auxiliary == Auxiliary::SameDistribution);
           EXPECT_EQ(m.candidates.has_value(), auxiliary == Auxiliary::Candidates);
-          EXPECT_EQ(m.ciphertexts.empty(), access != Access::CiphertextOnly || auxiliary != Auxiliary::SameDistribution);
+          EXPECT_EQ(m.ciphertexts.empty(),
+                    access != Access::CiphertextOnly || auxiliary != Auxiliary::SameDistribution);
           EXPECT_FALSE(m.network.has_value()) << "none of these is a network";
           EXPECT_EQ(m.attacked, protect(victim, all.attacked, 1ull << 32, e.compute));
           EXPECT_NE(m.attacked, all.attacked.images_nhwc);
           if (m.candidates) {
-            EXPECT_NE(m.candidates->images_nhwc, all.attacked.images_nhwc) << "their order must not tell which is which";
+            EXPECT_NE(m.candidates->images_nhwc, all.attacked.images_nhwc)
+                << "their order must not tell which is which";
           }
         }
     EXPECT_GT(granted, 0) << label;
@@ -74,7 +80,9 @@ TEST(Grant, AttackersUseKeysOfTheirOwn) {
   const auto all = sets();
   for (const std::string label : {"le", "pe-same", "pe-independent"}) {
     const auto victim = make_victim(e, label);
-    const auto m = grant(victim, all, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None}, e.compute);
+    const auto m =
+        grant(victim, all, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None},
+              e.compute);
     EXPECT_NE(m.run(all.attacked), m.attacked) << label;
   }
 }
@@ -89,7 +97,9 @@ TEST(Victim, MixingDrawsAnewForTheAttackersOwnPictures) {
     EXPECT_EQ(victim.keys, Keys::Independent);
     auto one = all;
     one.attacked = pictures;
-    const auto m = grant(victim, one, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None}, e.compute);
+    const auto m =
+        grant(victim, one, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None},
+              e.compute);
     EXPECT_NE(m.attacked, pictures.images_nhwc) << label;
     EXPECT_NE(m.run(pictures), m.attacked) << label;
     EXPECT_TRUE(m.scheme.id.empty()) << label;
@@ -101,17 +111,23 @@ TEST(Grant, RefusesWhatDoesNotFitTheVictim) {
   const auto all = sets();
   const auto le = make_victim(e, "le"), random = make_victim(e, "random");
   test::expect_error(ErrorCode::InvalidArgument, {"keys=independent", "\"le\"", "same"}, [&] {
-    grant(le, all, {Method::Public, Access::CiphertextOnly, Keys::Independent, Auxiliary::None}, e.compute);
+    grant(le, all, {Method::Public, Access::CiphertextOnly, Keys::Independent, Auxiliary::None},
+          e.compute);
   });
   test::expect_error(ErrorCode::InvalidArgument, {"unrelated", "no other data set"}, [&] {
-    grant(le, all, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated}, e.compute);
+    grant(le, all, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated},
+          e.compute);
   });
   auto more = all;
   more.unrelated = all.observed;
-  const auto m = grant(le, more, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated}, e.compute);
+  const auto m =
+      grant(le, more, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated},
+            e.compute);
   EXPECT_EQ(m.auxiliary->images_nhwc, more.unrelated->images_nhwc);
   test::expect_error(ErrorCode::InvalidArgument, {"chosen_plaintext", "\"random\""}, [&] {
-    grant(random, all, {Method::Unknown, Access::ChosenPlaintext, Keys::Independent, Auxiliary::None}, e.compute);
+    grant(random, all,
+          {Method::Unknown, Access::ChosenPlaintext, Keys::Independent, Auxiliary::None},
+          e.compute);
   });
   test::expect_error(ErrorCode::NotFound, {"transform"}, [&] { make_victim(e, "transform"); });
   test::expect_error(ErrorCode::InvalidArgument, {"\"cat\""}, [&] { make_victim(e, "cat"); });
@@ -126,12 +142,15 @@ TEST(Retrieval, FingerprintsDoNotDependOnTheKey) {
       options.id = id;
       options.shuffle_components = shuffle;
       std::vector<uint8_t> one(plain.images_nhwc.size()), other(one.size());
-      cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32), plain.images_nhwc, one);
-      cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(2), 32, 32), plain.images_nhwc, other);
+      cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32),
+                          plain.images_nhwc, one);
+      cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(2), 32, 32),
+                          plain.images_nhwc, other);
       ASSERT_NE(one, other);
       const auto found = retrieve(options, one, other, 32, 32);
       for (size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], i) << id;
-      const image::Image a{32, 32, {one.begin(), one.begin() + 3072}}, b{32, 32, {other.begin(), other.begin() + 3072}};
+      const image::Image a{32, 32, {one.begin(), one.begin() + 3072}},
+          b{32, 32, {other.begin(), other.begin() + 3072}};
       EXPECT_EQ(fingerprint(options, a), fingerprint(options, b)) << id;
     }
   }
@@ -141,8 +160,10 @@ TEST(Retrieval, RefusesSizesThatDoNotFit) {
   cipher::SchemeOptions le;
   le.id = "le";
   const std::vector<uint8_t> picture(3 * 6 * 6);
-  test::expect_error(ErrorCode::InvalidArgument, {"6x6", "block size 4"}, [&] { retrieve(le, picture, picture, 6, 6); });
-  test::expect_error(ErrorCode::InvalidArgument, {"at least one candidate"}, [&] { retrieve(le, picture, {}, 6, 6); });
+  test::expect_error(ErrorCode::InvalidArgument, {"6x6", "block size 4"},
+                     [&] { retrieve(le, picture, picture, 6, 6); });
+  test::expect_error(ErrorCode::InvalidArgument, {"at least one candidate"},
+                     [&] { retrieve(le, picture, {}, 6, 6); });
 }
 
 }  // namespace

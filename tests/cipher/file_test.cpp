@@ -31,8 +31,10 @@ std::size_t files_in(const std::filesystem::path& folder) {
 
 TEST(KeyFile, RoundTrips) {
   const TemporaryFolder folder;
-  for (const auto& options : {SchemeOptions{.id = "le", .block_size = 8}, SchemeOptions{.id = "pe", .shuffle_components = true},
-                              SchemeOptions{.id = "etc", .block_size = 2, .as_published = true}, SchemeOptions{.id = "ffx"}}) {
+  for (const auto& options : {SchemeOptions{.id = "le", .block_size = 8},
+                              SchemeOptions{.id = "pe", .shuffle_components = true},
+                              SchemeOptions{.id = "etc", .block_size = 2, .as_published = true},
+                              SchemeOptions{.id = "ffx"}}) {
     const auto path = folder / ("deep/" + options.id + ".json");
     save_key(path, {options, test_key()}, Overwrite::No);
     const auto loaded = load_key(path);
@@ -54,19 +56,26 @@ TEST(KeyFile, IsPrivateWhateverTheUmaskAndLeavesNothingBeside) {
   ::umask(before);
   EXPECT_EQ(mode_of(folder / "key"), 0600);
   EXPECT_EQ(load_key(folder / "key").options.id, "pe");
-  expect_error(ErrorCode::AlreadyExists, {"key"}, [&] { save_key(folder / "key", {{.id = "le"}, test_key()}, Overwrite::No); });
+  expect_error(ErrorCode::AlreadyExists, {"key"}, [&] {
+    save_key(folder / "key", {{.id = "le"}, test_key()}, Overwrite::No);
+  });
   EXPECT_EQ(load_key(folder / "key").options.id, "pe");
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
 TEST(KeyFile, RefusesWhatCannotBeSaved) {
   const TemporaryFolder folder;
-  const auto save = [&](const SchemeOptions& options) { save_key(folder / "key", {options, test_key()}, Overwrite::No); };
+  const auto save = [&](const SchemeOptions& options) {
+    save_key(folder / "key", {options, test_key()}, Overwrite::No);
+  };
   expect_error(ErrorCode::InvalidArgument, {"blur", "no key"}, [&] { save({.id = "blur"}); });
   expect_error(ErrorCode::InvalidArgument, {"nothing"}, [&] { save({.id = "nothing"}); });
-  expect_error(ErrorCode::InvalidArgument, {"block size", "99"}, [&] { save({.id = "le", .block_size = 99}); });
+  expect_error(ErrorCode::InvalidArgument, {"block size", "99"},
+               [&] { save({.id = "le", .block_size = 99}); });
   write_file(folder / "file", "x", Overwrite::No);
-  expect_error(ErrorCode::Io, {"folder"}, [&] { save_key(folder / "file/key", {{.id = "le"}, test_key()}, Overwrite::No); });
+  expect_error(ErrorCode::Io, {"folder"}, [&] {
+    save_key(folder / "file/key", {{.id = "le"}, test_key()}, Overwrite::No);
+  });
 }
 
 TEST(KeyFile, RefusesEachKindOfBrokenFile) {
@@ -83,7 +92,8 @@ TEST(KeyFile, RefusesEachKindOfBrokenFile) {
     try {
       load_key(path);
     } catch (const Error& e) {
-      EXPECT_EQ(std::string(e.what()).find(digits.substr(0, 8)), std::string::npos) << "shows key bytes: " << e.what();
+      EXPECT_EQ(std::string(e.what()).find(digits.substr(0, 8)), std::string::npos)
+          << "shows key bytes: " << e.what();
     }
   };
   const auto with = [&](const char* field, const json& value) {
@@ -96,7 +106,8 @@ TEST(KeyFile, RefusesEachKindOfBrokenFile) {
     changed.erase(field);
     return changed.dump();
   };
-  for (std::size_t size = 0; size + 2 < good_text.size(); size += 7) refuse(good_text.substr(0, size), {"truncated"});
+  for (std::size_t size = 0; size + 2 < good_text.size(); size += 7)
+    refuse(good_text.substr(0, size), {"truncated"});
   refuse("[1]", {"no JSON object"});
   refuse(with("format", "pem"), {"veilnet-key"});
   refuse(with("format_version", 2), {"version 2", "version 1"}, ErrorCode::Unsupported);
@@ -111,7 +122,8 @@ TEST(KeyFile, RefusesEachKindOfBrokenFile) {
   refuse(with("key", digits.substr(2)), {"64 hexadecimal digits"});
   refuse(with("key", digits + "00"), {"64 hexadecimal digits"});
   refuse(with("key", digits.substr(0, 62) + "zz"), {"64 hexadecimal digits"});
-  for (const auto* field : {"format", "format_version", "scheme", "block_size", "key"}) refuse(without(field), {field});
+  for (const auto* field : {"format", "format_version", "scheme", "block_size", "key"})
+    refuse(without(field), {field});
   refuse(std::string(100'000, ' '), {"65536"});
   std::filesystem::remove(path);
   expect_error(ErrorCode::NotFound, {"key"}, [&] { load_key(path); });
@@ -126,7 +138,9 @@ TEST(KeyFile, IdsTellKeysAndOptionsApart) {
   EXPECT_NE(key_id({{.id = "ele"}, test_key(1)}), id);
 }
 
-image::Image picture(int height, int width) { return {height, width, noise_picture(height, width, 1)}; }
+image::Image picture(int height, int width) {
+  return {height, width, noise_picture(height, width, 1)};
+}
 
 TEST(PictureFile, DecryptsToTheExactPixels) {
   for (const auto* id : {"le", "ele", "etc", "pe", "pixel-shuffle", "bit-flip", "ffx"}) {
@@ -191,11 +205,13 @@ TEST(PictureFile, RefusesWhatCannotBeDecrypted) {
   png.resize(png.size() / 2);
   refuse(png, {"x.png"});
   const KeyFile published{{.id = "etc", .as_published = true}, test_key()};
-  expect_error(ErrorCode::Unsupported, {"loses data"},
-               [&] { decrypt_png(encrypt_to_png(picture(8, 8), published, true), "x.png", published); });
+  expect_error(ErrorCode::Unsupported, {"loses data"}, [&] {
+    decrypt_png(encrypt_to_png(picture(8, 8), published, true), "x.png", published);
+  });
 }
 
-/// The picture with this note in place of its own. Its checksum is not repaired: readers must not trust one.
+/// The picture with this note in place of its own. Its checksum is not repaired: readers must not
+/// trust one.
 Bytes with_note(const Bytes& png, const std::string& from, const std::string& to) {
   EXPECT_EQ(from.size(), to.size());
   auto changed = png;
@@ -208,8 +224,10 @@ Bytes with_note(const Bytes& png, const std::string& from, const std::string& to
 TEST(PictureFile, RefusesMalformedNotes) {
   const KeyFile key{{.id = "le"}, test_key()};
   const auto png = encrypt_to_png(picture(16, 15), key, true);
-  const auto refuse = [&](const std::string& from, const std::string& to, std::initializer_list<std::string> parts) {
-    expect_error(ErrorCode::BadData, parts, [&] { decrypt_png(with_note(png, from, to), "x.png", key); });
+  const auto refuse = [&](const std::string& from, const std::string& to,
+                          std::initializer_list<std::string> parts) {
+    expect_error(ErrorCode::BadData, parts,
+                 [&] { decrypt_png(with_note(png, from, to), "x.png", key); });
   };
   refuse("{\"scheme\"", "X\"scheme\"", {"x.png", "note", "malformed"});
   refuse("\"height\":16", "\"height\":-1", {"side", "-1", "32768"});

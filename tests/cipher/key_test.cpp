@@ -38,11 +38,12 @@ TEST(KeyStream, IsChaCha20WithThePurposeAsNonce) {
   const auto expected = stream_of(test_key(), 3, 4096);
   KeyStream stream(test_key(), Purpose::Negate);
   for (std::size_t at = 0; at < expected.size(); at += 4) {
-    const std::uint32_t word =
-        expected[at] | expected[at + 1] << 8 | expected[at + 2] << 16 | static_cast<std::uint32_t>(expected[at + 3]) << 24;
+    const std::uint32_t word = expected[at] | expected[at + 1] << 8 | expected[at + 2] << 16 |
+                               static_cast<std::uint32_t>(expected[at + 3]) << 24;
     ASSERT_EQ(stream.next(), word) << at;
   }
-  EXPECT_NE(KeyStream(test_key(), Purpose::Location).next(), KeyStream(test_key(), Purpose::Negate).next());
+  EXPECT_NE(KeyStream(test_key(), Purpose::Location).next(),
+            KeyStream(test_key(), Purpose::Negate).next());
 }
 
 TEST(KeyStream, FillsBitsLowestFirst) {
@@ -50,7 +51,8 @@ TEST(KeyStream, FillsBitsLowestFirst) {
     const auto expected = stream_of(test_key(), 3, (size + 7) / 8);
     Bytes bits(size + 1, 9);
     KeyStream(test_key(), Purpose::Negate).fill_bits(std::span(bits).first(size));
-    for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(bits[i], expected[i / 8] >> i % 8 & 1) << size << " " << i;
+    for (std::size_t i = 0; i < size; ++i)
+      ASSERT_EQ(bits[i], expected[i / 8] >> i % 8 & 1) << size << " " << i;
     EXPECT_EQ(bits[size], 9);
   }
 }
@@ -76,7 +78,8 @@ TEST(KeyStream, BelowStaysBelowAndIsEven) {
 }
 
 TEST(KeyStream, BelowHasNoModuloBias) {
-  // With plain modulo, the lower third of this range would come up twice as often as each of the others.
+  // With plain modulo, the lower third of this range would come up twice as often as each of the
+  // others.
   KeyStream stream(test_key(), Purpose::BlockKeys);
   const std::uint32_t bound = 3u << 30;
   int low = 0;
@@ -117,7 +120,8 @@ NibbleMap random_map(const Tiling& tiling, std::uint32_t tables, bool move, std:
   for (std::uint32_t i = 0; i < tables; ++i) {
     const auto source = stream.permutation<std::uint16_t>(2 * tiling.tile_bytes());
     map.source.insert(map.source.end(), source.begin(), source.end());
-    for (std::uint32_t j = 0; j < tiling.tile_bytes(); ++j) map.mask.push_back(static_cast<std::uint8_t>(stream.below(256)));
+    for (std::uint32_t j = 0; j < tiling.tile_bytes(); ++j)
+      map.mask.push_back(static_cast<std::uint8_t>(stream.below(256)));
   }
   return map;
 }
@@ -129,10 +133,11 @@ TEST(Tiles, BothWaysAgreeAndTheInverseUndoesThem) {
        {std::tuple{1, 3, 5}, {2, 2, 3}, {3, 4, 1}, {4, 1, 1}, {4, 8, 8}, {4, 3, 5}, {8, 2, 2}}) {
     for (const bool shared : {false, true}) {
       for (const bool move : {false, true}) {
-        SCOPED_TRACE(testing::Message() << block << " " << down << "x" << across << (shared ? " shared" : "")
-                                        << (move ? " moved" : ""));
+        SCOPED_TRACE(testing::Message() << block << " " << down << "x" << across
+                                        << (shared ? " shared" : "") << (move ? " moved" : ""));
         const auto tiling = Tiling::blocks(down * block, across * block, block);
-        const auto map = random_map(tiling, shared ? 1 : tiling.count, move, ++seed), undo = inverse(map, tiling.tile_bytes());
+        const auto map = random_map(tiling, shared ? 1 : tiling.count, move, ++seed),
+                   undo = inverse(map, tiling.tile_bytes());
         const auto in = noise_picture(down * block, across * block, seed);
         // A byte behind the end shows a store that goes too far.
         Bytes fast(in.size() + 1, 99), plain(in.size() + 1, 99), back(in.size());
@@ -152,7 +157,8 @@ TEST(Tiles, BothWaysAgreeAndTheInverseUndoesThem) {
 TEST(Tiles, PlainCodeAndItsInverse) {
   // Runs on every processor.
   const auto tiling = Tiling::blocks(12, 8, 4);
-  const auto map = random_map(tiling, tiling.count, true, 100), undo = inverse(map, tiling.tile_bytes());
+  const auto map = random_map(tiling, tiling.count, true, 100),
+             undo = inverse(map, tiling.tile_bytes());
   const auto in = noise_picture(12, 8, 1);
   Bytes out(in.size()), back(in.size());
   TileGather(tiling, map, false).apply(in.data(), out.data());

@@ -47,7 +47,8 @@ TEST(Pbm, ReplacesTheShareOfBlocksByBlocksOfTheSameLabel) {
         if (value != static_cast<int>(i)) donors.insert(value);
         for (std::size_t y = top; y < top + 4; ++y)
           for (std::size_t x = left; x < std::min<std::size_t>(left + 4, kWidth); ++x)
-            ASSERT_EQ(mixed[i * kBytes + (y * kWidth + x) * 3 + 2], value) << "blocks are not whole";
+            ASSERT_EQ(mixed[i * kBytes + (y * kWidth + x) * 3 + 2], value)
+                << "blocks are not whole";
       }
     }
     EXPECT_EQ(replaced, 3);  // of 6
@@ -58,7 +59,8 @@ TEST(Pbm, ReplacesTheShareOfBlocksByBlocksOfTheSameLabel) {
 TEST(Pbm, KeepsPlacesAndIsReproducible) {
   // Pixels of each column name the column, so a moved block shows.
   auto set = numbered(12);
-  for (std::size_t i = 0; i < set.images.size(); ++i) set.images[i] = static_cast<std::uint8_t>(i / 3 % kWidth);
+  for (std::size_t i = 0; i < set.images.size(); ++i)
+    set.images[i] = static_cast<std::uint8_t>(i / 3 % kWidth);
   EXPECT_EQ(mix_blocks(set.view(), {}, 1), set.images);
   set = {noise_picture(kHeight * 12, kWidth, 1), set.labels};
   EXPECT_EQ(mix_blocks(set.view(), {.share = 0}, 1), set.images);
@@ -68,7 +70,8 @@ TEST(Pbm, KeepsPlacesAndIsReproducible) {
 
 TEST(Pbm, Refuses) {
   const auto set = numbered(6);
-  const auto refuse = [&](const PictureSet& view, const PbmOptions& options, std::initializer_list<std::string> parts) {
+  const auto refuse = [&](const PictureSet& view, const PbmOptions& options,
+                          std::initializer_list<std::string> parts) {
     expect_error(ErrorCode::InvalidArgument, parts, [&] { mix_blocks(view, options, 1); });
   };
   refuse(set.view(), {.share = 1.5}, {"share", "1.5"});
@@ -93,7 +96,8 @@ TEST(InstaHide, MixesItselfWithOthersAndSignsEveryValue) {
     EXPECT_NEAR(sum, 1, 1e-5);
     for (std::size_t v = 0; v < kBytes; ++v) {
       // Signs hide the correlation with the picture, absolute values do not.
-      const double x = set.images[i * kBytes + v] / 127.5 - 1, y = mixed.images_nhwc[i * kBytes + v] / 127.5 - 1;
+      const double x = set.images[i * kBytes + v] / 127.5 - 1,
+                   y = mixed.images_nhwc[i * kBytes + v] / 127.5 - 1;
       own += (std::abs(x) - 0.5) * std::abs(y);
       other += x * y;
       positive += y > 0;
@@ -127,13 +131,16 @@ TEST(InstaHide, FlatPicturesKeepTheirAbsoluteValue) {
 
 TEST(InstaHide, IsReproducible) {
   Set set{noise_picture(kHeight * 6, kWidth, 5), numbered(6).labels};
-  EXPECT_EQ(mix_instahide(set.view(), {}, 1).images_nhwc, mix_instahide(set.view(), {}, 1).images_nhwc);
-  EXPECT_NE(mix_instahide(set.view(), {}, 1).images_nhwc, mix_instahide(set.view(), {}, 2).images_nhwc);
+  EXPECT_EQ(mix_instahide(set.view(), {}, 1).images_nhwc,
+            mix_instahide(set.view(), {}, 1).images_nhwc);
+  EXPECT_NE(mix_instahide(set.view(), {}, 1).images_nhwc,
+            mix_instahide(set.view(), {}, 2).images_nhwc);
 }
 
 TEST(InstaHide, Refuses) {
   const auto set = numbered(6);
-  const auto refuse = [&](const PictureSet& view, const InstaHideOptions& options, std::initializer_list<std::string> parts) {
+  const auto refuse = [&](const PictureSet& view, const InstaHideOptions& options,
+                          std::initializer_list<std::string> parts) {
     expect_error(ErrorCode::InvalidArgument, parts, [&] { mix_instahide(view, options, 1); });
   };
   refuse(set.view(), {.pictures = 1}, {"1 pictures", "2 to 16"});

@@ -21,18 +21,21 @@ using test::test_key;
 using test::vector_file;
 
 Bytes encrypt(const Scheme& scheme, const Bytes& plain) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.padded_height()) * static_cast<std::size_t>(scheme.padded_width()));
+  Bytes out(3 * static_cast<std::size_t>(scheme.padded_height()) *
+            static_cast<std::size_t>(scheme.padded_width()));
   scheme.encrypt(plain, out);
   return out;
 }
 
 Bytes decrypt(const Scheme& scheme, const Bytes& encrypted) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.height()) * static_cast<std::size_t>(scheme.width()));
+  Bytes out(3 * static_cast<std::size_t>(scheme.height()) *
+            static_cast<std::size_t>(scheme.width()));
   scheme.decrypt(encrypted, out);
   return out;
 }
 
-Bytes of(const SchemeOptions& options, const Bytes& plain, int height, int width, std::uint64_t seed = 1) {
+Bytes of(const SchemeOptions& options, const Bytes& plain, int height, int width,
+         std::uint64_t seed = 1) {
   return encrypt(*make_scheme(options, test_key(seed), height, width), plain);
 }
 
@@ -47,11 +50,13 @@ template <class T>
 std::vector<T> ints_of(const Safetensors& file, const std::string& name) {
   const auto view = file.at(name).bytes;
   std::vector<T> values;
-  for (std::size_t i = 0; i < view.size(); i += 4) values.push_back(static_cast<T>(view[i] | view[i + 1] << 8));
+  for (std::size_t i = 0; i < view.size(); i += 4)
+    values.push_back(static_cast<T>(view[i] | view[i + 1] << 8));
   return values;
 }
 
-/// Encrypts the file's pictures under this key, by the fast code and the plain one, and decrypts them again.
+/// Encrypts the file's pictures under this key, by the fast code and the plain one, and decrypts
+/// them again.
 template <class AnyKey>
 void expect_vector(const Safetensors& file, const AnyKey& key, const std::string& expected_name) {
   const auto plain = bytes_of(file, "plain_nhwc"), expected = bytes_of(file, expected_name);
@@ -60,7 +65,8 @@ void expect_vector(const Safetensors& file, const AnyKey& key, const std::string
   encrypt_all(*scheme, plain, fast);
   EXPECT_EQ(fast, expected);
   for (std::size_t at = 0; at < plain.size(); at += 3072) {
-    ref_encrypt(key, 32, 32, std::span(plain).subspan(at, 3072), std::span(reference).subspan(at, 3072));
+    ref_encrypt(key, 32, 32, std::span(plain).subspan(at, 3072),
+                std::span(reference).subspan(at, 3072));
     scheme->decrypt(std::span(expected).subspan(at, 3072), std::span(back).subspan(at, 3072));
   }
   EXPECT_EQ(reference, expected);
@@ -78,7 +84,8 @@ TEST(CipherVectors, Ele) {
   const auto path = vector_file("ele.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);
-  EleKey key{4, ints_of<std::uint16_t>(file, "block_keys"), ints_of<std::uint32_t>(file, "location")};
+  EleKey key{4, ints_of<std::uint16_t>(file, "block_keys"),
+             ints_of<std::uint32_t>(file, "location")};
   expect_vector(file, key, "encrypted_nhwc");
   std::iota(key.location.begin(), key.location.end(), 0u);
   expect_vector(file, key, "scrambled_nhwc");
@@ -88,7 +95,8 @@ TEST(CipherVectors, Pe) {
   const auto path = vector_file("pe.safetensors");
   VEILNET_NEED_VECTOR(path);
   const auto file = Safetensors::load(path);
-  expect_vector(file, PeKey{bytes_of(file, "negate_key"), bytes_of(file, "shuffle_key")}, "encrypted_nhwc");
+  expect_vector(file, PeKey{bytes_of(file, "negate_key"), bytes_of(file, "shuffle_key")},
+                "encrypted_nhwc");
   expect_vector(file, PeKey{bytes_of(file, "negate_key"), {}}, "negated_nhwc");
 }
 
@@ -113,8 +121,10 @@ TEST(FastCode, EqualsThePlainCode) {
       expect_as_reference(draw_ele(key, block, blocks), height, width, "ele");
       expect_as_reference(draw_etc(key, block, blocks, false), height, width, "etc");
       expect_as_reference(draw_etc(key, block, blocks, true), height, width, "etc as published");
-      expect_as_reference(draw_pe(key, static_cast<std::size_t>(height * width), false), height, width, "pe");
-      expect_as_reference(draw_pe(key, static_cast<std::size_t>(height * width), true), height, width, "pe shuffled");
+      expect_as_reference(draw_pe(key, static_cast<std::size_t>(height * width), false), height,
+                          width, "pe");
+      expect_as_reference(draw_pe(key, static_cast<std::size_t>(height * width), true), height,
+                          width, "pe shuffled");
       expect_as_reference(draw_pixel_shuffle(key, block), height, width, "pixel-shuffle");
       expect_as_reference(draw_bit_flip(key, block), height, width, "bit-flip");
       expect_as_reference(draw_ffx(key, block), height, width, "ffx");
@@ -149,11 +159,13 @@ std::vector<SchemeOptions> invertible_schemes() {
 
 TEST(Schemes, DecryptUndoesEncryptOnEverySize) {
   for (const auto& options : invertible_schemes()) {
-    for (const auto& [height, width] : {std::pair{1, 1}, {1, 17}, {5, 3}, {16, 16}, {31, 33}, {32, 32}, {64, 1}}) {
-      SCOPED_TRACE(options.id + " " + std::to_string(options.block_size) + ", " + std::to_string(height) + "x" +
-                   std::to_string(width));
+    for (const auto& [height, width] :
+         {std::pair{1, 1}, {1, 17}, {5, 3}, {16, 16}, {31, 33}, {32, 32}, {64, 1}}) {
+      SCOPED_TRACE(options.id + " " + std::to_string(options.block_size) + ", " +
+                   std::to_string(height) + "x" + std::to_string(width));
       const auto plain = noise_picture(height, width, 3);
-      const auto scheme = make_scheme(options, derive_key(test_key(), static_cast<std::uint64_t>(height)), height, width);
+      const auto scheme = make_scheme(
+          options, derive_key(test_key(), static_cast<std::uint64_t>(height)), height, width);
       ASSERT_TRUE(scheme->invertible());
       const auto encrypted = encrypt(*scheme, plain);
       if (scheme->key_space_bits() > 40) EXPECT_NE(encrypted, plain);
@@ -180,7 +192,8 @@ TEST(Schemes, PaddingRepeatsTheLastRowAndColumn) {
   for (int y = 0; y < 8; ++y)
     for (int x = 0; x < 8; ++x)
       for (int c = 0; c < 3; ++c)
-        padded.push_back(plain[static_cast<std::size_t>((std::min(y, 4) * 6 + std::min(x, 5)) * 3 + c)]);
+        padded.push_back(
+            plain[static_cast<std::size_t>((std::min(y, 4) * 6 + std::min(x, 5)) * 3 + c)]);
   for (const auto* id : {"le", "ele", "etc", "pixel-shuffle", "bit-flip", "ffx"})
     EXPECT_EQ(of({.id = id}, plain, 5, 6), of({.id = id}, padded, 8, 8)) << id;
   EXPECT_EQ(make_scheme({.id = "pe"}, test_key(), 5, 6)->padded_height(), 5);
@@ -195,7 +208,8 @@ TEST(Schemes, EqualBlocksStayEqualUnderLeOnly) {
     for (std::size_t b = 0; b < 64; ++b) {
       std::string one;
       for (std::size_t row = 0; row < 4; ++row) {
-        const auto at = picture.begin() + static_cast<std::ptrdiff_t>((b / 8 * 4 + row) * 96 + b % 8 * 12);
+        const auto at =
+            picture.begin() + static_cast<std::ptrdiff_t>((b / 8 * 4 + row) * 96 + b % 8 * 12);
         one.insert(one.end(), at, at + 12);
       }
       blocks.insert(one);
@@ -276,18 +290,21 @@ TEST(Schemes, DrawnEtcKeysReachEveryOrientationEvenly) {
 }
 
 TEST(Schemes, FlippingCommutesWithPe) {
-  // Flip after encryption = encryption of the flipped picture under the flipped key, so PE is augmented after encryption.
+  // Flip after encryption = encryption of the flipped picture under the flipped key, so PE is
+  // augmented after encryption.
   const auto flip = [](const Bytes& row_major, std::size_t columns, std::size_t components) {
     Bytes out(row_major.size());
     for (std::size_t i = 0; i < out.size() / components; ++i)
       for (std::size_t c = 0; c < components; ++c)
-        out[i * components + c] = row_major[(i / columns * columns + columns - 1 - i % columns) * components + c];
+        out[i * components + c] =
+            row_major[(i / columns * columns + columns - 1 - i % columns) * components + c];
     return out;
   };
   const auto plain = noise_picture(6, 10, 9);
   const auto key = draw_pe(test_key(), 60, true);
   const PeKey flipped{flip(key.negate, 10, 3), flip(key.shuffle, 10, 1)};
-  EXPECT_EQ(flip(encrypt(*make_scheme(key, 6, 10), plain), 10, 3), encrypt(*make_scheme(flipped, 6, 10), flip(plain, 10, 3)));
+  EXPECT_EQ(flip(encrypt(*make_scheme(key, 6, 10), plain), 10, 3),
+            encrypt(*make_scheme(flipped, 6, 10), flip(plain, 10, 3)));
   // No such key exists for LE: what lies in a block is not moved as pixels.
   const auto le = of({.id = "le"}, noise_picture(4, 4, 9), 4, 4);
   EXPECT_NE(flip(le, 4, 3), of({.id = "le"}, flip(noise_picture(4, 4, 9), 4, 3), 4, 4));
@@ -297,12 +314,14 @@ TEST(Schemes, MinimumOfValueAndNegativeSurvivesPe) {
   // What the FR-Attack reads off without any key.
   const auto plain = noise_picture(8, 8, 10), encrypted = of({.id = "pe"}, plain, 8, 8);
   for (std::size_t i = 0; i < plain.size(); ++i)
-    EXPECT_EQ(std::min<int>(plain[i], 255 - plain[i]), std::min<int>(encrypted[i], 255 - encrypted[i]));
+    EXPECT_EQ(std::min<int>(plain[i], 255 - plain[i]),
+              std::min<int>(encrypted[i], 255 - encrypted[i]));
 }
 
 TEST(Schemes, BitFlipAndFfxChangeHalfOfTheValues) {
   const auto plain = noise_picture(32, 32, 11);
-  const auto flipped = of({.id = "bit-flip"}, plain, 32, 32), ffx = of({.id = "ffx"}, plain, 32, 32);
+  const auto flipped = of({.id = "bit-flip"}, plain, 32, 32),
+             ffx = of({.id = "ffx"}, plain, 32, 32);
   std::map<int, std::set<int>> images;
   int unflipped = 0, same = 0;
   for (std::size_t i = 0; i < plain.size(); ++i) {
@@ -317,12 +336,15 @@ TEST(Schemes, BitFlipAndFfxChangeHalfOfTheValues) {
 }
 
 TEST(Schemes, KeySpaces) {
-  const auto bits = [](const SchemeOptions& options) { return make_scheme(options, test_key(), 32, 32)->key_space_bits(); };
+  const auto bits = [](const SchemeOptions& options) {
+    return make_scheme(options, test_key(), 32, 32)->key_space_bits();
+  };
   const double block_places = 295.9951;             // log2(64!)
   EXPECT_NEAR(bits({.id = "le"}), 498.277, 0.001);  // 96!, not 96! * 2^96
   EXPECT_NEAR(bits({.id = "ele"}), 64 * 498.27716 + block_places, 0.001);
   EXPECT_NEAR(bits({.id = "etc"}), 717.433, 0.001);
-  EXPECT_NEAR(bits({.id = "etc", .as_published = true}), 717.433 - 64 + 60.669, 0.001);  // 32 of 64 negated
+  EXPECT_NEAR(bits({.id = "etc", .as_published = true}), 717.433 - 64 + 60.669,
+              0.001);  // 32 of 64 negated
   EXPECT_EQ(bits({.id = "pe"}), 3072);
   EXPECT_NEAR(bits({.id = "pe", .shuffle_components = true}), 3072 + 2647, 0.1);
   EXPECT_NEAR(bits({.id = "pixel-shuffle"}), 202.9496, 0.001);  // 48!
@@ -338,7 +360,8 @@ TEST(Baselines, HaveNoInverse) {
     const auto scheme = make_scheme({.id = id}, test_key(), 6, 7);
     EXPECT_FALSE(scheme->invertible());
     Bytes plain(126), encrypted(126);
-    expect_error(ErrorCode::Unsupported, {"cannot be decrypted"}, [&] { scheme->decrypt(encrypted, plain); });
+    expect_error(ErrorCode::Unsupported, {"cannot be decrypted"},
+                 [&] { scheme->decrypt(encrypted, plain); });
   }
 }
 
@@ -356,7 +379,8 @@ TEST(Baselines, BlurKeepsFlatPicturesAndSpreadsAPoint) {
 }
 
 TEST(Baselines, PixelateTakesTheMeanOfEachCell) {
-  const auto plain = noise_picture(5, 6, 12), out = of({.id = "pixelate", .strength = 4}, plain, 5, 6);
+  const auto plain = noise_picture(5, 6, 12),
+             out = of({.id = "pixelate", .strength = 4}, plain, 5, 6);
   const auto at = [](int y, int x, int c) { return static_cast<std::size_t>((y * 6 + x) * 3 + c); };
   double first = 0, corner = 0;
   for (int y = 0; y < 4; ++y)
@@ -384,10 +408,13 @@ TEST(Baselines, NoiseHasItsDeviation) {
 // ---- what is refused ----
 
 TEST(Refused, Options) {
-  const auto refuse = [](const SchemeOptions& options, int height, int width, std::initializer_list<std::string> parts) {
-    expect_error(ErrorCode::InvalidArgument, parts, [&] { make_scheme(options, test_key(), height, width); });
+  const auto refuse = [](const SchemeOptions& options, int height, int width,
+                         std::initializer_list<std::string> parts) {
+    expect_error(ErrorCode::InvalidArgument, parts,
+                 [&] { make_scheme(options, test_key(), height, width); });
   };
-  refuse({.id = "rot13"}, 4, 4, {"\"rot13\"", "le, ele, etc, pe, pixel-shuffle, bit-flip, ffx, blur, pixelate, noise"});
+  refuse({.id = "rot13"}, 4, 4,
+         {"\"rot13\"", "le, ele, etc, pe, pixel-shuffle, bit-flip, ffx, blur, pixelate, noise"});
   refuse({.id = "le", .block_size = 0}, 4, 4, {"block size", "0", "1 to 64"});
   refuse({.id = "ele", .block_size = 65}, 4, 4, {"block size", "65", "1 to 64"});
   refuse({.id = "pe"}, 0, 4, {"height", "0", "1 to 32768"});
@@ -395,17 +422,22 @@ TEST(Refused, Options) {
   refuse({.id = "blur", .strength = -1}, 4, 4, {"strength", "blur", "-1", "0.1 to 100"});
   refuse({.id = "noise", .strength = 1e9}, 4, 4, {"noise", "1000"});
   refuse({.id = "pixelate", .strength = std::nan("")}, 4, 4, {"pixelate"});
-  EXPECT_NO_THROW(make_scheme({.id = "pe", .block_size = 0, .strength = -1}, test_key(), 4, 4));  // pe reads neither
+  EXPECT_NO_THROW(make_scheme({.id = "pe", .block_size = 0, .strength = -1}, test_key(), 4,
+                              4));  // pe reads neither
 }
 
 TEST(Refused, PicturesOfAnotherSize) {
   const auto scheme = make_scheme({.id = "le"}, test_key(), 5, 5);
   Bytes plain(75), encrypted(192);
   EXPECT_NO_THROW(scheme->encrypt(plain, encrypted));
-  expect_error(ErrorCode::InvalidArgument, {"plain", "76", "5x5"}, [&] { scheme->encrypt(Bytes(76), encrypted); });
-  expect_error(ErrorCode::InvalidArgument, {"encrypted", "75", "8x8"}, [&] { scheme->encrypt(plain, plain); });
-  expect_error(ErrorCode::InvalidArgument, {"encrypted", "75", "8x8"}, [&] { scheme->decrypt(plain, plain); });
-  expect_error(ErrorCode::InvalidArgument, {"plain", "192", "5x5"}, [&] { scheme->decrypt(encrypted, encrypted); });
+  expect_error(ErrorCode::InvalidArgument, {"plain", "76", "5x5"},
+               [&] { scheme->encrypt(Bytes(76), encrypted); });
+  expect_error(ErrorCode::InvalidArgument, {"encrypted", "75", "8x8"},
+               [&] { scheme->encrypt(plain, plain); });
+  expect_error(ErrorCode::InvalidArgument, {"encrypted", "75", "8x8"},
+               [&] { scheme->decrypt(plain, plain); });
+  expect_error(ErrorCode::InvalidArgument, {"plain", "192", "5x5"},
+               [&] { scheme->decrypt(encrypted, encrypted); });
 }
 
 TEST(Refused, ExplicitKeys) {
@@ -413,7 +445,9 @@ TEST(Refused, ExplicitKeys) {
     expect_error(ErrorCode::InvalidArgument, parts, [&] { make_scheme(key, 4, 4); });
   };
   auto le = draw_le(test_key(), 4);
-  expect_error(ErrorCode::InvalidArgument, {"96", "384"}, [&] { make_scheme(LeKey{8, le.permutation}, 8, 8); });
+  expect_error(ErrorCode::InvalidArgument, {"96", "384"}, [&] {
+    make_scheme(LeKey{8, le.permutation}, 8, 8);
+  });
   le.permutation[5] = le.permutation[6];
   refuse(le, {"LE key", "no permutation", "95"});
   le.permutation[5] = 96;

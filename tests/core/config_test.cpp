@@ -70,35 +70,43 @@ TEST(ConfigLoad, MissingFile) {
 TEST(ConfigLoad, NamesFileLineAndColumn) {
   const TemporaryFolder folder;
   write_file(folder / "c.toml", "a = 1\nb = = 2\n", Overwrite::No);
-  expect_error(ErrorCode::BadData, {(folder / "c.toml").string() + ":2:5: "}, [&] { Config::load(folder / "c.toml"); });
+  expect_error(ErrorCode::BadData, {(folder / "c.toml").string() + ":2:5: "},
+               [&] { Config::load(folder / "c.toml"); });
 }
 
 TEST(ConfigLoad, RefusesRepeatedKeys) {
-  expect_error(ErrorCode::BadData, {"x.toml:2:"}, [] { Config::parse("a = 1\na = 2\n", "x.toml"); });
+  expect_error(ErrorCode::BadData, {"x.toml:2:"},
+               [] { Config::parse("a = 1\na = 2\n", "x.toml"); });
 }
 
 TEST(ConfigLoad, RefusesHugeFiles) {
   const TemporaryFolder folder;
   write_file(folder / "c.toml", std::string((1 << 20) + 1, '#'), Overwrite::No);
-  expect_error(ErrorCode::BadData, {"c.toml", "at most 1048576"}, [&] { Config::load(folder / "c.toml"); });
+  expect_error(ErrorCode::BadData, {"c.toml", "at most 1048576"},
+               [&] { Config::load(folder / "c.toml"); });
 }
 
 TEST(ConfigLoad, RefusesKeysThatAreNotBare) {
-  expect_error(ErrorCode::BadData, {"x.toml:1: key 'a.b' is not allowed"}, [] { Config::parse("\"a.b\" = 1\n", "x.toml"); });
-  expect_error(ErrorCode::BadData, {"x.toml:2: key 'ü'"}, [] { Config::parse("[t]\n'ü' = 1\n", "x.toml"); });
+  expect_error(ErrorCode::BadData, {"x.toml:1: key 'a.b' is not allowed"},
+               [] { Config::parse("\"a.b\" = 1\n", "x.toml"); });
+  expect_error(ErrorCode::BadData, {"x.toml:2: key 'ü'"},
+               [] { Config::parse("[t]\n'ü' = 1\n", "x.toml"); });
 }
 
 TEST(ConfigLoad, RefusesDeepNesting) {
   std::string deep = "a";
   for (int i = 0; i < 20; ++i) deep += ".a";
-  expect_error(ErrorCode::BadData, {"x.toml:1: ", "too deep", "16 levels"}, [&] { Config::parse(deep + " = 1", "x.toml"); });
+  expect_error(ErrorCode::BadData, {"x.toml:1: ", "too deep", "16 levels"},
+               [&] { Config::parse(deep + " = 1", "x.toml"); });
   std::string abyss;
   for (int i = 0; i < 250'000; ++i) abyss += "a . ";
   for (const auto& text : {abyss + "a = 1", "\n[" + abyss + "a]"})
-    expect_error(ErrorCode::BadData, {"x.toml:", "too deep", "16 levels"}, [&] { Config::parse(text, "x.toml"); });
+    expect_error(ErrorCode::BadData, {"x.toml:", "too deep", "16 levels"},
+                 [&] { Config::parse(text, "x.toml"); });
   std::string quoted;
   for (int i = 0; i < 150'000; ++i) quoted += "\"a\".";
-  expect_error(ErrorCode::BadData, {"x.toml:1: ", "too deep"}, [&] { Config::parse(quoted + "a = 1", "x.toml"); });
+  expect_error(ErrorCode::BadData, {"x.toml:1: ", "too deep"},
+               [&] { Config::parse(quoted + "a = 1", "x.toml"); });
   Config config;
   expect_error(refused, {"too deep"}, [&] { config.set("x={" + abyss + "a=1}"); });
   std::string brackets = "a = ";
@@ -108,8 +116,9 @@ TEST(ConfigLoad, RefusesDeepNesting) {
 
 TEST(ConfigLoad, DotsInTextAndCommentsAreNoDepth) {
   const std::string dots(500, '.');
-  auto config =
-      Config::parse("# " + dots + "\na = \"" + dots + "\" # it's" + dots + "\nb = 'it" + dots + "'\nc = 1.5\n", "x.toml");
+  auto config = Config::parse(
+      "# " + dots + "\na = \"" + dots + "\" # it's" + dots + "\nb = 'it" + dots + "'\nc = 1.5\n",
+      "x.toml");
   EXPECT_EQ(config.get_string("a", ""), dots);
   EXPECT_EQ(config.get_string("b", ""), "it" + dots);
   auto lines = Config::parse("a = \"\"\"\n" + dots + "\n\"\"\"\n", "x.toml");
@@ -119,33 +128,46 @@ TEST(ConfigLoad, DotsInTextAndCommentsAreNoDepth) {
 }
 
 TEST(ConfigRead, RefusesWrongTypes) {
-  auto config =
-      Config::parse("[t]\ni = 1\nd = 1.5\ns = \"x\"\nb = true\nl = [1, \"x\"]\nn = [[1]]\ndate = 2020-01-01\n", "x.toml");
-  expect_error(refused, {"x.toml:3: t.d = 1.5", "an integer from 0 to 9"}, [&] { config.get_int("t.d", 1, 0, 9); });
-  expect_error(refused, {"x.toml:4: t.s = \"x\"", "an integer"}, [&] { config.get_int("t.s", 1, 0, 9); });
-  expect_error(refused, {"x.toml:4: t.s = \"x\"", "a number from 0.0 to 9.0"}, [&] { config.get_double("t.s", 1, 0, 9); });
+  auto config = Config::parse(
+      "[t]\ni = 1\nd = 1.5\ns = \"x\"\nb = true\nl = [1, \"x\"]\nn = [[1]]\ndate = 2020-01-01\n",
+      "x.toml");
+  expect_error(refused, {"x.toml:3: t.d = 1.5", "an integer from 0 to 9"},
+               [&] { config.get_int("t.d", 1, 0, 9); });
+  expect_error(refused, {"x.toml:4: t.s = \"x\"", "an integer"},
+               [&] { config.get_int("t.s", 1, 0, 9); });
+  expect_error(refused, {"x.toml:4: t.s = \"x\"", "a number from 0.0 to 9.0"},
+               [&] { config.get_double("t.s", 1, 0, 9); });
   expect_error(refused, {"t.b = true", "a number"}, [&] { config.get_double("t.b", 1, 0, 9); });
-  expect_error(refused, {"x.toml:2: t.i = 1", "true or false"}, [&] { config.get_bool("t.i", false); });
+  expect_error(refused, {"x.toml:2: t.i = 1", "true or false"},
+               [&] { config.get_bool("t.i", false); });
   expect_error(refused, {"t.i = 1", "a string"}, [&] { config.get_string("t.i", ""); });
-  expect_error(refused, {"t.date = 2020-01-01", "a string"}, [&] { config.get_string("t.date", ""); });
+  expect_error(refused, {"t.date = 2020-01-01", "a string"},
+               [&] { config.get_string("t.date", ""); });
   expect_error(refused, {"x.toml:6: t.l = ", "an array of numbers from 0.0 to 9.0"},
                [&] { config.get_doubles("t.l", {}, 0, 9); });
   expect_error(refused, {"t.l = ", "an array of strings"}, [&] { config.get_strings("t.l", {}); });
-  expect_error(refused, {"t.n = ", "an array of numbers"}, [&] { config.get_doubles("t.n", {}, 0, 9); });
-  expect_error(refused, {"t.i = 1", "an array of numbers"}, [&] { config.get_doubles("t.i", {}, 0, 9); });
+  expect_error(refused, {"t.n = ", "an array of numbers"},
+               [&] { config.get_doubles("t.n", {}, 0, 9); });
+  expect_error(refused, {"t.i = 1", "an array of numbers"},
+               [&] { config.get_doubles("t.i", {}, 0, 9); });
   expect_error(refused, {"t = ", "an integer"}, [&] { config.get_int("t", 1, 0, 9); });
 }
 
 TEST(ConfigRead, RefusesOutOfRange) {
-  auto config = Config::parse("i = 10\nd = -0.5\nbad = nan\nbig = inf\nl = [1, 10]\nc = \"z\"\n", "x.toml");
+  auto config =
+      Config::parse("i = 10\nd = -0.5\nbad = nan\nbig = inf\nl = [1, 10]\nc = \"z\"\n", "x.toml");
   expect_error(refused, {"x.toml:1: i = 10", "from 0 to 9"}, [&] { config.get_int("i", 1, 0, 9); });
   EXPECT_EQ(config.get_int("i", 1, 10, 10), 10);
-  expect_error(refused, {"x.toml:2: d = -0.5", "from 0.0 to 1.0"}, [&] { config.get_double("d", 0, 0, 1); });
+  expect_error(refused, {"x.toml:2: d = -0.5", "from 0.0 to 1.0"},
+               [&] { config.get_double("d", 0, 0, 1); });
   expect_error(refused, {"bad = nan"}, [&] { config.get_double("bad", 0, -infinity, infinity); });
   expect_error(refused, {"big = inf"}, [&] { config.get_double("big", 0, 0, 1e300); });
   EXPECT_EQ(config.get_double("big", 0, 0, infinity), infinity);
-  expect_error(refused, {"x.toml:5: l = [ 1, 10 ]", "from 0.0 to 9.0"}, [&] { config.get_doubles("l", {}, 0, 9); });
-  expect_error(refused, {"x.toml:6: c = \"z\"", "one of \"x\" \"y\""}, [&] { config.get_choice("c", "x", {"x", "y"}); });
+  expect_error(refused, {"x.toml:5: l = [ 1, 10 ]", "from 0.0 to 9.0"},
+               [&] { config.get_doubles("l", {}, 0, 9); });
+  expect_error(refused, {"x.toml:6: c = \"z\"", "one of \"x\" \"y\""}, [&] {
+    config.get_choice("c", "x", {"x", "y"});
+  });
 }
 
 TEST(ConfigRead, LongValuesAreCutInMessages) {
@@ -192,14 +214,16 @@ TEST(ConfigSet, ParsesTomlAndTakesTheRestAsText) {
   EXPECT_EQ(config.get_string("plain", ""), "data/cifar 10 \"x\" \\ y");
   EXPECT_EQ(config.get_string("empty", "x"), "");
   EXPECT_EQ(config.get_string("equals", ""), "a=b");
-  EXPECT_EQ(config.get_string("two", ""), "1\nthree = 2") << "a value cannot smuggle in another key";
+  EXPECT_EQ(config.get_string("two", ""), "1\nthree = 2")
+      << "a value cannot smuggle in another key";
   EXPECT_FALSE(config.has("three"));
 }
 
 TEST(ConfigSet, ErrorsNameTheOverride) {
   Config config;
   config.set("train.epochs=many");
-  expect_error(refused, {"--set: train.epochs = \"many\"", "an integer"}, [&] { config.get_int("train.epochs", 1, 1, 9); });
+  expect_error(refused, {"--set: train.epochs = \"many\"", "an integer"},
+               [&] { config.get_int("train.epochs", 1, 1, 9); });
 }
 
 TEST(ConfigSet, RefusesWhatIsNoAssignment) {
@@ -227,10 +251,11 @@ TEST(ConfigUnknown, ListsEveryKeyWithTheNearestKnownOne) {
   config.get_int("train.epochs", 1, 1, 9);
   config.get_int("train.batch", 1, 1, 9);
   config.get_double("train.alpha", 1, 0, 9);
-  expect_error(refused,
-               {"x.toml: unknown key 'train.epohcs', did you mean 'train.epochs'?", "unknown key 'epoch'",
-                "unknown key 'extra'", "--set: unknown key 'train.bacth', did you mean 'train.batch'?"},
-               [&] { config.refuse_unknown(); });
+  expect_error(
+      refused,
+      {"x.toml: unknown key 'train.epohcs', did you mean 'train.epochs'?", "unknown key 'epoch'",
+       "unknown key 'extra'", "--set: unknown key 'train.bacth', did you mean 'train.batch'?"},
+      [&] { config.refuse_unknown(); });
   try {
     config.refuse_unknown();
   } catch (const Error& e) {
@@ -258,18 +283,22 @@ TEST(ConfigResolved, GroupsAndSorts) {
   config.get_bool("train.optimizer.nesterov", true);
   config.get_strings("data.folders", {});
   EXPECT_EQ(config.resolved_toml(),
-            "name = \"quick\"\n\n[data]\nfolders = [\"a\", \"b\"]\n\n[train]\nalpha = 1.0\nepochs = 20\n\n[train.optimizer]\n"
+            "name = \"quick\"\n\n[data]\nfolders = [\"a\", \"b\"]\n\n[train]\nalpha = 1.0\nepochs "
+            "= 20\n\n[train.optimizer]\n"
             "nesterov = true\n");
 }
 
 TEST(ConfigResolved, RoundTripsEveryValue) {
-  const std::vector<double> doubles{0,    -0.0,    1,         0.1,   1e22,     1e-300,   5e-324, 1.7976931348623157e308,
-                                    -1e5, 1.0 / 3, 123456789, 1e100, infinity, -infinity};
-  const std::string text = "quote \" slash \\ newline \n tab \t return \r bell \a delete \x7f ü [x] # = 'y'";
+  const std::vector<double> doubles{
+      0,    -0.0,    1,         0.1,   1e22,     1e-300,   5e-324, 1.7976931348623157e308,
+      -1e5, 1.0 / 3, 123456789, 1e100, infinity, -infinity};
+  const std::string text =
+      "quote \" slash \\ newline \n tab \t return \r bell \a delete \x7f ü [x] # = 'y'";
   const auto read = [&](Config& config) {
     std::vector<double> values = config.get_doubles("list", doubles, -infinity, infinity);
     for (std::size_t i = 0; i < doubles.size(); ++i)
-      values.push_back(config.get_double("d.v" + std::to_string(i), doubles[i], -infinity, infinity));
+      values.push_back(
+          config.get_double("d.v" + std::to_string(i), doubles[i], -infinity, infinity));
     EXPECT_EQ(config.get_string("s.text", text), text);
     EXPECT_EQ(config.get_strings("s.list", {text, ""}), (std::vector<std::string>{text, ""}));
     EXPECT_EQ(config.get_int("i.min", INT64_MIN, INT64_MIN, INT64_MAX), INT64_MIN);
@@ -280,7 +309,8 @@ TEST(ConfigResolved, RoundTripsEveryValue) {
   Config first;
   const auto values = read(first);
   auto second = Config::parse(first.resolved_toml(), "resolved.toml");
-  for (const std::string key : {"list", "d.v13", "s.text", "s.list", "i.min", "i.none"}) EXPECT_TRUE(second.has(key)) << key;
+  for (const std::string key : {"list", "d.v13", "s.text", "s.list", "i.min", "i.none"})
+    EXPECT_TRUE(second.has(key)) << key;
   const auto again = read(second);
   ASSERT_EQ(again.size(), values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -43,7 +43,9 @@ TEST(Files, ReadsEmptyFiles) {
   EXPECT_EQ(read_text(folder / "empty"), "");
 }
 
-TEST(Files, ReadsFilesThatDoNotKnowTheirSize) { EXPECT_NE(read_text("/proc/self/status").find("Pid:"), std::string::npos); }
+TEST(Files, ReadsFilesThatDoNotKnowTheirSize) {
+  EXPECT_NE(read_text("/proc/self/status").find("Pid:"), std::string::npos);
+}
 
 TEST(Files, CreatesParentFolders) {
   const TemporaryFolder folder;
@@ -62,30 +64,37 @@ TEST(Files, WritesIntoTheWorkingFolder) {
 
 TEST(Files, MissingFileIsNotFound) {
   const TemporaryFolder folder;
-  expect_error(ErrorCode::NotFound, {"gone.bin", "no such file"}, [&] { read_file(folder / "gone.bin", 10); });
+  expect_error(ErrorCode::NotFound, {"gone.bin", "no such file"},
+               [&] { read_file(folder / "gone.bin", 10); });
   write_file(folder / "file", "x", Overwrite::No);
-  expect_error(ErrorCode::NotFound, {"file/below"}, [&] { read_file(folder / "file" / "below", 10); });
+  expect_error(ErrorCode::NotFound, {"file/below"},
+               [&] { read_file(folder / "file" / "below", 10); });
 }
 
 TEST(Files, FolderAndPipeAreNotRegularFiles) {
   const TemporaryFolder folder;
-  expect_error(ErrorCode::BadData, {folder.path().string(), "not a regular file"}, [&] { read_file(folder.path(), 10); });
+  expect_error(ErrorCode::BadData, {folder.path().string(), "not a regular file"},
+               [&] { read_file(folder.path(), 10); });
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  expect_error(ErrorCode::BadData, {"pipe", "not a regular file"}, [&] { read_file(folder / "pipe", 10); });
+  expect_error(ErrorCode::BadData, {"pipe", "not a regular file"},
+               [&] { read_file(folder / "pipe", 10); });
 }
 
 TEST(Files, RefusesMoreThanTheLimit) {
   const TemporaryFolder folder;
   write_file(folder / "big", std::string(11, 'x'), Overwrite::No);
-  expect_error(ErrorCode::BadData, {"big", "11 bytes", "at most 10"}, [&] { read_file(folder / "big", 10); });
+  expect_error(ErrorCode::BadData, {"big", "11 bytes", "at most 10"},
+               [&] { read_file(folder / "big", 10); });
   EXPECT_EQ(read_file(folder / "big", 11).size(), 11u);
-  expect_error(ErrorCode::BadData, {"/proc/self/status", "at most 10"}, [&] { read_text("/proc/self/status", 10); });
+  expect_error(ErrorCode::BadData, {"/proc/self/status", "at most 10"},
+               [&] { read_text("/proc/self/status", 10); });
 }
 
 TEST(Files, NeverOverwritesUnasked) {
   const TemporaryFolder folder;
   write_file(folder / "a", "first", Overwrite::No);
-  expect_error(ErrorCode::AlreadyExists, {"/a", "exists already"}, [&] { write_file(folder / "a", "second", Overwrite::No); });
+  expect_error(ErrorCode::AlreadyExists, {"/a", "exists already"},
+               [&] { write_file(folder / "a", "second", Overwrite::No); });
   EXPECT_EQ(read_text(folder / "a"), "first");
   EXPECT_EQ(entries(folder.path()), 1u);
   write_file(folder / "a", "second", Overwrite::Yes);
@@ -135,7 +144,8 @@ TEST(Files, FailureToCreateIsIo) {
   expect_error(ErrorCode::Io, {"file/below", "cannot create"},
                [&] { write_file(folder / "file" / "below", "x", Overwrite::No); });
   std::filesystem::create_directory(folder / "folder");
-  expect_error(ErrorCode::Io, {"/folder", "cannot rename"}, [&] { write_file(folder / "folder", "x", Overwrite::Yes); });
+  expect_error(ErrorCode::Io, {"/folder", "cannot rename"},
+               [&] { write_file(folder / "folder", "x", Overwrite::Yes); });
   EXPECT_EQ(entries(folder.path()), 2u);
 }
 
@@ -157,13 +167,16 @@ TEST(Files, FailureToWriteIsIoAndRemovesTheTemporary) {
 }
 
 TEST(Sha256, MatchesThePublishedExamples) {
-  EXPECT_EQ(sha256_hex(bytes_of("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(sha256_hex(bytes_of("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(bytes_of("")),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256_hex(bytes_of("abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST(Sha256, HashesTheConcatenationOfParts) {
   const std::span<const std::uint8_t> parts[] = {bytes_of("a"), {}, bytes_of("bc")};
-  EXPECT_EQ(sha256_hex(std::span<const std::span<const std::uint8_t>>(parts)), sha256_hex(bytes_of("abc")));
+  EXPECT_EQ(sha256_hex(std::span<const std::span<const std::uint8_t>>(parts)),
+            sha256_hex(bytes_of("abc")));
 }
 
 }  // namespace

@@ -18,31 +18,38 @@ using test::expect_error;
 using test::TemporaryFolder;
 
 TEST(ProgressLine, ShowsEverything) {
-  EXPECT_EQ(progress_line("train h  epoch 3/20", 1000, 0, 4000, 10, "img", "loss 1.23"),
-            "train h  epoch 3/20  [#####...............] 1000/4000  100 img/s  ETA 00:30  loss 1.23");
+  EXPECT_EQ(
+      progress_line("train h  epoch 3/20", 1000, 0, 4000, 10, "img", "loss 1.23"),
+      "train h  epoch 3/20  [#####...............] 1000/4000  100 img/s  ETA 00:30  loss 1.23");
 }
 
 TEST(ProgressLine, StartAndEnd) {
-  EXPECT_EQ(progress_line("t", 0, 0, 10, 0, "img", ""), "t  [....................] 0/10  ETA --:--");
-  EXPECT_EQ(progress_line("t", 10, 0, 10, 4, "step", ""), "t  [####################] 10/10  2.50 step/s  ETA 00:00");
-  EXPECT_EQ(progress_line("t", 12, 0, 10, 4, "step", ""), "t  [####################] 12/10  3.00 step/s  ETA 00:00");
+  EXPECT_EQ(progress_line("t", 0, 0, 10, 0, "img", ""),
+            "t  [....................] 0/10  ETA --:--");
+  EXPECT_EQ(progress_line("t", 10, 0, 10, 4, "step", ""),
+            "t  [####################] 10/10  2.50 step/s  ETA 00:00");
+  EXPECT_EQ(progress_line("t", 12, 0, 10, 4, "step", ""),
+            "t  [####################] 12/10  3.00 step/s  ETA 00:00");
 }
 
 TEST(ProgressLine, RateCountsFromTheStart) {
-  EXPECT_EQ(progress_line("t", 600, 500, 1000, 10, "img", ""), "t  [############........] 600/1000  10 img/s  ETA 00:40");
+  EXPECT_EQ(progress_line("t", 600, 500, 1000, 10, "img", ""),
+            "t  [############........] 600/1000  10 img/s  ETA 00:40");
 }
 
 TEST(ProgressLine, UnknownTotalAndLongTimes) {
   EXPECT_EQ(progress_line("t", 5, 0, 0, 1, "img", "n"), "t  5  5.00 img/s  n");
   EXPECT_NE(progress_line("t", 1, 0, 3601, 1, "img", "").find("ETA 1:00:00"), std::string::npos);
-  EXPECT_NE(progress_line("t", 1, 0, ~0ull, 1e9, "img", "").find("ETA 1000000:00:00"), std::string::npos);
+  EXPECT_NE(progress_line("t", 1, 0, ~0ull, 1e9, "img", "").find("ETA 1000000:00:00"),
+            std::string::npos);
 }
 
 TEST(Progress, PrintsOneLineAtTheEndWhereThereIsNoTerminal) {
   testing::internal::CaptureStderr();
   {
     Progress progress("t", 3);
-    for (std::uint64_t step = 1; step <= 3; ++step) progress.update(step, "loss " + std::to_string(step));
+    for (std::uint64_t step = 1; step <= 3; ++step)
+      progress.update(step, "loss " + std::to_string(step));
   }
   const auto text = testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
@@ -72,7 +79,8 @@ TEST(Progress, SaysNothingWhenNothingHappened) {
 TEST(Progress, RedrawsOneLineOfATerminal) {
   int master = -1, slave = -1;
   winsize size{24, 40, 0, 0};
-  if (::openpty(&master, &slave, nullptr, nullptr, &size) != 0) GTEST_SKIP() << "no pseudo-terminal is to be had here";
+  if (::openpty(&master, &slave, nullptr, nullptr, &size) != 0)
+    GTEST_SKIP() << "no pseudo-terminal is to be had here";
   const int saved = ::dup(STDERR_FILENO);
   bool soon = false;
   ::dup2(slave, STDERR_FILENO);
@@ -89,7 +97,8 @@ TEST(Progress, RedrawsOneLineOfATerminal) {
   ::close(saved);
   // What was written arrives in pieces; the line break comes last.
   std::string text;
-  for (pollfd waiting{master, POLLIN, 0}; !text.ends_with('\n') && ::poll(&waiting, 1, 10'000) > 0;) {
+  for (pollfd waiting{master, POLLIN, 0};
+       !text.ends_with('\n') && ::poll(&waiting, 1, 10'000) > 0;) {
     char buffer[4096];
     const auto got = ::read(master, buffer, sizeof buffer);
     if (got <= 0) break;
@@ -138,9 +147,11 @@ TEST(JsonLog, RefusesLineBreaks) {
 
 TEST(JsonLog, FailuresAreIo) {
   const TemporaryFolder folder;
-  expect_error(ErrorCode::Io, {folder.path().string(), "cannot open the log"}, [&] { JsonLog log(folder.path()); });
+  expect_error(ErrorCode::Io, {folder.path().string(), "cannot open the log"},
+               [&] { JsonLog log(folder.path()); });
   write_file(folder / "file", "", Overwrite::No);
-  expect_error(ErrorCode::Io, {"file/log", "cannot open the log"}, [&] { JsonLog log(folder / "file" / "log"); });
+  expect_error(ErrorCode::Io, {"file/log", "cannot open the log"},
+               [&] { JsonLog log(folder / "file" / "log"); });
 }
 
 TEST(Interrupt, FirstSignalSetsTheFlag) {
@@ -164,12 +175,14 @@ TEST(InterruptDeathTest, SecondSignalEndsTheProcess) {
 
 /// A folder like /sys/devices/system/cpu.
 void write_siblings(const TemporaryFolder& folder, int cpu, const std::string& list) {
-  write_file(folder / ("cpu" + std::to_string(cpu)) / "topology/thread_siblings_list", list + "\n", Overwrite::No);
+  write_file(folder / ("cpu" + std::to_string(cpu)) / "topology/thread_siblings_list", list + "\n",
+             Overwrite::No);
 }
 
 TEST(PhysicalCores, CountsHyperThreadsOnce) {
   const TemporaryFolder folder;
-  for (int cpu = 0; cpu < 8; ++cpu) write_siblings(folder, cpu, std::to_string(cpu % 4) + "," + std::to_string(cpu % 4 + 4));
+  for (int cpu = 0; cpu < 8; ++cpu)
+    write_siblings(folder, cpu, std::to_string(cpu % 4) + "," + std::to_string(cpu % 4 + 4));
   const int all[] = {0, 1, 2, 3, 4, 5, 6, 7}, one_core[] = {1, 5}, three[] = {0, 1, 4, 6};
   EXPECT_EQ(physical_cores(all, folder.path()), 4);
   EXPECT_EQ(physical_cores(one_core, folder.path()), 1);

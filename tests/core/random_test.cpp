@@ -10,13 +10,15 @@
 namespace veilnet {
 namespace {
 
-// From an independent implementation that gives the published outputs of xoshiro256** (state 1,2,3,4) and of splitmix64 (seed
-// 1234567).
+// From an independent implementation that gives the published outputs of xoshiro256** (state
+// 1,2,3,4) and of splitmix64 (seed 1234567).
 TEST(Random, GivesThePublishedSequence) {
   Random zero(0), forty_two(42);
-  for (const std::uint64_t expected : {11091344671253066420u, 13793997310169335082u, 1900383378846508768u})
+  for (const std::uint64_t expected :
+       {11091344671253066420u, 13793997310169335082u, 1900383378846508768u})
     EXPECT_EQ(zero.next(), expected);
-  for (const std::uint64_t expected : {1546998764402558742u, 6990951692964543102u, 12544586762248559009u})
+  for (const std::uint64_t expected :
+       {1546998764402558742u, 6990951692964543102u, 12544586762248559009u})
     EXPECT_EQ(forty_two.next(), expected);
 }
 
@@ -26,7 +28,8 @@ TEST(Random, SeedWordsGiveDistinctReproducibleStreams) {
     first_draws.insert(Random(seed).next());
     for (std::uint64_t epoch = 0; epoch < 30; ++epoch) {
       first_draws.insert(Random({seed, epoch}).next());
-      for (std::uint64_t index = 0; index < 30; ++index) first_draws.insert(Random({seed, epoch, index}).next());
+      for (std::uint64_t index = 0; index < 30; ++index)
+        first_draws.insert(Random({seed, epoch, index}).next());
     }
   }
   EXPECT_EQ(first_draws.size(), 4u * (1 + 30 + 900));
@@ -36,7 +39,8 @@ TEST(Random, SeedWordsGiveDistinctReproducibleStreams) {
 TEST(Random, NeighbouringStreamsAreNotCorrelated) {
   double sum = 0;
   constexpr int count = 20'000;
-  for (std::uint64_t i = 0; i < count; ++i) sum += (Random({7, i}).uniform() - 0.5) * (Random({7, i + 1}).uniform() - 0.5);
+  for (std::uint64_t i = 0; i < count; ++i)
+    sum += (Random({7, i}).uniform() - 0.5) * (Random({7, i + 1}).uniform() - 0.5);
   EXPECT_NEAR(sum / count * 12, 0, 5 / std::sqrt(count));
 }
 
@@ -51,7 +55,8 @@ TEST(Random, BelowStaysBelowAndIsEven) {
 }
 
 TEST(Random, BelowHasNoModuloBias) {
-  // With plain modulo, the lower third of this range would come up twice as often as each of the others.
+  // With plain modulo, the lower third of this range would come up twice as often as each of the
+  // others.
   Random random(2);
   const std::uint64_t bound = 3ull << 62;
   int low = 0;

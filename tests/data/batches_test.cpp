@@ -21,7 +21,8 @@ std::vector<std::uint32_t> all(const Dataset& set) {
   return indices;
 }
 
-std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augmentation, std::uint64_t seed) {
+std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augmentation,
+                                    std::uint64_t seed) {
   std::vector<std::uint8_t> out(set.image_bytes(), 0xcd);
   Random random(seed);
   augment(set.image(0), set.height, set.width, augmentation, random, out.data());
@@ -30,7 +31,8 @@ std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augm
 
 TEST(StratifiedSplit, TakesTheFractionOfEveryClass) {
   std::vector<std::int32_t> labels;
-  for (int i = 0; i < 100; ++i) labels.push_back(i % 4 == 0 ? 0 : i % 4 == 1 ? 1 : 2);  // 25, 25, 50
+  for (int i = 0; i < 100; ++i)
+    labels.push_back(i % 4 == 0 ? 0 : i % 4 == 1 ? 1 : 2);  // 25, 25, 50
   const auto split = stratified_split(labels, 0.1, 7);
   std::map<int, int> counts;
   for (auto i : split.validation) ++counts[labels[i]];
@@ -39,8 +41,8 @@ TEST(StratifiedSplit, TakesTheFractionOfEveryClass) {
   EXPECT_TRUE(std::is_sorted(split.train.begin(), split.train.end()));
   EXPECT_TRUE(std::is_sorted(split.validation.begin(), split.validation.end()));
   std::vector<std::uint32_t> both, expected(100);
-  std::merge(split.train.begin(), split.train.end(), split.validation.begin(), split.validation.end(),
-             std::back_inserter(both));
+  std::merge(split.train.begin(), split.train.end(), split.validation.begin(),
+             split.validation.end(), std::back_inserter(both));
   std::iota(expected.begin(), expected.end(), 0u);
   EXPECT_EQ(both, expected);
 }
@@ -48,7 +50,8 @@ TEST(StratifiedSplit, TakesTheFractionOfEveryClass) {
 TEST(StratifiedSplit, DependsOnTheSeedAlone) {
   std::vector<std::int32_t> labels(200);
   for (int i = 0; i < 200; ++i) labels[static_cast<std::size_t>(i)] = i % 10;
-  const auto a = stratified_split(labels, 0.1, 1), b = stratified_split(labels, 0.1, 1), c = stratified_split(labels, 0.1, 2);
+  const auto a = stratified_split(labels, 0.1, 1), b = stratified_split(labels, 0.1, 1),
+             c = stratified_split(labels, 0.1, 2);
   EXPECT_EQ(a.validation, b.validation);
   EXPECT_EQ(a.train, b.train);
   EXPECT_NE(a.validation, c.validation);
@@ -60,18 +63,21 @@ TEST(StratifiedSplit, LeavesEverySmallClassInBothParts) {
     const auto split = stratified_split(labels, fraction, 3);
     std::multiset<int> classes;
     for (auto i : split.validation) classes.insert(labels[i]);
-    EXPECT_EQ(classes, (std::multiset<int>{0, 1})) << fraction;  // one of each pair; the single picture stays in train
+    EXPECT_EQ(classes, (std::multiset<int>{0, 1}))
+        << fraction;  // one of each pair; the single picture stays in train
   }
 }
 
 TEST(StratifiedSplit, RefusesBadFractionsAndEmptyParts) {
   const std::vector<std::int32_t> labels = {0, 0, 1, 1};
   for (double fraction : {0.0, 1.0, -0.5, std::nan("")}) {
-    expect_error(ErrorCode::InvalidArgument, {"validation fraction", "greater than 0", "less than 1"},
+    expect_error(ErrorCode::InvalidArgument,
+                 {"validation fraction", "greater than 0", "less than 1"},
                  [&] { stratified_split(labels, fraction, 1); });
   }
   const std::vector<std::int32_t> single = {0, 1, 2};
-  expect_error(ErrorCode::InvalidArgument, {"3 pictures", "no class has two"}, [&] { stratified_split(single, 0.1, 1); });
+  expect_error(ErrorCode::InvalidArgument, {"3 pictures", "no class has two"},
+               [&] { stratified_split(single, 0.1, 1); });
   expect_error(ErrorCode::InvalidArgument, {"0 pictures"}, [&] { stratified_split({}, 0.1, 1); });
 }
 
@@ -84,7 +90,8 @@ TEST(Augment, FlipsAboutHalf) {
   const auto set = numbered(1, 5, 7, 1);
   std::vector<std::uint8_t> mirrored(set.image_bytes());
   for (std::size_t y = 0; y < 5; ++y) {
-    for (std::size_t x = 0; x < 7; ++x) std::copy_n(&set.images_nhwc[(y * 7 + x) * 3], 3, &mirrored[(y * 7 + 6 - x) * 3]);
+    for (std::size_t x = 0; x < 7; ++x)
+      std::copy_n(&set.images_nhwc[(y * 7 + x) * 3], 3, &mirrored[(y * 7 + 6 - x) * 3]);
   }
   int flips = 0;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
@@ -107,7 +114,8 @@ TEST(Augment, CropsFromTheZeroPaddedPicture) {
         for (int x = left; x < left + 5; ++x) {
           for (int c = 0; c < 3; ++c) {
             const bool inside = y >= 0 && y < 4 && x >= 0 && x < 5;
-            crop.push_back(inside ? set.images_nhwc[static_cast<std::size_t>((y * 5 + x) * 3 + c)] : 0);
+            crop.push_back(inside ? set.images_nhwc[static_cast<std::size_t>((y * 5 + x) * 3 + c)]
+                                  : 0);
           }
         }
       }
@@ -116,7 +124,8 @@ TEST(Augment, CropsFromTheZeroPaddedPicture) {
   }
   ASSERT_EQ(allowed.size(), 25u);
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {
-    const auto found = allowed.find(augmented(set, {.horizontal_flip = false, .crop_padding = padding}, seed));
+    const auto found =
+        allowed.find(augmented(set, {.horizontal_flip = false, .crop_padding = padding}, seed));
     ASSERT_NE(found, allowed.end()) << seed;
     ++found->second;
   }
@@ -124,7 +133,8 @@ TEST(Augment, CropsFromTheZeroPaddedPicture) {
 }
 
 TEST(Augment, MovesAFlippedPictureTheSameWay) {
-  // The crop is drawn after the flip: mirroring the picture beforehand and never flipping gives the same set of results.
+  // The crop is drawn after the flip: mirroring the picture beforehand and never flipping gives the
+  // same set of results.
   auto set = numbered(1, 4, 5, 1);
   std::set<std::vector<std::uint8_t>> with_flip, without;
   for (std::uint64_t seed = 0; seed < 1000; ++seed)
@@ -158,7 +168,8 @@ TEST(BatchLoader, AnEpochHoldsEveryPictureOnce) {
       ASSERT_EQ(batch.images_nhwc.size(), batch.indices.size() * 27);
       for (std::size_t i = 0; i < batch.indices.size(); ++i) {
         EXPECT_EQ(batch.labels[i], set.labels[batch.indices[i]]);
-        EXPECT_TRUE(std::ranges::equal(set.image(batch.indices[i]), std::span(batch.images_nhwc).subspan(i * 27, 27)));
+        EXPECT_TRUE(std::ranges::equal(set.image(batch.indices[i]),
+                                       std::span(batch.images_nhwc).subspan(i * 27, 27)));
       }
       order.insert(order.end(), batch.indices.begin(), batch.indices.end());
     }
@@ -190,7 +201,8 @@ TEST(BatchLoader, DropsTheLastSmallBatch) {
 TEST(BatchLoader, StartedAnywhereYieldsWhatOneStartedAtZeroYields) {
   const auto set = numbered(23, 6, 6, 5);
   for (bool drop_last : {false, true}) {
-    BatchLoader::Options options{.batch_size = 4, .augmentation = Augmentation{}, .seed = 9, .drop_last = drop_last};
+    BatchLoader::Options options{
+        .batch_size = 4, .augmentation = Augmentation{}, .seed = 9, .drop_last = drop_last};
     std::vector<Batch> expected;
     {
       BatchLoader loader(set, all(set), options);
@@ -226,7 +238,8 @@ TEST(BatchLoader, ErrorsOfTheThreadAppearInNext) {
   const auto set = numbered(4, 2, 2, 2);
   BatchLoader loader(set, {0, 1, 2, 4}, {.batch_size = 4, .augmentation = {}});
   for (int again = 0; again < 2; ++again) {
-    expect_error(ErrorCode::InvalidArgument, {"picture index 4", "'numbered'", "4 pictures"}, [&] { loader.next(); });
+    expect_error(ErrorCode::InvalidArgument, {"picture index 4", "'numbered'", "4 pictures"},
+                 [&] { loader.next(); });
   }
 }
 
@@ -255,11 +268,13 @@ TEST(BatchLoader, RefusesWhatCannotGiveBatches) {
   const auto set = numbered(4, 2, 2, 2);
   const auto refused = [&](std::vector<std::uint32_t> indices, const BatchLoader::Options& options,
                            std::initializer_list<std::string> parts) {
-    expect_error(ErrorCode::InvalidArgument, parts, [&] { BatchLoader(set, std::move(indices), options); });
+    expect_error(ErrorCode::InvalidArgument, parts,
+                 [&] { BatchLoader(set, std::move(indices), options); });
   };
   refused({}, {}, {"no pictures", "'numbered'"});
   refused({0}, {.batch_size = 0, .augmentation = {}}, {"batch size 0", "at least 1"});
-  refused({0, 1}, {.batch_size = 3, .augmentation = {}, .drop_last = true}, {"batch size 3", "2 pictures"});
+  refused({0, 1}, {.batch_size = 3, .augmentation = {}, .drop_last = true},
+          {"batch size 3", "2 pictures"});
   refused({0}, {.augmentation = Augmentation{.crop_padding = -1}}, {"crop padding -1", "0 to 2"});
   refused({0}, {.augmentation = Augmentation{.crop_padding = 3}}, {"crop padding 3", "0 to 2"});
 }

@@ -15,8 +15,8 @@ std::vector<std::uint8_t> records(const std::vector<std::vector<std::uint8_t>>& 
     bytes.insert(bytes.end(), labels[r].begin(), labels[r].end());
     for (int channel = 0; channel < 3; ++channel) {
       for (int i = 0; i < 1024; ++i)
-        bytes.push_back(
-            static_cast<std::uint8_t>(r * 50 + static_cast<std::size_t>(channel) * 7 + static_cast<std::size_t>(i)));
+        bytes.push_back(static_cast<std::uint8_t>(r * 50 + static_cast<std::size_t>(channel) * 7 +
+                                                  static_cast<std::size_t>(i)));
     }
   }
   return bytes;
@@ -45,7 +45,8 @@ TEST(Cifar10, ReadsRecordsOfAnyCount) {
   EXPECT_EQ(data.train.class_names[9], "truck");
   for (std::size_t pixel : {0, 1, 32, 1023}) {
     for (std::size_t channel = 0; channel < 3; ++channel) {
-      EXPECT_EQ(data.train.image(2)[pixel * 3 + channel], static_cast<std::uint8_t>(100 + channel * 7 + pixel))
+      EXPECT_EQ(data.train.image(2)[pixel * 3 + channel],
+                static_cast<std::uint8_t>(100 + channel * 7 + pixel))
           << pixel << ' ' << channel;
     }
   }
@@ -83,7 +84,8 @@ TEST(Cifar10, RefusesAWrongNumberOfClassNames) {
 
 TEST(Cifar10, RefusesAMissingFolder) {
   TemporaryFolder folder;
-  expect_error(ErrorCode::NotFound, {"no such folder", "absent"}, [&] { load_cifar10(folder / "absent"); });
+  expect_error(ErrorCode::NotFound, {"no such folder", "absent"},
+               [&] { load_cifar10(folder / "absent"); });
 }
 
 TEST(Cifar10, RefusesAMissingFirstBatchOrTestFile) {
@@ -109,7 +111,8 @@ TEST(Cifar10, RefusesAnEmptyFile) {
   TemporaryFolder folder;
   write_cifar10(folder.path());
   write_bytes(folder / "test_batch.bin", {});
-  expect_error(ErrorCode::BadData, {"test_batch.bin", "0 bytes", "one or more records"}, [&] { load_cifar10(folder.path()); });
+  expect_error(ErrorCode::BadData, {"test_batch.bin", "0 bytes", "one or more records"},
+               [&] { load_cifar10(folder.path()); });
 }
 
 TEST(Cifar10, RefusesRecordsOfAnotherSize) {
@@ -124,14 +127,16 @@ TEST(Cifar10, RefusesALabelOutOfRange) {
   TemporaryFolder folder;
   write_cifar10(folder.path());
   write_bytes(folder / "test_batch.bin", records({{0}, {10}}));
-  expect_error(ErrorCode::BadData, {"test_batch.bin", "record 1", "label 10", "0 to 9"}, [&] { load_cifar10(folder.path()); });
+  expect_error(ErrorCode::BadData, {"test_batch.bin", "record 1", "label 10", "0 to 9"},
+               [&] { load_cifar10(folder.path()); });
 }
 
 TEST(Cifar10, RefusesOneClassOnly) {
   TemporaryFolder folder;
   write_cifar10(folder.path());
   write_bytes(folder / "data_batch_1.bin", records({{4}, {4}}));
-  expect_error(ErrorCode::BadData, {"only one class", "'deer'"}, [&] { load_cifar10(folder.path()); });
+  expect_error(ErrorCode::BadData, {"only one class", "'deer'"},
+               [&] { load_cifar10(folder.path()); });
 }
 
 TEST(Cifar100, ReadsFineLabels) {
@@ -153,9 +158,11 @@ TEST(Cifar100, RefusesCoarseAndFineLabelsOutOfRange) {
   TemporaryFolder folder;
   write_cifar100(folder.path());
   write_bytes(folder / "train.bin", records({{0, 0}, {20, 1}}));
-  expect_error(ErrorCode::BadData, {"train.bin", "record 1", "label 20", "0 to 19"}, [&] { load_cifar100(folder.path()); });
+  expect_error(ErrorCode::BadData, {"train.bin", "record 1", "label 20", "0 to 19"},
+               [&] { load_cifar100(folder.path()); });
   write_bytes(folder / "train.bin", records({{0, 100}}));
-  expect_error(ErrorCode::BadData, {"train.bin", "record 0", "label 100", "0 to 99"}, [&] { load_cifar100(folder.path()); });
+  expect_error(ErrorCode::BadData, {"train.bin", "record 0", "label 100", "0 to 99"},
+               [&] { load_cifar100(folder.path()); });
 }
 
 TEST(Cifar100, RefusesCifar10Files) {

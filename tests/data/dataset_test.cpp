@@ -63,7 +63,8 @@ TEST(Dataset, RefusesABadPictureSize) {
 TEST(Dataset, RefusesPixelsThatDoNotFit) {
   auto data = valid();
   data.train.images_nhwc.pop_back();
-  expect_error(ErrorCode::BadData, {"(train)", "359 bytes", "6 pictures need 360"}, [&] { check(data); });
+  expect_error(ErrorCode::BadData, {"(train)", "359 bytes", "6 pictures need 360"},
+               [&] { check(data); });
 }
 
 TEST(Dataset, RefusesDifferentSizes) {
@@ -82,14 +83,17 @@ TEST(Dataset, RefusesLabelsOutOfRange) {
   for (int label : {-1, 3}) {
     auto data = valid();
     data.test.labels[2] = label;
-    expect_error(ErrorCode::BadData, {"(test)", "label " + std::to_string(label), "picture 2", "[0, 3)"}, [&] { check(data); });
+    expect_error(ErrorCode::BadData,
+                 {"(test)", "label " + std::to_string(label), "picture 2", "[0, 3)"},
+                 [&] { check(data); });
   }
 }
 
 TEST(Dataset, RefusesOneClassOnly) {
   auto data = valid();
   data.train.labels.assign(6, 2);
-  expect_error(ErrorCode::BadData, {"(train)", "only one class", "'class2'", "at least two"}, [&] { check(data); });
+  expect_error(ErrorCode::BadData, {"(train)", "only one class", "'class2'", "at least two"},
+               [&] { check(data); });
 }
 
 }  // namespace

@@ -7,8 +7,11 @@ namespace {
 
 using namespace test;
 
-void write_picture(const std::filesystem::path& path, std::uint8_t value, int height = 6, int width = 8) {
-  image::Image picture{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height) * width * 3, value)};
+void write_picture(const std::filesystem::path& path, std::uint8_t value, int height = 6,
+                   int width = 8) {
+  image::Image picture{
+      height, width,
+      std::vector<std::uint8_t>(static_cast<std::size_t>(height) * width * 3, value)};
   image::write_png(path, picture, Overwrite::Yes);
 }
 
@@ -61,9 +64,11 @@ TEST(ImageFolder, ResizesAndCropsTheCentre) {
 TEST(ImageFolder, WithoutATestFolderEveryFifthFileIsTest) {
   TemporaryFolder folder;
   for (int i = 0; i < 11; ++i)
-    write_picture(folder / ("train/many/" + std::to_string(100 + i) + ".png"), static_cast<std::uint8_t>(i));
+    write_picture(folder / ("train/many/" + std::to_string(100 + i) + ".png"),
+                  static_cast<std::uint8_t>(i));
   for (int i = 0; i < 2; ++i)
-    write_picture(folder / ("train/few/" + std::to_string(i) + ".png"), static_cast<std::uint8_t>(50 + i));
+    write_picture(folder / ("train/few/" + std::to_string(i) + ".png"),
+                  static_cast<std::uint8_t>(50 + i));
   const auto data = load_image_folder(folder.path(), 4, 4);
   EXPECT_EQ(first_bytes(data.train), (std::vector<int>{50, 0, 1, 2, 3, 5, 6, 7, 8, 10}));
   EXPECT_EQ(first_bytes(data.test), (std::vector<int>{51, 4, 9}));
@@ -72,15 +77,18 @@ TEST(ImageFolder, WithoutATestFolderEveryFifthFileIsTest) {
 
 TEST(ImageFolder, RefusesAMissingFolder) {
   TemporaryFolder folder;
-  expect_error(ErrorCode::NotFound, {"no such folder", "absent"}, [&] { load_image_folder(folder / "absent", 4, 4); });
-  expect_error(ErrorCode::NotFound, {"no such folder", "train"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::NotFound, {"no such folder", "absent"},
+               [&] { load_image_folder(folder / "absent", 4, 4); });
+  expect_error(ErrorCode::NotFound, {"no such folder", "train"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, ReportsAFolderThatCannotBeListed) {
   TemporaryFolder folder;
   write_folder(folder.path());
   std::filesystem::create_symlink("loop", folder / "train/loop");
-  expect_error(ErrorCode::Io, {"cannot list", "train"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::Io, {"cannot list", "train"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesAnEmptyClassFolder) {
@@ -115,7 +123,8 @@ TEST(ImageFolder, RefusesATestFolderWithoutClasses) {
   write_folder(folder.path());
   std::filesystem::remove_all(folder / "test");
   std::filesystem::create_directories(folder / "test");
-  expect_error(ErrorCode::BadData, {"(test)", "no pictures"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::BadData, {"(test)", "no pictures"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesASinglePictureWithoutATestFolder) {
@@ -123,14 +132,16 @@ TEST(ImageFolder, RefusesASinglePictureWithoutATestFolder) {
   write_folder(folder.path());
   std::filesystem::remove_all(folder / "test");
   std::filesystem::remove(folder / "train/cat/1.png");
-  expect_error(ErrorCode::BadData, {"train/cat", "1 picture", "at least 2"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::BadData, {"train/cat", "1 picture", "at least 2"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesAnUndecodablePicture) {
   TemporaryFolder folder;
   write_folder(folder.path());
   write_lines(folder / "train/cat/2.png", "this is text");
-  expect_error(ErrorCode::BadData, {"train/cat/2.png"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::BadData, {"train/cat/2.png"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesATruncatedPicture) {
@@ -139,7 +150,8 @@ TEST(ImageFolder, RefusesATruncatedPicture) {
   const auto path = folder / "train/cat/2.png";
   write_picture(path, 7, 64, 64);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  expect_error(ErrorCode::BadData, {"train/cat/2.png"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::BadData, {"train/cat/2.png"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesAnAbsurdlyLargePicture) {
@@ -160,15 +172,18 @@ TEST(ImageFolder, RefusesAnAbsurdlyLargePicture) {
     for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320u : 0);
   }
   crc = ~crc;
-  for (std::size_t i = 0; i < 4; ++i) bytes[29 + i] = static_cast<std::uint8_t>(crc >> (24 - 8 * i));
+  for (std::size_t i = 0; i < 4; ++i)
+    bytes[29 + i] = static_cast<std::uint8_t>(crc >> (24 - 8 * i));
   write_bytes(path, bytes);
-  expect_error(ErrorCode::BadData, {"train/cat/2.png", "30000"}, [&] { load_image_folder(folder.path(), 4, 4); });
+  expect_error(ErrorCode::BadData, {"train/cat/2.png", "30000"},
+               [&] { load_image_folder(folder.path(), 4, 4); });
 }
 
 TEST(ImageFolder, RefusesABadTargetSize) {
   TemporaryFolder folder;
   write_folder(folder.path());
-  expect_error(ErrorCode::InvalidArgument, {"0x4", "at least 1"}, [&] { load_image_folder(folder.path(), 0, 4); });
+  expect_error(ErrorCode::InvalidArgument, {"0x4", "at least 1"},
+               [&] { load_image_folder(folder.path(), 0, 4); });
 }
 
 }  // namespace

@@ -31,10 +31,12 @@ TEST(Synthetic, HasTenBalancedClassesOf32x32) {
 TEST(Synthetic, TheSeedGivesTheSamePicturesAndAnotherGivesOthers) {
   const SyntheticOptions options{.seed = 5, .train_size = 40, .test_size = 10};
   EXPECT_EQ(make_synthetic(options).hash(), make_synthetic(options).hash());
-  EXPECT_NE(make_synthetic(options).hash(), make_synthetic({.seed = 6, .train_size = 40, .test_size = 10}).hash());
+  EXPECT_NE(make_synthetic(options).hash(),
+            make_synthetic({.seed = 6, .train_size = 40, .test_size = 10}).hash());
 }
 
-// The accuracies stated in sources.h hold for these pictures: measure them again when this has to change.
+// The accuracies stated in sources.h hold for these pictures: measure them again when this has to
+// change.
 TEST(Synthetic, DrawsThePicturesThatWereMeasured) {
   const auto train = make_synthetic({.seed = 1, .train_size = 10, .test_size = 1}).train;
   std::array<double, 10> mean{};
@@ -42,21 +44,25 @@ TEST(Synthetic, DrawsThePicturesThatWereMeasured) {
     const auto image = train.image(i);
     mean[i] = std::accumulate(image.begin(), image.end(), 0.0) / static_cast<double>(image.size());
   }
-  const std::array<double, 10> expected{209.89, 121.20, 95.19, 139.64, 118.46, 75.53, 147.73, 123.01, 106.74, 117.73};
-  for (std::size_t i = 0; i < mean.size(); ++i) EXPECT_NEAR(mean[i], expected[i], 0.1) << "picture " << i;
+  const std::array<double, 10> expected{209.89, 121.20, 95.19,  139.64, 118.46,
+                                        75.53,  147.73, 123.01, 106.74, 117.73};
+  for (std::size_t i = 0; i < mean.size(); ++i)
+    EXPECT_NEAR(mean[i], expected[i], 0.1) << "picture " << i;
 }
 
 TEST(Synthetic, ALargerSetStartsWithTheSmallerOne) {
   const auto small = make_synthetic({.seed = 5, .train_size = 20, .test_size = 10}).train;
   const auto large = make_synthetic({.seed = 5, .train_size = 40, .test_size = 10}).train;
-  EXPECT_TRUE(std::equal(small.images_nhwc.begin(), small.images_nhwc.end(), large.images_nhwc.begin()));
+  EXPECT_TRUE(
+      std::equal(small.images_nhwc.begin(), small.images_nhwc.end(), large.images_nhwc.begin()));
 }
 
 TEST(Synthetic, NoPictureOccursTwice) {
   const auto data = make_synthetic({.seed = 2, .train_size = 300, .test_size = 300});
   std::set<std::vector<std::uint8_t>> seen;
   for (const auto* set : {&data.train, &data.test}) {
-    for (std::size_t i = 0; i < set->size(); ++i) seen.insert({set->image(i).begin(), set->image(i).end()});
+    for (std::size_t i = 0; i < set->size(); ++i)
+      seen.insert({set->image(i).begin(), set->image(i).end()});
   }
   EXPECT_EQ(seen.size(), 600u);
 }
@@ -80,13 +86,18 @@ TEST(Synthetic, ClassesShareTheirMeanColour) {
 }
 
 TEST(Synthetic, RefusesSizesOutOfRange) {
-  expect_error(ErrorCode::InvalidArgument, {"train size 9", "10 to 1000000"}, [] { make_synthetic({.train_size = 9}); });
-  expect_error(ErrorCode::InvalidArgument, {"test size 0", "1 to 1000000"}, [] { make_synthetic({.test_size = 0}); });
-  expect_error(ErrorCode::InvalidArgument, {"train size 1000001"}, [] { make_synthetic({.train_size = 1'000'001}); });
+  expect_error(ErrorCode::InvalidArgument, {"train size 9", "10 to 1000000"},
+               [] { make_synthetic({.train_size = 9}); });
+  expect_error(ErrorCode::InvalidArgument, {"test size 0", "1 to 1000000"},
+               [] { make_synthetic({.test_size = 0}); });
+  expect_error(ErrorCode::InvalidArgument, {"train size 1000001"},
+               [] { make_synthetic({.train_size = 1'000'001}); });
 }
 
-/// Softmax regression on standardised pixels by mini-batch SGD; the best test accuracy after any epoch, which favours it.
-double best_linear_accuracy(const TrainTest& data, int epochs, float learning_rate, float weight_decay) {
+/// Softmax regression on standardised pixels by mini-batch SGD; the best test accuracy after any
+/// epoch, which favours it.
+double best_linear_accuracy(const TrainTest& data, int epochs, float learning_rate,
+                            float weight_decay) {
   constexpr std::size_t classes = 10, batch = 50;
   const auto features = data.train.image_bytes();
   std::vector<float> weights((features + 1) * classes, 0.f), gradient(weights.size());
@@ -122,7 +133,8 @@ double best_linear_accuracy(const TrainTest& data, int epochs, float learning_ra
         }
         for (std::size_t c = 0; c < classes; ++c) gradient[features * classes + c] += z[c];
       }
-      for (std::size_t w = 0; w < weights.size(); ++w) weights[w] -= learning_rate * (gradient[w] + weight_decay * weights[w]);
+      for (std::size_t w = 0; w < weights.size(); ++w)
+        weights[w] -= learning_rate * (gradient[w] + weight_decay * weights[w]);
     }
     int right = 0;
     for (std::size_t i = 0; i < data.test.size(); ++i) {

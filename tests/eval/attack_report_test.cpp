@@ -18,11 +18,16 @@ using test::occurrences;
 
 json summary(const std::vector<double>& values) { return to_json(summarise(values)); }
 
-json cell(const std::string& scheme, const std::string& attack, const std::vector<double>& ssim, double exact = 0) {
+json cell(const std::string& scheme, const std::string& attack, const std::vector<double>& ssim,
+          double exact = 0) {
   return {{"scheme", scheme},
           {"attack", attack},
           {"text", "Does " + attack + "."},
-          {"threat_model", {{"method", "public"}, {"access", "ciphertext_only"}, {"keys", "same"}, {"auxiliary", "none"}}},
+          {"threat_model",
+           {{"method", "public"},
+            {"access", "ciphertext_only"},
+            {"keys", "same"},
+            {"auxiliary", "none"}}},
           {"budget", {{"epochs", 2}}},
           {"n", 20},
           {"psnr_db", summary({10, 12.25})},
@@ -33,7 +38,8 @@ json cell(const std::string& scheme, const std::string& attack, const std::vecto
 }
 
 json refused(const std::string& scheme, const std::string& attack, const std::string& why) {
-  return {{"scheme", scheme}, {"attack", attack}, {"text", "Does " + attack + "."}, {"refused", why}};
+  return {
+      {"scheme", scheme}, {"attack", attack}, {"text", "Does " + attack + "."}, {"refused", why}};
 }
 
 json flag(const std::string& text) { return {{"id", "weaker_than_trivial"}, {"text", text}}; }
@@ -48,26 +54,47 @@ json matrix() {
   gan["candidates"] = 1000;
   gan["reconstruction_accuracy"] = 0.3456;
   gan["feature_distance"] = summary({0.75, 0.25});
-  return {
-      {"title", "Trial"},
-      {"dataset", {{"name", "synthetic"}, {"hash", "feed"}, {"train", 45000}, {"classes", 10}, {"height", 8}, {"width", 8}}},
-      {"budget", {{"name", "small"}, {"epochs", 2}}},
-      {"schemes",
-       {{{"label", "le"}, {"text", "learnable encryption"}, {"keys", "same"}, {"key_space_bits", 361}, {"accuracy", 0.8125}},
-        {{"label", "h"}, {"text", "a network"}, {"keys", "none"}}}},
-      {"baselines", {{{"name", "mean picture"}, {"text", "The mean."}, {"psnr_db", summary({13})}, {"ssim", summary({0.07})}}}},
-      {"cells", {gan, known, refused("h", "known-plaintext", "it has no key"), cell("h", "gan", {0.3, 0.31, 0.32})}},
-      {"transport", {{{"scheme", "h"}, {"transport", "jpeg:50"}, {"accuracy", 0.7654}, {"ssim", summary({0.21})}}}},
-      {"attributes", {{{"scheme", "le"}, {"attribute", "bright"}, {"accuracy", 0.9123}, {"chance", 0.5}}}},
-      {"curve",
-       {{{"scheme", "h"},
-         {"attack", "gan"},
-         {"budget_name", "training pairs"},
-         {"points",
-          {{{"budget", 100}, {"ssim", 0.1}, {"psnr_db", 9}}, {{"budget", 1000}, {"ssim", 0.3}, {"psnr_db", "inf"}}}}}}},
-      {"not_covered", {"Side channels."}},
-      {"commands", {"veilnet reproduce attacks"}},
-      {"provenance", {{"machine", {{"device", "cpu"}}}}}};
+  return {{"title", "Trial"},
+          {"dataset",
+           {{"name", "synthetic"},
+            {"hash", "feed"},
+            {"train", 45000},
+            {"classes", 10},
+            {"height", 8},
+            {"width", 8}}},
+          {"budget", {{"name", "small"}, {"epochs", 2}}},
+          {"schemes",
+           {{{"label", "le"},
+             {"text", "learnable encryption"},
+             {"keys", "same"},
+             {"key_space_bits", 361},
+             {"accuracy", 0.8125}},
+            {{"label", "h"}, {"text", "a network"}, {"keys", "none"}}}},
+          {"baselines",
+           {{{"name", "mean picture"},
+             {"text", "The mean."},
+             {"psnr_db", summary({13})},
+             {"ssim", summary({0.07})}}}},
+          {"cells",
+           {gan, known, refused("h", "known-plaintext", "it has no key"),
+            cell("h", "gan", {0.3, 0.31, 0.32})}},
+          {"transport",
+           {{{"scheme", "h"},
+             {"transport", "jpeg:50"},
+             {"accuracy", 0.7654},
+             {"ssim", summary({0.21})}}}},
+          {"attributes",
+           {{{"scheme", "le"}, {"attribute", "bright"}, {"accuracy", 0.9123}, {"chance", 0.5}}}},
+          {"curve",
+           {{{"scheme", "h"},
+             {"attack", "gan"},
+             {"budget_name", "training pairs"},
+             {"points",
+              {{{"budget", 100}, {"ssim", 0.1}, {"psnr_db", 9}},
+               {{"budget", 1000}, {"ssim", 0.3}, {"psnr_db", "inf"}}}}}}},
+          {"not_covered", {"Side channels."}},
+          {"commands", {"veilnet reproduce attacks"}},
+          {"provenance", {{"machine", {{"device", "cpu"}}}}}};
 }
 
 /// One scheme "s" with these cells.
@@ -126,7 +153,8 @@ TEST(AttackVerdict, ReidentificationIsContentNotRecovery) {
   c["reidentified"] = 0.5;
   c["candidates"] = 10;
   EXPECT_EQ(level(c), "leaks content");
-  EXPECT_TRUE(contains(verdict(with_cells({c}), "s").text, "50.0 % of the protected pictures among 10 candidates"));
+  EXPECT_TRUE(contains(verdict(with_cells({c}), "s").text,
+                       "50.0 % of the protected pictures among 10 candidates"));
   c["candidates"] = 9;
   EXPECT_EQ(level(c), "nothing recognisable");
   c["candidates"] = 1000;
@@ -140,8 +168,10 @@ TEST(AttackVerdict, NamesTheFirstOfTheStrongestAndItsAttacker) {
   const auto v = verdict(with_cells({cell("s", "weak", {0.3, 0.3}), strong, also}), "s");
   EXPECT_EQ(v.attack, "strong");
   EXPECT_EQ(v.text,
-            "Broken: strong recovers 100.0 % of the pictures exactly. The attacker knows how pictures are protected, can have "
-            "pictures of his choice protected, and has no other plain pictures. One key protects all pictures.");
+            "Broken: strong recovers 100.0 % of the pictures exactly. The attacker knows how "
+            "pictures are protected, can have "
+            "pictures of his choice protected, and has no other plain pictures. One key protects "
+            "all pictures.");
 }
 
 TEST(AttackVerdict, FlaggedFiguresDoNotDecideButAreNotHidden) {
@@ -154,8 +184,11 @@ TEST(AttackVerdict, FlaggedFiguresDoNotDecideButAreNotHidden) {
   EXPECT_EQ(v.level, "nothing recognisable");
   EXPECT_EQ(v.attack, "look");
   for (const auto& text : {alone.text, v.text})
-    EXPECT_TRUE(contains(text, "would say \"leaks content\": itn reaches a median SSIM of 0.70 (beaten by less)")) << text;
-  EXPECT_FALSE(contains(verdict(with_cells({cell("s", "look", {0.6, 0.6}), c}), "s").text, "would say"));
+    EXPECT_TRUE(contains(
+        text, "would say \"leaks content\": itn reaches a median SSIM of 0.70 (beaten by less)"))
+        << text;
+  EXPECT_FALSE(
+      contains(verdict(with_cells({cell("s", "look", {0.6, 0.6}), c}), "s").text, "would say"));
 }
 
 TEST(AttackVerdict, AnAttackThatWouldRecoverMoreWithTrainingStillCounts) {
@@ -172,7 +205,12 @@ TEST(AttackVerdict, RefusesUnknownSchemes) {
 }
 
 std::vector<CellPictures> pictures() {
-  return {{"h", "gan", {flat(10), flat(20)}, {flat(60), flat(70)}, {flat(10), flat(40)}, {"cat", "dog"}}};
+  return {{"h",
+           "gan",
+           {flat(10), flat(20)},
+           {flat(60), flat(70)},
+           {flat(10), flat(40)},
+           {"cat", "dog"}}};
 }
 
 TEST(AttackReport, HoldsEveryFigure) {
@@ -211,13 +249,18 @@ TEST(AttackReport, HoldsEveryFigure) {
                            "Guessing the mean picture gives 0.07"})
     EXPECT_TRUE(contains(html, part)) << part;
   // The matrix, attacks down: flagged, plain; then exact, refused.
-  EXPECT_TRUE(contains(html, "<th scope=\"row\">gan</th><td class=\"words\">0.10 (!)</td><td class=\"words\">0.31</td>"));
   EXPECT_TRUE(contains(
       html,
-      "<th scope=\"row\">known-plaintext</th><td class=\"words\">1.00, 100.0 % exact</td><td class=\"words\">\u2013</td>"));
+      "<th scope=\"row\">gan</th><td class=\"words\">0.10 (!)</td><td class=\"words\">0.31</td>"));
+  EXPECT_TRUE(contains(html,
+                       "<th scope=\"row\">known-plaintext</th><td class=\"words\">1.00, 100.0 % "
+                       "exact</td><td class=\"words\">\u2013</td>"));
   // Feature distance: mean, median, and the low end as the worst.
-  EXPECT_TRUE(contains(html, "<td class=\"num\">0.500</td><td class=\"num\">0.500</td><td class=\"num hi\">0.255</td>"));
-  for (const char* forbidden : {"secure", "anonym", " safe"}) EXPECT_FALSE(contains(html, forbidden)) << forbidden;
+  EXPECT_TRUE(contains(
+      html,
+      "<td class=\"num\">0.500</td><td class=\"num\">0.500</td><td class=\"num hi\">0.255</td>"));
+  for (const char* forbidden : {"secure", "anonym", " safe"})
+    EXPECT_FALSE(contains(html, forbidden)) << forbidden;
 }
 
 TEST(AttackReport, ShowsPicturesAndOpensWhatDecides) {
@@ -228,7 +271,8 @@ TEST(AttackReport, ShowsPicturesAndOpensWhatDecides) {
   const auto html = render_attack_report(matrix(), shown);
   EXPECT_EQ(occurrences(html, "<img "), 12u);
   EXPECT_EQ(occurrences(html, "/>exact</td>"), 2u);
-  EXPECT_EQ(occurrences(html, "<details open=\"\">"), 1u) << "gan decides for h, known-plaintext for le";
+  EXPECT_EQ(occurrences(html, "<details open=\"\">"), 1u)
+      << "gan decides for h, known-plaintext for le";
   EXPECT_TRUE(contains(html, "<details open=\"\"><summary>gan: 0.31</summary>"));
 }
 
@@ -248,7 +292,8 @@ TEST(AttackReport, PartsThatAreAbsentAreLeftOut) {
   m["cells"][0]["ssim_values"] = nullptr;
   const auto html = render_attack_report(m, {});
   EXPECT_EQ(markup_fault(html), "");
-  for (const char* part : {"After transport", "without a picture", "larger budget brings", "The worst cases"})
+  for (const char* part :
+       {"After transport", "without a picture", "larger budget brings", "The worst cases"})
     EXPECT_FALSE(contains(html, part)) << part;
 }
 
@@ -281,10 +326,12 @@ TEST(AttackReport, RefusesBadMatricesNamingTheKey) {
   };
   refuse({"matrix.title", "missing"}, [](json& m) { m.erase("title"); });
   refuse({"matrix.dataset.name", "missing"}, [](json& m) { m["dataset"].erase("name"); });
-  refuse({"matrix.dataset.classes", "0", "1 or more"}, [](json& m) { m["dataset"]["classes"] = 0; });
+  refuse({"matrix.dataset.classes", "0", "1 or more"},
+         [](json& m) { m["dataset"]["classes"] = 0; });
   refuse({"matrix.budget.name", "missing"}, [](json& m) { m["budget"].erase("name"); });
   refuse({"matrix.schemes", "at least one"}, [](json& m) { m["schemes"] = json::array(); });
-  refuse({"matrix.schemes[1].keys", "some", "none, same, independent"}, [](json& m) { m["schemes"][1]["keys"] = "some"; });
+  refuse({"matrix.schemes[1].keys", "some", "none, same, independent"},
+         [](json& m) { m["schemes"][1]["keys"] = "some"; });
   refuse({"'le'", "twice"}, [](json& m) { m["schemes"][1]["label"] = "le"; });
   refuse({"matrix.baselines", "missing"}, [](json& m) { m.erase("baselines"); });
   refuse({"matrix.cells", "array", "string"}, [](json& m) { m["cells"] = "none"; });
@@ -294,32 +341,42 @@ TEST(AttackReport, RefusesBadMatricesNamingTheKey) {
   refuse({"matrix.cells[0].n", "1 or more"}, [](json& m) { m["cells"][0]["n"] = 0; });
   refuse({"matrix.cells[2].refused", "empty"}, [](json& m) { m["cells"][2]["refused"] = ""; });
   refuse({"matrix.cells[0].flags", "missing"}, [](json& m) { m["cells"][0].erase("flags"); });
-  refuse({"matrix.cells[0].candidates", "missing"}, [](json& m) { m["cells"][0].erase("candidates"); });
+  refuse({"matrix.cells[0].candidates", "missing"},
+         [](json& m) { m["cells"][0].erase("candidates"); });
   refuse({"matrix.cells[1].threat_model.access", "guess", "exact_pairs"},
          [](json& m) { m["cells"][1]["threat_model"]["access"] = "guess"; });
-  refuse({"matrix.cells[1].ssim.p99", "missing"}, [](json& m) { m["cells"][1]["ssim"].erase("p99"); });
-  refuse({"matrix.cells[1].ssim.median", "-1 to 1"}, [](json& m) { m["cells"][1]["ssim"]["median"] = nullptr; });
-  refuse({"matrix.cells[1].ssim_values[1]"}, [](json& m) { m["cells"][1]["ssim_values"][1] = true; });
-  refuse({"matrix.transport[0].transport", "string", "number"}, [](json& m) { m["transport"][0]["transport"] = 50; });
-  refuse({"matrix.attributes[0].chance", "missing"}, [](json& m) { m["attributes"][0].erase("chance"); });
-  refuse({"matrix.curve[0].points[0].budget", "above 0"}, [](json& m) { m["curve"][0]["points"][0]["budget"] = 0; });
+  refuse({"matrix.cells[1].ssim.p99", "missing"},
+         [](json& m) { m["cells"][1]["ssim"].erase("p99"); });
+  refuse({"matrix.cells[1].ssim.median", "-1 to 1"},
+         [](json& m) { m["cells"][1]["ssim"]["median"] = nullptr; });
+  refuse({"matrix.cells[1].ssim_values[1]"},
+         [](json& m) { m["cells"][1]["ssim_values"][1] = true; });
+  refuse({"matrix.transport[0].transport", "string", "number"},
+         [](json& m) { m["transport"][0]["transport"] = 50; });
+  refuse({"matrix.attributes[0].chance", "missing"},
+         [](json& m) { m["attributes"][0].erase("chance"); });
+  refuse({"matrix.curve[0].points[0].budget", "above 0"},
+         [](json& m) { m["curve"][0]["points"][0]["budget"] = 0; });
   refuse({"matrix.not_covered", "at least one"}, [](json& m) { m["not_covered"] = json::array(); });
   refuse({"matrix.commands", "missing"}, [](json& m) { m.erase("commands"); });
   refuse({"matrix.provenance", "missing"}, [](json& m) { m.erase("provenance"); });
-  test::expect_error(ErrorCode::BadData, {"object", "array"}, [] { render_attack_report(json::array(), {}); });
+  test::expect_error(ErrorCode::BadData, {"object", "array"},
+                     [] { render_attack_report(json::array(), {}); });
 }
 
 TEST(AttackReport, RefusesPicturesThatDoNotFit) {
   auto shown = pictures();
   shown[0].attack = "fr";
-  test::expect_error(ErrorCode::InvalidArgument, {"fr on h", "no cell"}, [&] { render_attack_report(matrix(), shown); });
+  test::expect_error(ErrorCode::InvalidArgument, {"fr on h", "no cell"},
+                     [&] { render_attack_report(matrix(), shown); });
   shown = pictures();
   shown[0].recovered.pop_back();
   test::expect_error(ErrorCode::InvalidArgument, {"gan on h", "2 plain", "1 recovered"},
                      [&] { render_attack_report(matrix(), shown); });
   shown = pictures();
   shown[0].recovered[1] = flat(1, 9);
-  test::expect_error(ErrorCode::InvalidArgument, {"8 x 8", "9 x 9"}, [&] { render_attack_report(matrix(), shown); });
+  test::expect_error(ErrorCode::InvalidArgument, {"8 x 8", "9 x 9"},
+                     [&] { render_attack_report(matrix(), shown); });
 }
 
 TEST(AttackMatrixMarkdown, IsTheTable) {
@@ -331,7 +388,8 @@ TEST(AttackMatrixMarkdown, IsTheTable) {
       text.starts_with("| scheme | gan | known-plaintext |\n| --- | --- | --- |\n"
                        "| le | 12.5 % picked (!) | 1.00, 100.0 % exact |\n| h |  | \u2013 |\n\n"))
       << text;
-  EXPECT_TRUE(text.ends_with("- (!) no better than guessing the mean picture: gan on le\n")) << text;
+  EXPECT_TRUE(text.ends_with("- (!) no better than guessing the mean picture: gan on le\n"))
+      << text;
 }
 
 TEST(AttackBoxPlots, OneBoxPerAttackThatRecovers) {
@@ -360,8 +418,10 @@ TEST(CellPictures, RoundTrip) {
   EXPECT_EQ(back.protected_pictures[0].rgb, shown.protected_pictures[0].rgb);
   EXPECT_EQ(back.recovered[1].rgb, shown.recovered[1].rgb);
   EXPECT_EQ(back.labels, shown.labels);
-  test::expect_error(ErrorCode::AlreadyExists, {}, [&] { write_cell_pictures(folder.path(), shown, Overwrite::No); });
-  test::expect_error(ErrorCode::NotFound, {}, [&] { read_cell_pictures(folder.path(), "h", "itn"); });
+  test::expect_error(ErrorCode::AlreadyExists, {},
+                     [&] { write_cell_pictures(folder.path(), shown, Overwrite::No); });
+  test::expect_error(ErrorCode::NotFound, {},
+                     [&] { read_cell_pictures(folder.path(), "h", "itn"); });
   for (const char* bad : {"", "..", "a/b"}) {
     auto elsewhere = shown;
     elsewhere.attack = bad;
@@ -369,7 +429,8 @@ TEST(CellPictures, RoundTrip) {
                        [&] { write_cell_pictures(folder.path(), elsewhere, Overwrite::No); });
   }
   write_file(folder.path() / "h" / "gan" / "labels.json", std::string_view("[1"), Overwrite::Yes);
-  test::expect_error(ErrorCode::BadData, {"labels.json"}, [&] { read_cell_pictures(folder.path(), "h", "gan"); });
+  test::expect_error(ErrorCode::BadData, {"labels.json"},
+                     [&] { read_cell_pictures(folder.path(), "h", "gan"); });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The whole matrix at tiny scale: the canary must be broken, the honest reference must not, and figures that mean nothing must
-// be flagged.
+// The whole matrix at tiny scale: the canary must be broken, the honest reference must not, and
+// figures that mean nothing must be flagged.
 #include "eval/attacks.h"
 
 #include <algorithm>
@@ -18,19 +18,20 @@ namespace {
 using nlohmann::json;
 
 train::Experiment experiment(const test::TemporaryFolder& folder, const std::string& schemes) {
-  auto config = Config::parse("name = 't'\nruns = '" + folder.path().string() +
-                                  "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
-                                  "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
-                                  "transports = ['jpeg:50']\nschemes = " +
-                                  schemes + "\n",
-                              "test.toml");
+  auto config = Config::parse(
+      "name = 't'\nruns = '" + folder.path().string() +
+          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
+          "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
+          "transports = ['jpeg:50']\nschemes = " +
+          schemes + "\n",
+      "test.toml");
   return train::read_experiment(config);
 }
 
 const json& cell(const json& matrix, const std::string& scheme, const std::string& attack) {
   const auto& cells = matrix.at("cells");
-  const auto found =
-      std::ranges::find_if(cells, [&](const json& c) { return c.at("scheme") == scheme && c.at("attack") == attack; });
+  const auto found = std::ranges::find_if(
+      cells, [&](const json& c) { return c.at("scheme") == scheme && c.at("attack") == attack; });
   if (found == cells.end()) throw std::runtime_error("no cell " + scheme + " " + attack);
   return *found;
 }
@@ -69,19 +70,24 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
     }
   }
   EXPECT_EQ(run_attacks(e).at("cells"), matrix.at("cells")) << "finished cells are kept";
-  EXPECT_NE(cell(matrix, "random", "itn-unrelated").at("refused").get<std::string>().find("synthetic"), std::string::npos);
+  EXPECT_NE(
+      cell(matrix, "random", "itn-unrelated").at("refused").get<std::string>().find("synthetic"),
+      std::string::npos);
   EXPECT_TRUE(std::filesystem::exists(e.folder() / "attacks" / "small" / "report.html"));
   EXPECT_EQ(matrix.at("attributes").size(), 8u);
   ASSERT_EQ(matrix.at("transport").size(), 2u);
-  EXPECT_LT(number_from_json(matrix["transport"][0].at("ssim").at("median"), "ssim"), 1) << "jpeg does not leave bytes alone";
+  EXPECT_LT(number_from_json(matrix["transport"][0].at("ssim").at("median"), "ssim"), 1)
+      << "jpeg does not leave bytes alone";
 
   auto few = experiment(folder, "['random']");
   few.name = "few";
   few.attacks.known = 19;
-  test::expect_error(ErrorCode::InvalidArgument, {"19 pictures", "20 or more"}, [&] { run_attacks(few); });
+  test::expect_error(ErrorCode::InvalidArgument, {"19 pictures", "20 or more"},
+                     [&] { run_attacks(few); });
   auto other = e;
   other.attacks.epochs = 3;
-  test::expect_error(ErrorCode::InvalidArgument, {"cell.json", "epochs"}, [&] { run_attacks(other); });
+  test::expect_error(ErrorCode::InvalidArgument, {"cell.json", "epochs"},
+                     [&] { run_attacks(other); });
   const auto path = e.folder() / "attacks" / "small" / "pe-same" / "fr" / "cell.json";
   write_file(path, std::string_view("{\"scheme\": "), Overwrite::Yes);
   test::expect_error(ErrorCode::BadData, {path.string()}, [&] { run_attacks(e); });
@@ -92,9 +98,11 @@ TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
   const auto pictures = data::make_synthetic({1, 60, 10}).train;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto bytes = pictures.image(i);
-    const auto class_folder = folder / "data" / "train" / pictures.class_names[static_cast<size_t>(pictures.labels[i])];
+    const auto class_folder =
+        folder / "data" / "train" / pictures.class_names[static_cast<size_t>(pictures.labels[i])];
     std::filesystem::create_directories(class_folder);
-    image::write_png(class_folder / (std::to_string(i) + ".png"), {32, 32, {bytes.begin(), bytes.end()}}, Overwrite::No);
+    image::write_png(class_folder / (std::to_string(i) + ".png"),
+                     {32, 32, {bytes.begin(), bytes.end()}}, Overwrite::No);
   }
   auto e = experiment(folder, "['pixelate']");
   e.data.source = "folder";
@@ -113,7 +121,8 @@ json fake_cell(const std::string& attack, const std::string& access, double psnr
   const auto summary = [](double v) { return to_json(summarise(std::vector<double>{v, v})); };
   return {{"scheme", "s"},
           {"attack", attack},
-          {"threat_model", {{"method", "public"}, {"access", access}, {"keys", "same"}, {"auxiliary", auxiliary}}},
+          {"threat_model",
+           {{"method", "public"}, {"access", access}, {"keys", "same"}, {"auxiliary", auxiliary}}},
           {"psnr_db", summary(psnr)},
           {"ssim", summary(ssim)},
           {"diversity", 1.0}};
@@ -128,9 +137,10 @@ std::vector<std::string> ids(const json& flags) {
 TEST(Flags, NameWhatMakesAFigureWorthless) {
   auto mean = fake_cell("mean", "ciphertext_only", 12, 0.1);
   mean["name"] = "mean picture";
-  auto cells = json::array({fake_cell("look", "ciphertext_only", 8, 0.3), fake_cell("gan", "ciphertext_only", 15, 0.6),
-                            fake_cell("itn", "exact_pairs", 14, 0.5), fake_cell("weak", "exact_pairs", 11, 0.05),
-                            fake_cell("good", "chosen_plaintext", 30, 0.9)});
+  auto cells = json::array(
+      {fake_cell("look", "ciphertext_only", 8, 0.3), fake_cell("gan", "ciphertext_only", 15, 0.6),
+       fake_cell("itn", "exact_pairs", 14, 0.5), fake_cell("weak", "exact_pairs", 11, 0.05),
+       fake_cell("good", "chosen_plaintext", 30, 0.9)});
   cells[4]["diversity"] = 0.01;
   set_flags(cells, json::array({mean}));
   using V = std::vector<std::string>;
@@ -142,11 +152,12 @@ TEST(Flags, NameWhatMakesAFigureWorthless) {
 }
 
 TEST(Flags, PlainPicturesAreSomethingToHave) {
-  auto cells = json::array(
-      {fake_cell("fr", "ciphertext_only", 15, 0.3), fake_cell("gan", "ciphertext_only", 14, 0.1, "same_distribution"),
-       fake_cell("itn-unrelated", "public_transform", 14, 0.1, "unrelated"),
-       fake_cell("itn", "public_transform", 14, 0.05, "same_distribution"), fake_cell("itn-position", "exact_pairs", 14, 0.2),
-       fake_cell("retrieval", "ciphertext_only", 99, 1, "candidates")});
+  auto cells = json::array({fake_cell("fr", "ciphertext_only", 15, 0.3),
+                            fake_cell("gan", "ciphertext_only", 14, 0.1, "same_distribution"),
+                            fake_cell("itn-unrelated", "public_transform", 14, 0.1, "unrelated"),
+                            fake_cell("itn", "public_transform", 14, 0.05, "same_distribution"),
+                            fake_cell("itn-position", "exact_pairs", 14, 0.2),
+                            fake_cell("retrieval", "ciphertext_only", 99, 1, "candidates")});
   set_flags(cells, json::array());
   EXPECT_TRUE(cells[0]["flags"].empty()) << "candidates are another kind of knowledge";
   for (size_t i = 1; i <= 4; ++i) EXPECT_EQ(ids(cells[i]["flags"])[0], "beaten_by_less") << i;
@@ -165,7 +176,8 @@ TEST(Flags, TrainingsThatHadNotEnded) {
              Overwrite::No);
   EXPECT_NEAR(read_training(folder.path()).last_improvement, 0.2, 1e-12);
   write_file(folder / "log.jsonl", "{}\n", Overwrite::Yes);
-  test::expect_error(ErrorCode::BadData, {"log.jsonl", "no validation"}, [&] { read_training(folder.path()); });
+  test::expect_error(ErrorCode::BadData, {"log.jsonl", "no validation"},
+                     [&] { read_training(folder.path()); });
 }
 
 TEST(Leak, MeasuresExactAndReidentified) {
@@ -190,8 +202,8 @@ TEST(Leak, MeasuresExactAndReidentified) {
 TEST(Suite, EveryAttackSaysUnderWhatItWorksOrWhyNot) {
   const test::TemporaryFolder folder;
   const auto e = experiment(folder, "[]");
-  for (const std::string label : {"le", "ele", "etc", "pe-same", "pe-independent", "pixel-shuffle", "bit-flip", "ffx", "blur",
-                                  "pixelate", "noise", "random"}) {
+  for (const std::string label : {"le", "ele", "etc", "pe-same", "pe-independent", "pixel-shuffle",
+                                  "bit-flip", "ffx", "blur", "pixelate", "noise", "random"}) {
     const auto victim = attack::make_victim(e, label);
     for (const auto& attack : attack::attacks()) {
       const auto against = attack.against(victim);

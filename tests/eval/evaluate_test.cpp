@@ -25,7 +25,8 @@ data::Dataset four_pictures() {
   set.labels = {0, 1, 0, 1};
   for (const int bright : {0, 1, 1, 1}) {  // the third one is labelled wrongly
     for (int y = 0; y < 8; ++y) {
-      for (int x = 0; x < 8; ++x) set.images_nhwc.insert(set.images_nhwc.end(), 3, (x < 4) == (bright == 0) ? 250 : 5);
+      for (int x = 0; x < 8; ++x)
+        set.images_nhwc.insert(set.images_nhwc.end(), 3, (x < 4) == (bright == 0) ? 250 : 5);
     }
   }
   return set;
@@ -43,7 +44,8 @@ TEST(Accuracy, CountsRightAnswers) {
 TEST(Similarity, HasOneValuePerPictureInOrder) {
   const auto set = data::make_synthetic({3, 40, 10}).test;
   auto other = set.images_nhwc;
-  for (size_t j = 0; j < set.image_bytes(); ++j) other[j] = static_cast<uint8_t>(255 - other[j]);  // the first picture only
+  for (size_t j = 0; j < set.image_bytes(); ++j)
+    other[j] = static_cast<uint8_t>(255 - other[j]);  // the first picture only
   const auto s = compare(set, other);
   ASSERT_EQ(s.ssim.size(), set.size());
   EXPECT_LT(s.ssim[0], 0.5);
@@ -56,9 +58,11 @@ TEST(Similarity, HasOneValuePerPictureInOrder) {
 
 TEST(Evaluation, SaysWhenThereIsNothingToReport) {
   const test::TemporaryFolder folder;
-  test::expect_error(ErrorCode::NotFound, {"evaluation.json"}, [&] { write_report(folder.path()); });
+  test::expect_error(ErrorCode::NotFound, {"evaluation.json"},
+                     [&] { write_report(folder.path()); });
   write_file(folder / "evaluation.json", "{}", Overwrite::No);
-  test::expect_error(ErrorCode::BadData, {"evaluation.json", "models"}, [&] { write_report(folder.path()); });
+  test::expect_error(ErrorCode::BadData, {"evaluation.json", "models"},
+                     [&] { write_report(folder.path()); });
   write_file(folder / "evaluation.json", "{", Overwrite::Yes);
   test::expect_error(ErrorCode::BadData, {"evaluation.json"}, [&] { write_report(folder.path()); });
 }

@@ -12,12 +12,14 @@ using test::occurrences;
 
 image::Image checkered(int height, int width) {
   image::Image picture{height, width, {}};
-  for (int i = 0; i < height * width * 3; ++i) picture.rgb.push_back(static_cast<std::uint8_t>(i * 37));
+  for (int i = 0; i < height * width * 3; ++i)
+    picture.rgb.push_back(static_cast<std::uint8_t>(i * 37));
   return picture;
 }
 
 std::vector<std::uint8_t> decode_base64(const std::string& text) {
-  static const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const std::string digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::vector<std::uint8_t> out;
   unsigned word = 0;
   int bits = 0;
@@ -44,9 +46,11 @@ TEST(Base64, Rfc4648) {
 
 TEST(Html, TextIsEscapedEverywhere) {
   const std::string evil = "<i>\"&'";
-  for (const auto& markup : {text(evil), strong(evil), code(evil), heading(2, evil), paragraph(evil), bullets({evil}),
-                             preformatted(evil), details(evil, text(evil)), callout(text(evil)), cards({{evil, evil, evil}}),
-                             figure({}, evil), table({evil, {{evil, 1}}, {{evil}}, {{evil}}})}) {
+  for (const auto& markup :
+       {text(evil), strong(evil), code(evil), heading(2, evil), paragraph(evil), bullets({evil}),
+        preformatted(evil), details(evil, text(evil)), callout(text(evil)),
+        cards({{evil, evil, evil}}), figure({}, evil),
+        table({evil, {{evil, 1}}, {{evil}}, {{evil}}})}) {
     EXPECT_FALSE(contains(markup.html, "<i>")) << markup.html;
     EXPECT_TRUE(contains(markup.html, "&lt;i&gt;&quot;&amp;&#39;")) << markup.html;
     EXPECT_EQ(markup_fault("<x>" + markup.html + "</x>"), "");
@@ -56,7 +60,8 @@ TEST(Html, TextIsEscapedEverywhere) {
 TEST(Html, HeadingLevels) {
   EXPECT_EQ(heading(3, "a").html, "<h3>a</h3>\n");
   for (const int level : {0, 1, 5})
-    test::expect_error(ErrorCode::InvalidArgument, {"'a'", std::to_string(level), "2 to 4"}, [&] { heading(level, "a"); });
+    test::expect_error(ErrorCode::InvalidArgument, {"'a'", std::to_string(level), "2 to 4"},
+                       [&] { heading(level, "a"); });
 }
 
 TEST(Html, TableAlignsAndHighlights) {
@@ -66,7 +71,8 @@ TEST(Html, TableAlignsAndHighlights) {
                            {{"a", "1", "2"}, {"b", "3", "4"}}})
                         .html;
   EXPECT_EQ(markup_fault("<x>" + html + "</x>"), "");
-  EXPECT_TRUE(contains(html, "<th scope=\"row\">a</th><td class=\"num\">1</td><td class=\"num hi\">2</td>"));
+  EXPECT_TRUE(contains(
+      html, "<th scope=\"row\">a</th><td class=\"num\">1</td><td class=\"num hi\">2</td>"));
   EXPECT_TRUE(contains(html, "<th scope=\"colgroup\" colspan=\"2\">ours</th>"));
   EXPECT_EQ(occurrences(html, "<tr"), 4u);
 }
@@ -102,7 +108,8 @@ TEST(Html, PictureGridHeadersCaptionsAndGaps) {
   grid.caption = "Fig. 3";
   grid.column_headers = {"plain", "alpha = 0"};
   grid.row_headers = {"cat", "dog"};
-  grid.rows = {{{checkered(4, 8), ""}, {checkered(4, 8), "12.3 dB"}}, {{checkered(4, 8), ""}, {std::nullopt, "lost"}}};
+  grid.rows = {{{checkered(4, 8), ""}, {checkered(4, 8), "12.3 dB"}},
+               {{checkered(4, 8), ""}, {std::nullopt, "lost"}}};
   const auto html = picture_grid(grid).html;
   EXPECT_EQ(markup_fault("<x>" + html + "</x>"), "");
   EXPECT_EQ(occurrences(html, "<img "), 3u);
@@ -125,13 +132,16 @@ TEST(Html, PictureGridRefusesWrongCounts) {
   grid.caption = "g";
   test::expect_error(ErrorCode::InvalidArgument, {"'g'", "no rows"}, [&] { picture_grid(grid); });
   grid.rows = {{{checkered(2, 2), ""}, {checkered(2, 2), ""}}, {{checkered(2, 2), ""}}};
-  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "row 1", "found 1", "expected 2"}, [&] { picture_grid(grid); });
+  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "row 1", "found 1", "expected 2"},
+                     [&] { picture_grid(grid); });
   grid.rows.pop_back();
   grid.column_headers = {"one"};
-  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "column headers", "expected 2"}, [&] { picture_grid(grid); });
+  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "column headers", "expected 2"},
+                     [&] { picture_grid(grid); });
   grid.column_headers.clear();
   grid.row_headers = {"a", "b"};
-  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "row headers", "expected 1"}, [&] { picture_grid(grid); });
+  test::expect_error(ErrorCode::InvalidArgument, {"'g'", "row headers", "expected 1"},
+                     [&] { picture_grid(grid); });
   grid.row_headers.clear();
   grid.rows[0][0].picture = image::Image{};
   test::expect_error(ErrorCode::InvalidArgument, {}, [&] { picture_grid(grid); });

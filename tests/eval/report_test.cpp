@@ -30,7 +30,8 @@ json model(double alpha, double accuracy) {
             {"alpha", alpha},
             {"architecture", "unet width 16"},
             {"recipe", "quick"},
-            {"accuracy", {{"plain", 0.9}, {"protected_float", accuracy + 0.001}, {"protected_png8", accuracy}}},
+            {"accuracy",
+             {{"plain", 0.9}, {"protected_float", accuracy + 0.001}, {"protected_png8", accuracy}}},
             {"paper_accuracy", 0.9172},
             {"similarity", leak({9, 10, 11}, {0.01, 0.02, -0.3})},
             {"attack", leak({14, 15, 19.25}, {0.1, 0.2, 0.45})},
@@ -61,28 +62,34 @@ json evaluation(const std::vector<double>& alphas) {
   return e;
 }
 
-ModelPictures pictures() { return {{flat(10), flat(20)}, {flat(60), flat(70)}, {flat(15), flat(40)}, {"cat", "worst case"}}; }
+ModelPictures pictures() {
+  return {{flat(10), flat(20)}, {flat(60), flat(70)}, {flat(15), flat(40)}, {"cat", "worst case"}};
+}
 
 TEST(Report, HoldsEveryFigure) {
   const std::vector<ModelPictures> shown(3, pictures());
   const auto html = render_report(evaluation({0, 0.005, 0.1}), shown);
   EXPECT_EQ(markup_fault(html), "");
   EXPECT_FALSE(test::reaches_outside(html));
-  for (const char* part : {"10,000 test pictures", "8 x 8 pixels", "cut from a VGG trained on synthetic", "a remark",
-                           "91.23 on plain pictures", "12.34", "43.21", "91.72", "veilnet evaluate runs/x", "c0ffee", "abc123",
-                           "feed", "45,000", "What is not covered", "Accuracy against protection"})
+  for (const char* part :
+       {"10,000 test pictures", "8 x 8 pixels", "cut from a VGG trained on synthetic", "a remark",
+        "91.23 on plain pictures", "12.34", "43.21", "91.72", "veilnet evaluate runs/x", "c0ffee",
+        "abc123", "feed", "45,000", "What is not covered", "Accuracy against protection"})
     EXPECT_TRUE(contains(html, part)) << part;
   // Accuracy row: plain, protected PNG, lost, float, paper.
-  EXPECT_TRUE(contains(html,
-                       "<th scope=\"row\">alpha = 0.005</th><td class=\"num\">90.00</td><td class=\"num hi\">87.50</td>"
-                       "<td class=\"num\">2.50</td><td class=\"num\">87.60</td><td class=\"num\">91.72</td>"));
-  // Attack row: PSNR mean, median, 99th percentile (15 + 0.98 * 4.25), worst.
   EXPECT_TRUE(contains(
       html,
-      "<td class=\"num\">16.08</td><td class=\"num\">15.00</td><td class=\"num\">19.16</td><td class=\"num hi\">19.25</td>"));
+      "<th scope=\"row\">alpha = 0.005</th><td class=\"num\">90.00</td><td class=\"num "
+      "hi\">87.50</td>"
+      "<td class=\"num\">2.50</td><td class=\"num\">87.60</td><td class=\"num\">91.72</td>"));
+  // Attack row: PSNR mean, median, 99th percentile (15 + 0.98 * 4.25), worst.
+  EXPECT_TRUE(contains(html,
+                       "<td class=\"num\">16.08</td><td class=\"num\">15.00</td><td "
+                       "class=\"num\">19.16</td><td class=\"num hi\">19.25</td>"));
   // The SSIM farthest from zero is the worst, also when negative.
   EXPECT_TRUE(contains(html, "<td class=\"num hi\">-0.300</td>"));
-  for (const char* forbidden : {"secure", "anonym"}) EXPECT_FALSE(contains(html, forbidden)) << forbidden;
+  for (const char* forbidden : {"secure", "anonym"})
+    EXPECT_FALSE(contains(html, forbidden)) << forbidden;
 }
 
 TEST(Report, PicturesCarryTheirPsnr) {
@@ -153,13 +160,16 @@ TEST(Report, WithoutAttackItSaysSo) {
 
 TEST(Report, MissingFiguresAreDashes) {
   json e = {{"title", "t"}, {"dataset", {{"name", "d"}}}};
-  e["models"] = {{{"label", "m"}, {"accuracy", {{"plain", 0.9}, {"protected_float", 0.5}}}, {"paper_accuracy", nullptr}}};
+  e["models"] = {{{"label", "m"},
+                  {"accuracy", {{"plain", 0.9}, {"protected_float", 0.5}}},
+                  {"paper_accuracy", nullptr}}};
   const auto html = render_report(e, {});
   EXPECT_EQ(markup_fault(html), "");
   const std::string d(dash);
-  EXPECT_TRUE(contains(html, "<td class=\"num\">90.00</td><td class=\"num hi\">" + d +
-                                 "</td><td class=\"num\">40.00</td><td class=\"num\">50.00</td><td class=\"num\">" + d +
-                                 "</td>"));
+  EXPECT_TRUE(contains(
+      html, "<td class=\"num\">90.00</td><td class=\"num hi\">" + d +
+                "</td><td class=\"num\">40.00</td><td class=\"num\">50.00</td><td class=\"num\">" +
+                d + "</td>"));
   EXPECT_TRUE(contains(html, "No similarity figures were measured."));
 }
 
@@ -170,7 +180,8 @@ TEST(Report, AlphaGridShowsWhatAllModelsShow) {
   // One row of plain + two protected, and two attack grids of six.
   EXPECT_EQ(occurrences(html, "<img "), 3u + 12u);
   shown[1].plain[0] = flat(98);
-  EXPECT_TRUE(contains(render_report(evaluation({0, 0.1}), shown), "No picture is shown for all models."));
+  EXPECT_TRUE(
+      contains(render_report(evaluation({0, 0.1}), shown), "No picture is shown for all models."));
 }
 
 TEST(Report, InfinitePsnrIsCountedNotHidden) {
@@ -218,29 +229,36 @@ TEST(Report, RefusesBadEvaluationsNamingTheKey) {
   refuse({"evaluation.dataset.name", "missing"}, [](json& e) { e["dataset"].erase("name"); });
   refuse({"evaluation.models", "at least one"}, [](json& e) { e["models"] = json::array(); });
   refuse({"evaluation.models", "array", "string"}, [](json& e) { e["models"] = "none"; });
-  refuse({"evaluation.models[1].label", "string", "number"}, [](json& e) { e["models"][1]["label"] = 5; });
+  refuse({"evaluation.models[1].label", "string", "number"},
+         [](json& e) { e["models"][1]["label"] = 5; });
   refuse({"alpha = 0", "twice"}, [](json& e) { e["models"][1]["label"] = "alpha = 0"; });
-  refuse({"evaluation.models[0].accuracy.plain", "missing"}, [](json& e) { e["models"][0].erase("accuracy"); });
+  refuse({"evaluation.models[0].accuracy.plain", "missing"},
+         [](json& e) { e["models"][0].erase("accuracy"); });
   refuse({"evaluation.models[1].accuracy.protected_png8", "87.5", "0 to 1"},
          [](json& e) { e["models"][1]["accuracy"]["protected_png8"] = 87.5; });
   refuse({"evaluation.models[0].attack.psnr_db.median", "missing"},
          [](json& e) { e["models"][0]["attack"]["psnr_db"].erase("median"); });
-  refuse({"evaluation.models[0].attack.ssim_values[1]"}, [](json& e) { e["models"][0]["attack"]["ssim_values"][1] = true; });
+  refuse({"evaluation.models[0].attack.ssim_values[1]"},
+         [](json& e) { e["models"][0]["attack"]["ssim_values"][1] = true; });
   refuse({"evaluation.dataset.test", "count"}, [](json& e) { e["dataset"]["test"] = -4; });
   refuse({"evaluation.notes[0]", "string"}, [](json& e) { e["notes"] = {1}; });
-  test::expect_error(ErrorCode::BadData, {"object", "array"}, [] { render_report(json::array(), {}); });
+  test::expect_error(ErrorCode::BadData, {"object", "array"},
+                     [] { render_report(json::array(), {}); });
 }
 
 TEST(Report, RefusesPicturesThatDoNotFit) {
   const auto e = evaluation({0, 0.005});
   std::vector<ModelPictures> shown(1, pictures());
-  test::expect_error(ErrorCode::InvalidArgument, {"1 models", "2 models"}, [&] { render_report(e, shown); });
+  test::expect_error(ErrorCode::InvalidArgument, {"1 models", "2 models"},
+                     [&] { render_report(e, shown); });
   shown.push_back(pictures());
   shown[1].protected_pictures.pop_back();
-  test::expect_error(ErrorCode::InvalidArgument, {"model 1", "2 plain", "1 protected"}, [&] { render_report(e, shown); });
+  test::expect_error(ErrorCode::InvalidArgument, {"model 1", "2 plain", "1 protected"},
+                     [&] { render_report(e, shown); });
   shown[1] = pictures();
   shown[1].protected_pictures[0] = flat(60, 4);
-  test::expect_error(ErrorCode::InvalidArgument, {"8 x 8", "4 x 4"}, [&] { render_report(e, shown); });
+  test::expect_error(ErrorCode::InvalidArgument, {"8 x 8", "4 x 4"},
+                     [&] { render_report(e, shown); });
 }
 
 TEST(ReportPictures, RoundTrip) {
@@ -257,10 +275,13 @@ TEST(ReportPictures, RoundTrip) {
   EXPECT_EQ(back[0].labels, shown[0].labels);
   EXPECT_TRUE(back[1].reconstructed.empty());
   EXPECT_TRUE(back[1].labels.empty());
-  test::expect_error(ErrorCode::AlreadyExists, {}, [&] { write_pictures(folder / "pictures", shown, Overwrite::No); });
+  test::expect_error(ErrorCode::AlreadyExists, {},
+                     [&] { write_pictures(folder / "pictures", shown, Overwrite::No); });
   test::expect_error(ErrorCode::NotFound, {}, [&] { read_pictures(folder / "pictures", 3); });
-  write_file(folder / "pictures" / "model-0" / "labels.json", std::string_view("[1"), Overwrite::Yes);
-  test::expect_error(ErrorCode::BadData, {"labels.json"}, [&] { read_pictures(folder / "pictures", 2); });
+  write_file(folder / "pictures" / "model-0" / "labels.json", std::string_view("[1"),
+             Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {"labels.json"},
+                     [&] { read_pictures(folder / "pictures", 2); });
 }
 
 }  // namespace

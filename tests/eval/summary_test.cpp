@@ -11,7 +11,8 @@ namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-// Worked out by hand: deviations 9 + 4 + 1 + 0 + 36 = 50 over 5 values; position of the 1st percentile 0.04, of the 99th 3.96.
+// Worked out by hand: deviations 9 + 4 + 1 + 0 + 36 = 50 over 5 values; position of the 1st
+// percentile 0.04, of the 99th 3.96.
 TEST(Summary, FiveValues) {
   const auto s = summarise(std::vector<double>{10, 3, 1, 4, 2});
   EXPECT_EQ(s.n, 5u);
@@ -64,7 +65,8 @@ TEST(Summary, RefusesNothingAndNaN) {
     summarise(std::vector<double>{1, std::nan(""), 2});
   });
   test::expect_error(ErrorCode::InvalidArgument, {"no values"}, [] { quantile({}, 0.5); });
-  test::expect_error(ErrorCode::InvalidArgument, {"1.5", "0 to 1"}, [] { quantile(std::vector<double>{1}, 1.5); });
+  test::expect_error(ErrorCode::InvalidArgument, {"1.5", "0 to 1"},
+                     [] { quantile(std::vector<double>{1}, 1.5); });
 }
 
 TEST(Summary, JsonRoundTripThroughText) {
@@ -85,12 +87,15 @@ TEST(Summary, JsonRoundTripThroughText) {
 TEST(Summary, BadJsonNamesThePlace) {
   auto j = to_json(summarise(std::vector<double>{1, 2}));
   j["median"] = "many";
-  test::expect_error(ErrorCode::BadData, {"models[0].ssim.median", "string"}, [&] { summary_from_json(j, "models[0].ssim"); });
+  test::expect_error(ErrorCode::BadData, {"models[0].ssim.median", "string"},
+                     [&] { summary_from_json(j, "models[0].ssim"); });
   j.erase("median");
-  test::expect_error(ErrorCode::BadData, {"models[0].ssim.median", "missing"}, [&] { summary_from_json(j, "models[0].ssim"); });
+  test::expect_error(ErrorCode::BadData, {"models[0].ssim.median", "missing"},
+                     [&] { summary_from_json(j, "models[0].ssim"); });
   j["n"] = -1;
   test::expect_error(ErrorCode::BadData, {"x.n", "-1"}, [&] { summary_from_json(j, "x"); });
-  test::expect_error(ErrorCode::BadData, {"x", "array"}, [] { summary_from_json(nlohmann::json::array(), "x"); });
+  test::expect_error(ErrorCode::BadData, {"x", "array"},
+                     [] { summary_from_json(nlohmann::json::array(), "x"); });
 }
 
 }  // namespace

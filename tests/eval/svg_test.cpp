@@ -21,7 +21,9 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 const double nan = std::nan("");
 
 /// Where the horizontal grid lines run: front is the lowest tick, back the highest.
-std::vector<double> grid_rows(const std::string& svg) { return attributes(svg, "stroke=\"#e3e8ee\"", "y1"); }
+std::vector<double> grid_rows(const std::string& svg) {
+  return attributes(svg, "stroke=\"#e3e8ee\"", "y1");
+}
 
 std::vector<double> polyline_x(const std::string& svg) {
   const auto start = svg.find("points=\"") + 8;
@@ -34,7 +36,8 @@ std::vector<double> polyline_x(const std::string& svg) {
 TEST(NiceTicks, RoundStepsThatEncloseTheRange) {
   EXPECT_EQ(nice_ticks(0, 97), (std::vector<double>{0, 20, 40, 60, 80, 100}));
   EXPECT_EQ(nice_ticks(12, 31), (std::vector<double>{10, 15, 20, 25, 30, 35}));
-  for (const auto& [low, high] : {std::pair(-0.03, 0.31), std::pair(1e-6, 3e-6), std::pair(-1e6, 4e7), std::pair(99.2, 99.3)}) {
+  for (const auto& [low, high] : {std::pair(-0.03, 0.31), std::pair(1e-6, 3e-6),
+                                  std::pair(-1e6, 4e7), std::pair(99.2, 99.3)}) {
     const auto ticks = nice_ticks(low, high);
     EXPECT_LE(ticks.front(), low);
     EXPECT_GE(ticks.back(), high);
@@ -43,7 +46,9 @@ TEST(NiceTicks, RoundStepsThatEncloseTheRange) {
     const double step = ticks[1] - ticks[0];
     EXPECT_GT(ticks[1], low);
     const double mantissa = step / std::pow(10.0, std::floor(std::log10(step * 1.0001)));
-    EXPECT_TRUE(std::abs(mantissa - 1) < 1e-6 || std::abs(mantissa - 2) < 1e-6 || std::abs(mantissa - 5) < 1e-6) << step;
+    EXPECT_TRUE(std::abs(mantissa - 1) < 1e-6 || std::abs(mantissa - 2) < 1e-6 ||
+                std::abs(mantissa - 5) < 1e-6)
+        << step;
   }
 }
 
@@ -57,7 +62,8 @@ TEST(NiceTicks, WidensAPoint) {
 }
 
 TEST(NiceTicks, RefusesBadRanges) {
-  test::expect_error(ErrorCode::InvalidArgument, {"2", "1", "low <= high"}, [] { nice_ticks(2, 1); });
+  test::expect_error(ErrorCode::InvalidArgument, {"2", "1", "low <= high"},
+                     [] { nice_ticks(2, 1); });
   test::expect_error(ErrorCode::InvalidArgument, {"low <= high"}, [] { nice_ticks(0, inf); });
   test::expect_error(ErrorCode::InvalidArgument, {"low <= high"}, [] { nice_ticks(nan, 1); });
 }
@@ -75,7 +81,8 @@ TEST(BoxNumbers, ByHand) {
 }
 
 TEST(BoxNumbers, AValueOnTheFenceIsNoOutlier) {
-  const auto box = box_numbers(std::vector<double>{-3, 3, 3, 5, 7, 7, 13});  // q1 3, q3 7, fences -3 and 13
+  const auto box =
+      box_numbers(std::vector<double>{-3, 3, 3, 5, 7, 7, 13});  // q1 3, q3 7, fences -3 and 13
   EXPECT_EQ(box.whisker_low, -3);
   EXPECT_EQ(box.whisker_high, 13);
   EXPECT_TRUE(box.outliers.empty());
@@ -91,7 +98,9 @@ TEST(BoxNumbers, WhiskersNeverPointInwards) {
 
 TEST(BoxNumbers, RefusesNothingAndNonFinite) {
   test::expect_error(ErrorCode::InvalidArgument, {"no values"}, [] { box_numbers({}); });
-  test::expect_error(ErrorCode::InvalidArgument, {"value 1", "not finite"}, [] { box_numbers(std::vector<double>{0, inf}); });
+  test::expect_error(ErrorCode::InvalidArgument, {"value 1", "not finite"}, [] {
+    box_numbers(std::vector<double>{0, inf});
+  });
 }
 
 TEST(BoxPlot, DrawsTheBoxToScale) {
@@ -104,10 +113,12 @@ TEST(BoxPlot, DrawsTheBoxToScale) {
   EXPECT_FALSE(test::reaches_outside(svg));
   EXPECT_TRUE(contains(svg, "<title>PSNR</title>"));
   EXPECT_TRUE(contains(svg, ">PSNR (dB)</text>"));
-  EXPECT_TRUE(contains(svg, "one: median 5, quartiles 2.5 and 7.5, mean 5, whiskers 0 to 10, 0 outliers"));
+  EXPECT_TRUE(
+      contains(svg, "one: median 5, quartiles 2.5 and 7.5, mean 5, whiskers 0 to 10, 0 outliers"));
   const auto rows = grid_rows(svg);  // ticks 0 to 10
   const double unit = (rows.front() - rows.back()) / 10;
-  const auto top = attributes(svg, "fill-opacity=\"0.22\"", "y"), height = attributes(svg, "fill-opacity=\"0.22\"", "height");
+  const auto top = attributes(svg, "fill-opacity=\"0.22\"", "y"),
+             height = attributes(svg, "fill-opacity=\"0.22\"", "height");
   ASSERT_EQ(top.size(), 1u);
   EXPECT_NEAR(top[0], rows.front() - 7.5 * unit, 0.2);
   EXPECT_NEAR(height[0], 5 * unit, 0.2);
@@ -176,8 +187,9 @@ TEST(BoxPlot, EscapesText) {
 }
 
 TEST(BoxPlot, RefusesNoGroups) {
-  test::expect_error(ErrorCode::InvalidArgument, {"box_plot 'empty'", "no groups"},
-                     [] { box_plot({.title = "empty", .y_label = "", .groups = {}, .colour_names = {}, .references = {}}); });
+  test::expect_error(ErrorCode::InvalidArgument, {"box_plot 'empty'", "no groups"}, [] {
+    box_plot({.title = "empty", .y_label = "", .groups = {}, .colour_names = {}, .references = {}});
+  });
 }
 
 LineChart small_line_chart() {
@@ -197,14 +209,15 @@ TEST(LineChart, CategoriesIncludingZero) {
   EXPECT_EQ(markup_fault(svg), "");
   EXPECT_FALSE(test::reaches_outside(svg));
   EXPECT_EQ(occurrences(svg, "<polyline"), 2u);
-  for (const char* part : {"<title>Accuracy</title>", ">alpha</text>", ">accuracy (%)</text>", ">0.005</text>", ">ours</text>",
-                           ">paper</text>", "paper, 0.005: 91.72"})
+  for (const char* part : {"<title>Accuracy</title>", ">alpha</text>", ">accuracy (%)</text>",
+                           ">0.005</text>", ">ours</text>", ">paper</text>", "paper, 0.005: 91.72"})
     EXPECT_TRUE(contains(svg, part)) << part;
   const auto xs = polyline_x(svg);
   ASSERT_EQ(xs.size(), 3u);
   EXPECT_NEAR(xs[1] - xs[0], xs[2] - xs[1], 0.2);
   chart.series[0].points[0].first = 3;
-  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "x is 3", "3 categories"}, [&] { line_chart(chart); });
+  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "x is 3", "3 categories"},
+                     [&] { line_chart(chart); });
 }
 
 TEST(LineChart, LogarithmicSpacing) {
@@ -219,7 +232,8 @@ TEST(LineChart, LogarithmicSpacing) {
   for (const char* tick : {">0.001</text>", ">0.01</text>", ">0.1</text>", ">1</text>"})
     EXPECT_TRUE(contains(svg, tick)) << tick;
   chart.series[0].points[0].first = 0;
-  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "x is 0", "x > 0"}, [&] { line_chart(chart); });
+  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "x is 0", "x > 0"},
+                     [&] { line_chart(chart); });
 }
 
 TEST(LineChart, AMissingPointBreaksTheLineAndIsCounted) {
@@ -246,7 +260,8 @@ TEST(LineChart, FixedLimitsSinglePointsAndErrors) {
   chart.x_scale = XScale::Logarithmic;
   EXPECT_EQ(markup_fault(line_chart(chart)), "");
   chart.series.clear();
-  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "no series"}, [&] { line_chart(chart); });
+  test::expect_error(ErrorCode::InvalidArgument, {"Accuracy", "no series"},
+                     [&] { line_chart(chart); });
 }
 
 /// Sums the counts in the tooltips "a to b: n".
@@ -271,7 +286,8 @@ TEST(Histogram, EveryValueFallsIntoOneBin) {
   EXPECT_EQ(markup_fault(svg), "");
   EXPECT_FALSE(test::reaches_outside(svg));
   EXPECT_EQ(histogram_total(svg), 5001u);
-  for (const char* part : {">dB</text>", ">pictures</text>", ">median</text>", ">blind guess</text>", ">4</text>"})
+  for (const char* part :
+       {">dB</text>", ">pictures</text>", ">median</text>", ">blind guess</text>", ">4</text>"})
     EXPECT_TRUE(contains(svg, part)) << part;
 }
 
@@ -281,7 +297,9 @@ TEST(Histogram, ValuesOnBinEdgesGoRight) {
   chart.values = {0, 0, 0, 1, 1, 2, 3, 3, 3, 3};
   const auto svg = histogram(chart);
   EXPECT_EQ(histogram_total(svg), 10u);
-  EXPECT_TRUE(contains(svg, "<title>0 to 2: 5</title>") || contains(svg, "<title>0 to 1: 3</title>")) << svg;
+  EXPECT_TRUE(contains(svg, "<title>0 to 2: 5</title>") ||
+              contains(svg, "<title>0 to 1: 3</title>"))
+      << svg;
 }
 
 TEST(Histogram, EqualNonFiniteAndNoValues) {
@@ -295,7 +313,8 @@ TEST(Histogram, EqualNonFiniteAndNoValues) {
   chart.values = {inf};
   EXPECT_EQ(markup_fault(histogram(chart)), "");
   chart.values.clear();
-  test::expect_error(ErrorCode::InvalidArgument, {"histogram 't'", "no values"}, [&] { histogram(chart); });
+  test::expect_error(ErrorCode::InvalidArgument, {"histogram 't'", "no values"},
+                     [&] { histogram(chart); });
 }
 
 }  // namespace

@@ -50,8 +50,9 @@ TEST(Text, ShortestCompactGrouped) {
 // The other tests lean on this checker, so it must find faults.
 TEST(MarkupChecker, FindsFaults) {
   EXPECT_EQ(test::markup_fault("<!DOCTYPE html>\n<a b=\"c\"><d/>&lt;</a>\n"), "");
-  for (const char* bad : {"<a>", "<a></b>", "<a></a></a>", "<a><b></a></b>", "<a b=c/>", "<a b></a>", "<a b=\"<\"/>",
-                          "<a>&nbsp;</a>", "<a>&</a>", "<a>1 < 2</a>", "<a/><b/>", "text", "<a b=\"c/>", "<a"})
+  for (const char* bad :
+       {"<a>", "<a></b>", "<a></a></a>", "<a><b></a></b>", "<a b=c/>", "<a b></a>", "<a b=\"<\"/>",
+        "<a>&nbsp;</a>", "<a>&</a>", "<a>1 < 2</a>", "<a/><b/>", "text", "<a b=\"c/>", "<a"})
     EXPECT_NE(test::markup_fault(bad), "") << bad;
   EXPECT_TRUE(test::reaches_outside("<img src=\"https://a.example/x.png\"/>"));
   EXPECT_TRUE(test::reaches_outside("<script>"));

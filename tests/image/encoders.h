@@ -52,11 +52,14 @@ inline Bytes encode_png_form(int height, int width, Bytes rows, const PngForm& f
         out->insert(out->end(), data, data + size);
       },
       nullptr);
-  png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), form.depth, form.color_type,
-               form.interlace, PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
-  if (!form.palette.empty()) png_set_PLTE(png, info, form.palette.data(), static_cast<int>(form.palette.size()));
+  png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height),
+               form.depth, form.color_type, form.interlace, PNG_COMPRESSION_TYPE_BASE,
+               PNG_FILTER_TYPE_BASE);
+  if (!form.palette.empty())
+    png_set_PLTE(png, info, form.palette.data(), static_cast<int>(form.palette.size()));
   if (!form.palette_alpha.empty())
-    png_set_tRNS(png, info, form.palette_alpha.data(), static_cast<int>(form.palette_alpha.size()), nullptr);
+    png_set_tRNS(png, info, form.palette_alpha.data(), static_cast<int>(form.palette_alpha.size()),
+                 nullptr);
   png_color_16 zero{};
   if (form.transparent_color) png_set_tRNS(png, info, nullptr, 0, &zero);
   std::string text = form.text;
@@ -69,17 +72,19 @@ inline Bytes encode_png_form(int height, int width, Bytes rows, const PngForm& f
   png_write_info(png, info);
   const std::size_t stride = rows.size() / static_cast<std::size_t>(height);
   std::vector<png_bytep> pointers;
-  for (int y = 0; y < height; ++y) pointers.push_back(rows.data() + static_cast<std::size_t>(y) * stride);
+  for (int y = 0; y < height; ++y)
+    pointers.push_back(rows.data() + static_cast<std::size_t>(y) * stride);
   png_write_image(png, pointers.data());
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   return bytes;
 }
 
-/// `samples` has 1, 3 or 4 components per pixel, as `space` says, or 2 for JCS_UNKNOWN. @param stored colour space inside the
-/// file.
-inline Bytes encode_jpeg(int height, int width, const Bytes& samples, J_COLOR_SPACE space, J_COLOR_SPACE stored,
-                         bool adobe = false, bool progressive = false, int quality = 95) {
+/// `samples` has 1, 3 or 4 components per pixel, as `space` says, or 2 for JCS_UNKNOWN. @param
+/// stored colour space inside the file.
+inline Bytes encode_jpeg(int height, int width, const Bytes& samples, J_COLOR_SPACE space,
+                         J_COLOR_SPACE stored, bool adobe = false, bool progressive = false,
+                         int quality = 95) {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};
   info.err = jpeg_std_error(&errors);
@@ -89,17 +94,22 @@ inline Bytes encode_jpeg(int height, int width, const Bytes& samples, J_COLOR_SP
   jpeg_mem_dest(&info, &buffer, &size);
   info.image_width = static_cast<JDIMENSION>(width);
   info.image_height = static_cast<JDIMENSION>(height);
-  info.input_components = space == JCS_GRAYSCALE ? 1 : space == JCS_UNKNOWN ? 2 : space == JCS_CMYK ? 4 : 3;
+  info.input_components = space == JCS_GRAYSCALE ? 1
+                          : space == JCS_UNKNOWN ? 2
+                          : space == JCS_CMYK    ? 4
+                                                 : 3;
   info.in_color_space = space;
   jpeg_set_defaults(&info);
   jpeg_set_colorspace(&info, stored);
   if (stored == JCS_CMYK || stored == JCS_YCCK) info.write_Adobe_marker = adobe;
   jpeg_set_quality(&info, quality, TRUE);
-  for (int c = 0; c < info.num_components; ++c) info.comp_info[c].h_samp_factor = info.comp_info[c].v_samp_factor = 1;
+  for (int c = 0; c < info.num_components; ++c)
+    info.comp_info[c].h_samp_factor = info.comp_info[c].v_samp_factor = 1;
   if (progressive) jpeg_simple_progression(&info);
   jpeg_start_compress(&info, TRUE);
   while (info.next_scanline < info.image_height) {
-    auto* row = const_cast<JSAMPROW>(&samples[static_cast<std::size_t>(info.next_scanline) * width * info.input_components]);
+    auto* row = const_cast<JSAMPROW>(
+        &samples[static_cast<std::size_t>(info.next_scanline) * width * info.input_components]);
     jpeg_write_scanlines(&info, &row, 1);
   }
   jpeg_finish_compress(&info);
@@ -120,12 +130,14 @@ inline Bytes take_webp(std::uint8_t* buffer, std::size_t size) {
 }
 inline Bytes encode_webp_lossless(const Image& image) {
   std::uint8_t* buffer = nullptr;
-  const auto size = WebPEncodeLosslessRGB(image.rgb.data(), image.width, image.height, image.width * 3, &buffer);
+  const auto size =
+      WebPEncodeLosslessRGB(image.rgb.data(), image.width, image.height, image.width * 3, &buffer);
   return take_webp(buffer, size);
 }
 inline Bytes encode_webp_lossy(const Image& image) {
   std::uint8_t* buffer = nullptr;
-  const auto size = WebPEncodeRGB(image.rgb.data(), image.width, image.height, image.width * 3, 95, &buffer);
+  const auto size =
+      WebPEncodeRGB(image.rgb.data(), image.width, image.height, image.width * 3, 95, &buffer);
   return take_webp(buffer, size);
 }
 inline Bytes encode_webp_rgba(int height, int width, const Bytes& rgba) {

@@ -12,14 +12,17 @@ using test::encode_jpeg;
 using test::gradient;
 using veilnet::test::expect_error;
 
-Image decode_it(const Bytes& bytes, const DecodeLimits& limits = {}) { return decode(bytes, "x", limits); }
+Image decode_it(const Bytes& bytes, const DecodeLimits& limits = {}) {
+  return decode(bytes, "x", limits);
+}
 
 /// A picture without hard edges, which lossy coding keeps nearly unchanged.
 Image smooth(int height, int width) {
   Image image{height, width, {}};
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
-      for (int c = 0; c < 3; ++c) image.rgb.push_back(static_cast<std::uint8_t>(60 + 50 * c + 2 * y - x));
+      for (int c = 0; c < 3; ++c)
+        image.rgb.push_back(static_cast<std::uint8_t>(60 + 50 * c + 2 * y - x));
   return image;
 }
 
@@ -33,7 +36,8 @@ void expect_close(const Image& got, const Image& expected, double min_psnr_db) {
 TEST(Jpeg, ReadsColourOfEverySize) {
   for (const auto& [height, width] : {std::pair{1, 1}, {7, 5}, {16, 16}, {33, 17}})
     for (const bool progressive : {false, true})
-      expect_close(decode_it(encode_jpeg(smooth(height, width), progressive)), smooth(height, width), 38);
+      expect_close(decode_it(encode_jpeg(smooth(height, width), progressive)),
+                   smooth(height, width), 38);
 }
 
 TEST(Jpeg, ReadsColourStoredAsRgb) {
@@ -50,7 +54,8 @@ TEST(Jpeg, ReadsGrey) {
   }
   const auto got = decode_it(encode_jpeg(10, 14, grey, JCS_GRAYSCALE, JCS_GRAYSCALE));
   expect_close(got, expected, 38);
-  for (std::size_t i = 0; i < got.rgb.size(); i += 3) EXPECT_TRUE(got.rgb[i] == got.rgb[i + 1] && got.rgb[i] == got.rgb[i + 2]);
+  for (std::size_t i = 0; i < got.rgb.size(); i += 3)
+    EXPECT_TRUE(got.rgb[i] == got.rgb[i + 1] && got.rgb[i] == got.rgb[i + 2]);
 }
 
 TEST(Jpeg, ReadsInkPlainAndInvertedAsAdobeWritesIt) {
@@ -62,7 +67,8 @@ TEST(Jpeg, ReadsInkPlainAndInvertedAsAdobeWritesIt) {
   for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
     for (std::size_t c = 0; c < 3; ++c) {
       plain.push_back(static_cast<std::uint8_t>(255 - image.rgb[i + c]));
-      expected.rgb.push_back(static_cast<std::uint8_t>(std::lround(image.rgb[i + c] * (255.0 - black) / 255)));
+      expected.rgb.push_back(
+          static_cast<std::uint8_t>(std::lround(image.rgb[i + c] * (255.0 - black) / 255)));
     }
     plain.push_back(black);
   }
@@ -83,9 +89,11 @@ TEST(JpegHostile, EveryTruncationIsRefused) {
     const auto good = encode_jpeg(gradient(24, 24), progressive);
     for (std::size_t size = 3; size < good.size(); ++size) {
       SCOPED_TRACE(size);
-      expect_error(ErrorCode::BadData, {"x: JPEG"}, [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
+      expect_error(ErrorCode::BadData, {"x: JPEG"},
+                   [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
     }
-    expect_error(ErrorCode::BadData, {"Premature end"}, [&] { decode_it(Bytes(good.begin(), good.end() - 20)); });
+    expect_error(ErrorCode::BadData, {"Premature end"},
+                 [&] { decode_it(Bytes(good.begin(), good.end() - 20)); });
   }
 }
 
@@ -119,12 +127,14 @@ TEST(JpegHostile, HugeClaimsAreRefused) {
     bytes[at] = 60'000 >> 8;
     bytes[at + 1] = 60'000 & 255;
   }
-  expect_error(ErrorCode::BadData, {"x: picture of 60000x60000 pixels", "at most 64000000"}, [&] { decode_it(bytes); });
+  expect_error(ErrorCode::BadData, {"x: picture of 60000x60000 pixels", "at most 64000000"},
+               [&] { decode_it(bytes); });
 }
 
 TEST(JpegHostile, TooManyScansAreRefused) {
   auto bytes = encode_jpeg(gradient(8, 8), true);
-  // Repeats the first scan, which is complete in itself; the entropy-coded data ends at the next real marker.
+  // Repeats the first scan, which is complete in itself; the entropy-coded data ends at the next
+  // real marker.
   std::size_t begin = 0;
   while (bytes[begin] != 0xff || bytes[begin + 1] != 0xda) ++begin;
   std::size_t end = begin + 2;
@@ -148,22 +158,28 @@ TEST(JpegHostile, TwoComponentsAreRefused) {
 
 TEST(WebP, ReadsLosslessExactly) {
   for (const auto& [height, width] : {std::pair{1, 1}, {7, 5}, {33, 17}})
-    EXPECT_EQ(decode_it(test::encode_webp_lossless(gradient(height, width))).rgb, gradient(height, width).rgb);
+    EXPECT_EQ(decode_it(test::encode_webp_lossless(gradient(height, width))).rgb,
+              gradient(height, width).rgb);
 }
 
-TEST(WebP, ReadsLossy) { expect_close(decode_it(test::encode_webp_lossy(smooth(20, 31))), smooth(20, 31), 32); }
+TEST(WebP, ReadsLossy) {
+  expect_close(decode_it(test::encode_webp_lossy(smooth(20, 31))), smooth(20, 31), 32);
+}
 
 TEST(WebP, ComposesAlphaOnWhite) {
-  const auto image = decode_it(test::encode_webp_rgba(1, 3, {10, 20, 30, 255, 0, 255, 100, 51, 1, 2, 3, 254}));
+  const auto image =
+      decode_it(test::encode_webp_rgba(1, 3, {10, 20, 30, 255, 0, 255, 100, 51, 1, 2, 3, 254}));
   EXPECT_EQ(image.width, 3);
   EXPECT_EQ(image.rgb, (Bytes{10, 20, 30, 204, 255, 224, 2, 3, 4}));
 }
 
 TEST(WebPHostile, EveryTruncationIsRefused) {
-  for (const auto& good : {test::encode_webp_lossless(gradient(24, 24)), test::encode_webp_lossy(gradient(24, 24))})
+  for (const auto& good :
+       {test::encode_webp_lossless(gradient(24, 24)), test::encode_webp_lossy(gradient(24, 24))})
     for (std::size_t size = 12; size < good.size(); ++size) {
       SCOPED_TRACE(size);
-      expect_error(ErrorCode::BadData, {"x: ", "WebP"}, [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
+      expect_error(ErrorCode::BadData, {"x: ", "WebP"},
+                   [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
     }
 }
 
@@ -186,7 +202,8 @@ TEST(WebPHostile, FlippedBytesNeverDoHarm) {
 
 /// The extended header alone, for a canvas of this size.
 Bytes extended_header(std::uint32_t height, std::uint32_t width, std::uint8_t flags) {
-  Bytes bytes{'R', 'I', 'F', 'F', 100, 0, 0, 0, 'W', 'E', 'B', 'P', 'V', 'P', '8', 'X', 10, 0, 0, 0, flags, 0, 0, 0};
+  Bytes bytes{'R', 'I', 'F', 'F', 100, 0, 0, 0, 'W',   'E', 'B', 'P',
+              'V', 'P', '8', 'X', 10,  0, 0, 0, flags, 0,   0,   0};
   for (const std::uint32_t side : {width - 1, height - 1})
     for (int i = 0; i < 3; ++i) bytes.push_back(static_cast<std::uint8_t>(side >> (8 * i)));
   bytes.insert(bytes.end(), 78, 0);
@@ -194,14 +211,17 @@ Bytes extended_header(std::uint32_t height, std::uint32_t width, std::uint8_t fl
 }
 
 TEST(WebPHostile, AnimationsAreRefused) {
-  expect_error(ErrorCode::BadData, {"x: animated WebP"}, [] { decode_it(extended_header(4, 4, 2)); });
+  expect_error(ErrorCode::BadData, {"x: animated WebP"},
+               [] { decode_it(extended_header(4, 4, 2)); });
 }
 
 TEST(WebPHostile, HugeClaimsAreRefused) {
   expect_error(ErrorCode::BadData, {"x: picture of 60000x60000", "at most 64000000"},
                [] { decode_it(extended_header(60'000, 60'000, 2)); });
   const auto bytes = test::encode_webp_lossless(gradient(9, 9));
-  expect_error(ErrorCode::BadData, {"9x9", "at most 80 pixels"}, [&] { decode_it(bytes, {1 << 20, 80, 100}); });
+  expect_error(ErrorCode::BadData, {"9x9", "at most 80 pixels"}, [&] {
+    decode_it(bytes, {1 << 20, 80, 100});
+  });
 }
 
 }  // namespace

@@ -38,16 +38,22 @@ double ref_ssim(const Bytes& a, const Bytes& b, int height, int width, SsimWindo
         const auto mean = [&](auto&& term) {
           double sum = 0;
           for (int k = 0; k < side * side; ++k) {
-            const auto i = static_cast<std::size_t>(((y + k / side) * width + x + k % side) * 3 + c);
+            const auto i =
+                static_cast<std::size_t>(((y + k / side) * width + x + k % side) * 3 + c);
             sum += weights[static_cast<std::size_t>(k)] * term(a[i], b[i]);
           }
           return sum / weight_sum;
         };
-        const double ma = mean([](double va, double) { return va; }), mb = mean([](double, double vb) { return vb; });
-        const double var_a = unbiased * mean([&](double va, double) { return (va - ma) * (va - ma); });
-        const double var_b = unbiased * mean([&](double, double vb) { return (vb - mb) * (vb - mb); });
-        const double cov = unbiased * mean([&](double va, double vb) { return (va - ma) * (vb - mb); });
-        channel += (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (var_a + var_b + c2));
+        const double ma = mean([](double va, double) { return va; }),
+                     mb = mean([](double, double vb) { return vb; });
+        const double var_a =
+            unbiased * mean([&](double va, double) { return (va - ma) * (va - ma); });
+        const double var_b =
+            unbiased * mean([&](double, double vb) { return (vb - mb) * (vb - mb); });
+        const double cov =
+            unbiased * mean([&](double va, double vb) { return (va - ma) * (vb - mb); });
+        channel +=
+            (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (var_a + var_b + c2));
       }
     total += channel / ((height - side + 1) * (width - side + 1));
   }
@@ -66,7 +72,8 @@ Bytes disturbed(const Bytes& bytes, int strength, std::uint64_t seed) {
   Random random(seed);
   Bytes result(bytes);
   for (auto& value : result)
-    value = static_cast<std::uint8_t>(std::clamp(value + static_cast<int>(random.below(2 * strength + 1)) - strength, 0, 255));
+    value = static_cast<std::uint8_t>(
+        std::clamp(value + static_cast<int>(random.below(2 * strength + 1)) - strength, 0, 255));
   return result;
 }
 
@@ -89,7 +96,8 @@ TEST(Psnr, LargePicturesDoNotOverflow) {
 }
 
 TEST(Psnr, RefusesDifferentOrNoSizes) {
-  expect_error(ErrorCode::InvalidArgument, {"psnr_db", "3 and 4 bytes"}, [] { psnr_db(Bytes(3), Bytes(4)); });
+  expect_error(ErrorCode::InvalidArgument, {"psnr_db", "3 and 4 bytes"},
+               [] { psnr_db(Bytes(3), Bytes(4)); });
   expect_error(ErrorCode::InvalidArgument, {"psnr_db", "0 and 0 bytes"}, [] { psnr_db({}, {}); });
 }
 
@@ -110,7 +118,8 @@ TEST(Ssim, FlatPicturesDependOnTheirMeansOnly) {
   const double expected = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
   for (const auto window : windows) EXPECT_NEAR(ssim(a, b, 20, 20, window), expected, 1e-12);
   const Bytes black(20 * 20 * 3, 0), white(20 * 20 * 3, 255);
-  for (const auto window : windows) EXPECT_NEAR(ssim(black, white, 20, 20, window), 6.5025 / (255 * 255 + 6.5025), 1e-12);
+  for (const auto window : windows)
+    EXPECT_NEAR(ssim(black, white, 20, 20, window), 6.5025 / (255 * 255 + 6.5025), 1e-12);
 }
 
 TEST(Ssim, MatchesThePlainVersion) {
@@ -130,26 +139,32 @@ TEST(Ssim, SmallestPictures) {
   const auto a = noise(7 * 7 * 3, 3), b = noise(7 * 7 * 3, 4);
   EXPECT_NEAR(ssim(a, b, 7, 7), ref_ssim(a, b, 7, 7, SsimWindow::Uniform7), 1e-12);
   const auto large = noise(11 * 11 * 3, 5), other = noise(11 * 11 * 3, 6);
-  EXPECT_NEAR(ssim(large, other, 11, 11, SsimWindow::Gaussian11), ref_ssim(large, other, 11, 11, SsimWindow::Gaussian11),
-              1e-12);
+  EXPECT_NEAR(ssim(large, other, 11, 11, SsimWindow::Gaussian11),
+              ref_ssim(large, other, 11, 11, SsimWindow::Gaussian11), 1e-12);
 }
 
 TEST(Ssim, ExtremeValuesDoNotOverflow) {
   Bytes a(30 * 30 * 3), b;
   for (std::size_t i = 0; i < a.size(); ++i) a[i] = i / 3 % 2 ? 255 : 0;
   for (const auto value : a) b.push_back(static_cast<std::uint8_t>(255 - value));
-  for (const auto window : windows) EXPECT_NEAR(ssim(a, b, 30, 30, window), ref_ssim(a, b, 30, 30, window), 1e-11);
+  for (const auto window : windows)
+    EXPECT_NEAR(ssim(a, b, 30, 30, window), ref_ssim(a, b, 30, 30, window), 1e-11);
   const Bytes white(30 * 30 * 3, 255);
   for (const auto window : windows) EXPECT_NEAR(ssim(white, white, 30, 30, window), 1, 1e-12);
 }
 
 TEST(Ssim, RefusesWrongSizes) {
   const auto code = ErrorCode::InvalidArgument;
-  expect_error(code, {"ssim", "6x32", "at least 7"}, [] { ssim(Bytes(6 * 32 * 3), Bytes(6 * 32 * 3), 6, 32); });
-  expect_error(code, {"ssim", "32x6", "at least 7"}, [] { ssim(Bytes(6 * 32 * 3), Bytes(6 * 32 * 3), 32, 6); });
-  expect_error(code, {"ssim", "10x10", "at least 11"}, [] { ssim(Bytes(300), Bytes(300), 10, 10, SsimWindow::Gaussian11); });
-  expect_error(code, {"ssim", "300 and 299 bytes", "300"}, [] { ssim(Bytes(300), Bytes(299), 10, 10); });
-  expect_error(code, {"ssim", "100 and 100 bytes", "needs 300"}, [] { ssim(Bytes(100), Bytes(100), 10, 10); });
+  expect_error(code, {"ssim", "6x32", "at least 7"},
+               [] { ssim(Bytes(6 * 32 * 3), Bytes(6 * 32 * 3), 6, 32); });
+  expect_error(code, {"ssim", "32x6", "at least 7"},
+               [] { ssim(Bytes(6 * 32 * 3), Bytes(6 * 32 * 3), 32, 6); });
+  expect_error(code, {"ssim", "10x10", "at least 11"},
+               [] { ssim(Bytes(300), Bytes(300), 10, 10, SsimWindow::Gaussian11); });
+  expect_error(code, {"ssim", "300 and 299 bytes", "300"},
+               [] { ssim(Bytes(300), Bytes(299), 10, 10); });
+  expect_error(code, {"ssim", "100 and 100 bytes", "needs 300"},
+               [] { ssim(Bytes(100), Bytes(100), 10, 10); });
 }
 
 TEST(MsSsim, IsSsimWhereOneScaleFits) {
@@ -158,7 +173,8 @@ TEST(MsSsim, IsSsimWhereOneScaleFits) {
   EXPECT_NEAR(ms_ssim(a, b, 15, 21), ssim(a, b, 15, 21, SsimWindow::Gaussian11), 1e-9);
 }
 
-// Contrast and structure of flat pictures agree, so luminance of the last of two scales is all there is.
+// Contrast and structure of flat pictures agree, so luminance of the last of two scales is all
+// there is.
 TEST(MsSsim, WeightsTheScales) {
   const Bytes a(32 * 32 * 3, 100), b(32 * 32 * 3, 150);
   const double luminance = (2 * 100 * 150 + 6.5025) / (100 * 100 + 150 * 150 + 6.5025);
@@ -172,7 +188,8 @@ TEST(MsSsim, SeesTheCoarseStructure) {
   Bytes smooth;
   for (int y = 0; y < 44; ++y)
     for (int x = 0; x < 44; ++x)
-      for (int c = 0; c < 3; ++c) smooth.push_back(static_cast<std::uint8_t>(128 + 100 * std::sin(0.15 * x + 0.1 * y * c)));
+      for (int c = 0; c < 3; ++c)
+        smooth.push_back(static_cast<std::uint8_t>(128 + 100 * std::sin(0.15 * x + 0.1 * y * c)));
   const auto noisy = disturbed(smooth, 60, 22), noisier = disturbed(smooth, 120, 22);
   EXPECT_NEAR(ms_ssim(smooth, smooth, 44, 44), 1, 1e-12);
   EXPECT_GT(ms_ssim(smooth, noisy, 44, 44), ssim(smooth, noisy, 44, 44, SsimWindow::Gaussian11));
@@ -187,7 +204,8 @@ struct RefTerms {
 };
 
 /// Means of SSIM and of its contrast-structure term over one channel, every window on its own.
-RefTerms ref_terms(const std::vector<double>& a, const std::vector<double>& b, int height, int width, int c) {
+RefTerms ref_terms(const std::vector<double>& a, const std::vector<double>& b, int height,
+                   int width, int c) {
   RefTerms total{0, 0};
   for (int top = 0; top + 11 <= height; ++top)
     for (int left = 0; left + 11 <= width; ++left) {
@@ -205,8 +223,8 @@ RefTerms ref_terms(const std::vector<double>& a, const std::vector<double>& b, i
         }
       ma /= weight_sum;
       mb /= weight_sum;
-      const double contrast =
-          (2 * (ab / weight_sum - ma * mb) + 58.5225) / (aa / weight_sum - ma * ma + bb / weight_sum - mb * mb + 58.5225);
+      const double contrast = (2 * (ab / weight_sum - ma * mb) + 58.5225) /
+                              (aa / weight_sum - ma * ma + bb / weight_sum - mb * mb + 58.5225);
       total.contrast += contrast;
       total.ssim += contrast * (2 * ma * mb + 6.5025) / (ma * ma + mb * mb + 6.5025);
     }
@@ -215,7 +233,8 @@ RefTerms ref_terms(const std::vector<double>& a, const std::vector<double>& b, i
 }
 
 /// With the powers given, channel by channel.
-double ref_ms_ssim(const Bytes& a_bytes, const Bytes& b_bytes, int height, int width, const std::vector<double>& powers) {
+double ref_ms_ssim(const Bytes& a_bytes, const Bytes& b_bytes, int height, int width,
+                   const std::vector<double>& powers) {
   double sum = 0;
   for (int c = 0; c < 3; ++c) {
     std::vector<double> a(a_bytes.begin(), a_bytes.end()), b(b_bytes.begin(), b_bytes.end());
@@ -229,7 +248,8 @@ double ref_ms_ssim(const Bytes& a_bytes, const Bytes& b_bytes, int height, int w
       for (std::size_t i = 0; i < next_a.size(); ++i) {
         const int x = static_cast<int>(i / 3) % (w / 2), y = static_cast<int>(i / 3) / (w / 2);
         for (int k = 0; k < 4; ++k) {
-          const auto from = static_cast<std::size_t>(((2 * y + k / 2) * w + 2 * x + k % 2) * 3) + i % 3;
+          const auto from =
+              static_cast<std::size_t>(((2 * y + k / 2) * w + 2 * x + k % 2) * 3) + i % 3;
           next_a[i] += a[from] / 4;
           next_b[i] += b[from] / 4;
         }
@@ -246,11 +266,12 @@ double ref_ms_ssim(const Bytes& a_bytes, const Bytes& b_bytes, int height, int w
 
 TEST(MsSsim, MatchesThePlainVersion) {
   const double two = 0.0448 + 0.2856;
-  for (const auto& [height, width, powers] : {std::tuple{32, 32, std::vector{0.0448 / two, 0.2856 / two}},
-                                              {25, 47, {0.0448 / two, 0.2856 / two}},
-                                              {21, 40, {1.0}},
-                                              {11, 11, {1.0}},
-                                              {44, 47, {0.0448 / 0.6305, 0.2856 / 0.6305, 0.3001 / 0.6305}}}) {
+  for (const auto& [height, width, powers] :
+       {std::tuple{32, 32, std::vector{0.0448 / two, 0.2856 / two}},
+        {25, 47, {0.0448 / two, 0.2856 / two}},
+        {21, 40, {1.0}},
+        {11, 11, {1.0}},
+        {44, 47, {0.0448 / 0.6305, 0.2856 / 0.6305, 0.3001 / 0.6305}}}) {
     const auto a = noise(static_cast<std::size_t>(height * width * 3), 1);
     for (const int strength : {10, 100, 250}) {
       const auto b = disturbed(a, strength, 2);
@@ -263,13 +284,16 @@ TEST(MsSsim, MatchesThePlainVersion) {
 
 TEST(MsSsim, TakesFiveScalesFrom176On) {
   const auto a = noise(176 * 177 * 3, 1), b = disturbed(a, 100, 2);
-  EXPECT_NEAR(ms_ssim(a, b, 176, 177), ref_ms_ssim(a, b, 176, 177, {0.0448, 0.2856, 0.3001, 0.2363, 0.1333}), 1e-11);
+  EXPECT_NEAR(ms_ssim(a, b, 176, 177),
+              ref_ms_ssim(a, b, 176, 177, {0.0448, 0.2856, 0.3001, 0.2363, 0.1333}), 1e-11);
 }
 
 TEST(MsSsim, RefusesWrongSizes) {
   const auto code = ErrorCode::InvalidArgument;
-  expect_error(code, {"ms_ssim", "10x32", "at least 11"}, [] { ms_ssim(Bytes(960), Bytes(960), 10, 32); });
-  expect_error(code, {"ms_ssim", "363 and 362 bytes", "363"}, [] { ms_ssim(Bytes(363), Bytes(362), 11, 11); });
+  expect_error(code, {"ms_ssim", "10x32", "at least 11"},
+               [] { ms_ssim(Bytes(960), Bytes(960), 10, 32); });
+  expect_error(code, {"ms_ssim", "363 and 362 bytes", "363"},
+               [] { ms_ssim(Bytes(363), Bytes(362), 11, 11); });
 }
 
 TEST(MetricsVectors, MatchTheReference) {
@@ -288,7 +312,8 @@ TEST(MetricsVectors, MatchTheReference) {
     std::memcpy(values.data(), file.at(name).bytes.data(), count * sizeof(double));
     return values;
   };
-  const auto psnr = expected("psnr_db"), uniform = expected("ssim_uniform7"), gaussian = expected("ssim_gaussian");
+  const auto psnr = expected("psnr_db"), uniform = expected("ssim_uniform7"),
+             gaussian = expected("ssim_gaussian");
   const std::size_t size = a.bytes.size() / count;
   double worst = 0;
   const auto check = [&](double got, double reference) {

@@ -15,7 +15,9 @@ using test::PngForm;
 using veilnet::test::expect_error;
 using veilnet::test::TemporaryFolder;
 
-Image decode_it(const Bytes& bytes, const DecodeLimits& limits = {}) { return decode(bytes, "x.png", limits); }
+Image decode_it(const Bytes& bytes, const DecodeLimits& limits = {}) {
+  return decode(bytes, "x.png", limits);
+}
 
 void expect_pixels(const Image& image, int height, int width, const Bytes& rgb) {
   EXPECT_EQ(image.height, height);
@@ -27,7 +29,8 @@ std::vector<std::string> chunks_of(const Bytes& png) {
   std::vector<std::string> names;
   for (std::size_t at = 8; at + 8 <= png.size();) {
     const std::size_t length = png[at] << 24 | png[at + 1] << 16 | png[at + 2] << 8 | png[at + 3];
-    names.emplace_back(png.begin() + static_cast<std::ptrdiff_t>(at) + 4, png.begin() + static_cast<std::ptrdiff_t>(at) + 8);
+    names.emplace_back(png.begin() + static_cast<std::ptrdiff_t>(at) + 4,
+                       png.begin() + static_cast<std::ptrdiff_t>(at) + 8);
     at += length + 12;
   }
   return names;
@@ -47,7 +50,8 @@ Bytes with_claimed_size(Bytes png, std::uint32_t height, std::uint32_t width) {
 }
 
 TEST(Png, RoundTripsEverySize) {
-  for (const auto& [height, width] : {std::pair{1, 1}, {1, 7}, {5, 3}, {17, 33}, {32, 32}, {100, 1}}) {
+  for (const auto& [height, width] :
+       {std::pair{1, 1}, {1, 7}, {5, 3}, {17, 33}, {32, 32}, {100, 1}}) {
     const auto image = gradient(height, width);
     expect_pixels(decode_it(encode_png(image)), height, width, image.rgb);
   }
@@ -57,63 +61,79 @@ TEST(Png, EqualPixelsGiveEqualBytesWithoutAncillaryChunks) {
   const auto image = gradient(20, 30);
   const auto bytes = encode_png(image);
   EXPECT_EQ(bytes, encode_png(gradient(20, 30)));
-  for (const auto& name : chunks_of(bytes)) EXPECT_TRUE(name == "IHDR" || name == "IDAT" || name == "IEND") << name;
+  for (const auto& name : chunks_of(bytes))
+    EXPECT_TRUE(name == "IHDR" || name == "IDAT" || name == "IEND") << name;
   EXPECT_EQ(chunks_of(bytes).back(), "IEND");
 }
 
 TEST(Png, RefusesToEncodeWhatIsNoPicture) {
   expect_error(ErrorCode::InvalidArgument, {"encode_png", "0x0"}, [] { encode_png({}); });
-  expect_error(ErrorCode::InvalidArgument, {"encode_png", "2x2", "11 bytes"}, [] { encode_png({2, 2, Bytes(11)}); });
+  expect_error(ErrorCode::InvalidArgument, {"encode_png", "2x2", "11 bytes"}, [] {
+    encode_png({2, 2, Bytes(11)});
+  });
   expect_error(ErrorCode::InvalidArgument, {"encode_png", "-1"}, [] { encode_png({-1, 1, {}}); });
 }
 
 TEST(Png, ReadsGreyOfEveryDepth) {
-  expect_pixels(decode_it(encode_png_form(1, 2, {0, 200}, {PNG_COLOR_TYPE_GRAY, 8})), 1, 2, {0, 0, 0, 200, 200, 200});
-  expect_pixels(decode_it(encode_png_form(1, 2, {0x80}, {PNG_COLOR_TYPE_GRAY, 1})), 1, 2, {255, 255, 255, 0, 0, 0});
+  expect_pixels(decode_it(encode_png_form(1, 2, {0, 200}, {PNG_COLOR_TYPE_GRAY, 8})), 1, 2,
+                {0, 0, 0, 200, 200, 200});
+  expect_pixels(decode_it(encode_png_form(1, 2, {0x80}, {PNG_COLOR_TYPE_GRAY, 1})), 1, 2,
+                {255, 255, 255, 0, 0, 0});
   expect_pixels(decode_it(encode_png_form(1, 3, {0b00'01'10'00}, {PNG_COLOR_TYPE_GRAY, 2})), 1, 3,
                 {0, 0, 0, 85, 85, 85, 170, 170, 170});
-  expect_pixels(decode_it(encode_png_form(1, 2, {0x3f}, {PNG_COLOR_TYPE_GRAY, 4})), 1, 2, {51, 51, 51, 255, 255, 255});
-  expect_pixels(decode_it(encode_png_form(1, 2, {0x80, 0x80, 0xff, 0xff}, {PNG_COLOR_TYPE_GRAY, 16})), 1, 2,
-                {128, 128, 128, 255, 255, 255});
+  expect_pixels(decode_it(encode_png_form(1, 2, {0x3f}, {PNG_COLOR_TYPE_GRAY, 4})), 1, 2,
+                {51, 51, 51, 255, 255, 255});
+  expect_pixels(
+      decode_it(encode_png_form(1, 2, {0x80, 0x80, 0xff, 0xff}, {PNG_COLOR_TYPE_GRAY, 16})), 1, 2,
+      {128, 128, 128, 255, 255, 255});
 }
 
 TEST(Png, RoundsSixteenBitsToTheNearest) {
   // 0x12ff is 18.9 of 255 in steps of 257; cutting the low byte would give 18.
-  expect_pixels(decode_it(encode_png_form(1, 1, {0x12, 0xff, 0x00, 0x40, 0xff, 0x00}, {PNG_COLOR_TYPE_RGB, 16})), 1, 1,
-                {19, 0, 254});
+  expect_pixels(decode_it(encode_png_form(1, 1, {0x12, 0xff, 0x00, 0x40, 0xff, 0x00},
+                                          {PNG_COLOR_TYPE_RGB, 16})),
+                1, 1, {19, 0, 254});
 }
 
 TEST(Png, ReadsPalettes) {
   PngForm form{PNG_COLOR_TYPE_PALETTE, 2};
   form.palette = {{1, 2, 3}, {10, 20, 30}, {100, 110, 120}};
-  expect_pixels(decode_it(encode_png_form(1, 3, {0b10'00'01'00}, form)), 1, 3, {100, 110, 120, 1, 2, 3, 10, 20, 30});
+  expect_pixels(decode_it(encode_png_form(1, 3, {0b10'00'01'00}, form)), 1, 3,
+                {100, 110, 120, 1, 2, 3, 10, 20, 30});
   form.palette_alpha = {0, 255, 128};
   const unsigned half = 128;
-  const auto on_white = [&](unsigned v) { return static_cast<std::uint8_t>((v * half + 255 * (255 - half) + 127) / 255); };
+  const auto on_white = [&](unsigned v) {
+    return static_cast<std::uint8_t>((v * half + 255 * (255 - half) + 127) / 255);
+  };
   expect_pixels(decode_it(encode_png_form(1, 3, {0b10'00'01'00}, form)), 1, 3,
                 {on_white(100), on_white(110), on_white(120), 255, 255, 255, 10, 20, 30});
 }
 
 TEST(Png, ComposesAlphaOnWhite) {
-  expect_pixels(decode_it(encode_png_form(1, 3, {10, 20, 30, 255, 10, 20, 30, 0, 0, 255, 100, 51}, {PNG_COLOR_TYPE_RGBA, 8})),
+  expect_pixels(decode_it(encode_png_form(1, 3, {10, 20, 30, 255, 10, 20, 30, 0, 0, 255, 100, 51},
+                                          {PNG_COLOR_TYPE_RGBA, 8})),
                 1, 3, {10, 20, 30, 255, 255, 255, 204, 255, 224});
-  expect_pixels(decode_it(encode_png_form(2, 1, {0, 255, 0, 51}, {PNG_COLOR_TYPE_GRAY_ALPHA, 8})), 2, 1,
-                {0, 0, 0, 204, 204, 204});
-  expect_pixels(decode_it(encode_png_form(1, 1, {0, 0, 0, 0, 0, 0, 0x33, 0x33}, {PNG_COLOR_TYPE_RGBA, 16})), 1, 1,
-                {204, 204, 204});
+  expect_pixels(decode_it(encode_png_form(2, 1, {0, 255, 0, 51}, {PNG_COLOR_TYPE_GRAY_ALPHA, 8})),
+                2, 1, {0, 0, 0, 204, 204, 204});
+  expect_pixels(
+      decode_it(encode_png_form(1, 1, {0, 0, 0, 0, 0, 0, 0x33, 0x33}, {PNG_COLOR_TYPE_RGBA, 16})),
+      1, 1, {204, 204, 204});
 }
 
 TEST(Png, ComposesTransparentColoursOnWhite) {
   PngForm form{PNG_COLOR_TYPE_RGB, 8};
   form.transparent_color = true;
-  expect_pixels(decode_it(encode_png_form(1, 2, {0, 0, 0, 0, 0, 1}, form)), 1, 2, {255, 255, 255, 0, 0, 1});
+  expect_pixels(decode_it(encode_png_form(1, 2, {0, 0, 0, 0, 0, 1}, form)), 1, 2,
+                {255, 255, 255, 0, 0, 1});
   form.color_type = PNG_COLOR_TYPE_GRAY;
   expect_pixels(decode_it(encode_png_form(1, 2, {0, 9}, form)), 1, 2, {255, 255, 255, 9, 9, 9});
 }
 
 TEST(Png, ReadsInterlaced) {
   const auto image = gradient(13, 9);
-  expect_pixels(decode_it(encode_png_form(13, 9, image.rgb, {PNG_COLOR_TYPE_RGB, 8, PNG_INTERLACE_ADAM7})), 13, 9, image.rgb);
+  expect_pixels(
+      decode_it(encode_png_form(13, 9, image.rgb, {PNG_COLOR_TYPE_RGB, 8, PNG_INTERLACE_ADAM7})),
+      13, 9, image.rgb);
 }
 
 TEST(Png, IgnoresTextChunks) {
@@ -128,8 +148,10 @@ TEST(Png, IgnoresTextChunks) {
 TEST(PngHostile, EveryTruncationIsRefused) {
   const auto good = encode_png(gradient(9, 11));
   for (std::size_t size = 8; size < good.size(); ++size)
-    expect_error(ErrorCode::BadData, {"x.png: PNG: "}, [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
-  expect_error(ErrorCode::BadData, {"truncated"}, [&] { decode_it(Bytes(good.begin(), good.end() - 20)); });
+    expect_error(ErrorCode::BadData, {"x.png: PNG: "},
+                 [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
+  expect_error(ErrorCode::BadData, {"truncated"},
+               [&] { decode_it(Bytes(good.begin(), good.end() - 20)); });
 }
 
 TEST(PngHostile, FlippedBytesNeverDoHarm) {
@@ -145,20 +167,24 @@ TEST(PngHostile, FlippedBytesNeverDoHarm) {
       ++refused;
     }
   }
-  // Checksums cover every byte. Newer libraries pass over that of the last chunk, which holds nothing.
+  // Checksums cover every byte. Newer libraries pass over that of the last chunk, which holds
+  // nothing.
   EXPECT_GE(refused, good.size() - 4);
 }
 
 TEST(PngHostile, HugeClaimsAreRefusedBeforeMemoryIsTaken) {
   const auto good = encode_png(gradient(2, 2));
   expect_pixels(decode_it(with_claimed_size(good, 2, 2)), 2, 2, gradient(2, 2).rgb);
-  expect_error(ErrorCode::BadData, {"x.png: picture of 60000x60000 pixels", "from 1 to 32768", "at most 64000000"},
+  expect_error(ErrorCode::BadData,
+               {"x.png: picture of 60000x60000 pixels", "from 1 to 32768", "at most 64000000"},
                [&] { decode_it(with_claimed_size(good, 60'000, 60'000)); });
-  expect_error(ErrorCode::BadData, {"picture of 30000x20000"}, [&] { decode_it(with_claimed_size(good, 20'000, 30'000)); });
+  expect_error(ErrorCode::BadData, {"picture of 30000x20000"},
+               [&] { decode_it(with_claimed_size(good, 20'000, 30'000)); });
   expect_error(ErrorCode::BadData, {"picture of 2147483647x2147483647"},
                [&] { decode_it(with_claimed_size(good, 0x7fffffff, 0x7fffffff)); });
   expect_error(ErrorCode::BadData, {"x.png"}, [&] { decode_it(with_claimed_size(good, 0, 2)); });
-  expect_error(ErrorCode::BadData, {"x.png"}, [&] { decode_it(with_claimed_size(good, 0xffffffff, 2)); });
+  expect_error(ErrorCode::BadData, {"x.png"},
+               [&] { decode_it(with_claimed_size(good, 0xffffffff, 2)); });
 }
 
 TEST(PngHostile, LimitsAreExact) {
@@ -170,7 +196,8 @@ TEST(PngHostile, LimitsAreExact) {
   limits = {bytes.size(), 24, 5};
   expect_error(ErrorCode::BadData, {"6x4", "from 1 to 5"}, [&] { decode_it(bytes, limits); });
   limits = {bytes.size() - 1, 24, 6};
-  expect_error(ErrorCode::BadData, {std::to_string(bytes.size()) + " bytes"}, [&] { decode_it(bytes, limits); });
+  expect_error(ErrorCode::BadData, {std::to_string(bytes.size()) + " bytes"},
+               [&] { decode_it(bytes, limits); });
 }
 
 TEST(Decode, RefusesWhatIsNoPicture) {
@@ -190,20 +217,24 @@ TEST(ReadImage, ReadsFilesAndReportsTheirNames) {
   const auto image = gradient(3, 5);
   write_png(folder / "a.png", image, Overwrite::No);
   expect_pixels(read_image(folder / "a.png"), 3, 5, image.rgb);
-  expect_error(ErrorCode::AlreadyExists, {"a.png"}, [&] { write_png(folder / "a.png", image, Overwrite::No); });
+  expect_error(ErrorCode::AlreadyExists, {"a.png"},
+               [&] { write_png(folder / "a.png", image, Overwrite::No); });
   write_png(folder / "a.png", gradient(1, 1), Overwrite::Yes);
   EXPECT_EQ(read_image(folder / "a.png").width, 1);
 
   expect_error(ErrorCode::NotFound, {"gone.png"}, [&] { read_image(folder / "gone.png"); });
   write_file(folder / "empty.png", "", Overwrite::No);
-  expect_error(ErrorCode::BadData, {"empty.png", "is empty"}, [&] { read_image(folder / "empty.png"); });
+  expect_error(ErrorCode::BadData, {"empty.png", "is empty"},
+               [&] { read_image(folder / "empty.png"); });
   DecodeLimits limits;
   limits.max_file_bytes = 10;
-  expect_error(ErrorCode::BadData, {"a.png", "at most 10"}, [&] { read_image(folder / "a.png", limits); });
+  expect_error(ErrorCode::BadData, {"a.png", "at most 10"},
+               [&] { read_image(folder / "a.png", limits); });
 }
 
 TEST(HasPictureExtension, AnyCase) {
-  for (const char* name : {"a.png", "b/c.JPG", "x.y.Jpeg", "z.webp"}) EXPECT_TRUE(has_picture_extension(name)) << name;
+  for (const char* name : {"a.png", "b/c.JPG", "x.y.Jpeg", "z.webp"})
+    EXPECT_TRUE(has_picture_extension(name)) << name;
   for (const char* name : {"a", ".png", "a.png.txt", "a.gif", "png", "a.jpg~", ""})
     EXPECT_FALSE(has_picture_extension(name)) << name;
 }

@@ -28,7 +28,8 @@ Image one_row(const Bytes& grey) {
 /// The weight of input k in output i, straight from the definition of each filter.
 double weight(int input, int output, int i, int k) {
   const double step = static_cast<double>(input) / output;
-  if (step > 1) return std::max(0.0, std::min((i + 1) * step, k + 1.0) - std::max<double>(i * step, k)) / step;
+  if (step > 1)
+    return std::max(0.0, std::min((i + 1) * step, k + 1.0) - std::max<double>(i * step, k)) / step;
   const double centre = std::clamp((i + 0.5) * step - 0.5, 0.0, input - 1.0);
   return std::max(0.0, 1 - std::abs(centre - k));
 }
@@ -60,13 +61,15 @@ TEST(Resize, ConstantStaysConstant) {
   for (const std::uint8_t value : {0, 1, 127, 254, 255}) {
     const Image image{11, 17, Bytes(11 * 17 * 3, value)};
     for (const auto& [height, width] : {std::pair{1, 1}, {5, 40}, {32, 32}, {3, 17}})
-      EXPECT_EQ(resize(image, height, width).rgb, Bytes(static_cast<std::size_t>(height) * width * 3, value));
+      EXPECT_EQ(resize(image, height, width).rgb,
+                Bytes(static_cast<std::size_t>(height) * width * 3, value));
   }
 }
 
 TEST(Resize, MatchesThePlainVersion) {
   const auto image = noise(9, 14, 2);
-  for (const auto& [height, width] : {std::pair{9, 14}, {4, 5}, {20, 31}, {4, 31}, {20, 5}, {1, 1}, {8, 13}, {10, 15}}) {
+  for (const auto& [height, width] :
+       {std::pair{9, 14}, {4, 5}, {20, 31}, {4, 31}, {20, 5}, {1, 1}, {8, 13}, {10, 15}}) {
     const auto got = resize(image, height, width);
     ASSERT_EQ(got.height, height);
     ASSERT_EQ(got.width, width);
@@ -75,15 +78,19 @@ TEST(Resize, MatchesThePlainVersion) {
     for (int y = 0; y < height; ++y)
       for (int x = 0; x < width; ++x)
         for (int c = 0; c < 3; ++c)
-          ASSERT_NEAR(got.rgb[i++], ref_resized(image, height, width, y, x, c), 0.5 + 1e-3) << height << "x" << width;
+          ASSERT_NEAR(got.rgb[i++], ref_resized(image, height, width, y, x, c), 0.5 + 1e-3)
+              << height << "x" << width;
   }
 }
 
 TEST(Resize, RefusesEmptySides) {
   const auto image = gradient(4, 4);
-  expect_error(ErrorCode::InvalidArgument, {"resize", "3x0", "at least 1"}, [&] { resize(image, 0, 3); });
-  expect_error(ErrorCode::InvalidArgument, {"resize_and_crop", "-1x3"}, [&] { resize_and_crop(image, 3, -1); });
-  expect_error(ErrorCode::InvalidArgument, {"resize", "0x0 with 0 bytes"}, [] { resize({}, 3, 3); });
+  expect_error(ErrorCode::InvalidArgument, {"resize", "3x0", "at least 1"},
+               [&] { resize(image, 0, 3); });
+  expect_error(ErrorCode::InvalidArgument, {"resize_and_crop", "-1x3"},
+               [&] { resize_and_crop(image, 3, -1); });
+  expect_error(ErrorCode::InvalidArgument, {"resize", "0x0 with 0 bytes"},
+               [] { resize({}, 3, 3); });
   expect_error(ErrorCode::InvalidArgument, {"resize_and_crop", "2x2 with 5 bytes"}, [] {
     resize_and_crop({2, 2, Bytes(5)}, 3, 3);
   });
@@ -111,7 +118,8 @@ TEST(ResizeAndCrop, EqualsResizingAndThenCropping) {
       ASSERT_EQ(got.height, height);
       ASSERT_EQ(got.width, width);
       int largest = 0;
-      for (std::size_t i = 0; i < got.rgb.size(); ++i) largest = std::max(largest, std::abs(got.rgb[i] - expected.rgb[i]));
+      for (std::size_t i = 0; i < got.rgb.size(); ++i)
+        largest = std::max(largest, std::abs(got.rgb[i] - expected.rgb[i]));
       EXPECT_LE(largest, 1) << ih << "x" << iw << " to " << height << "x" << width;
     }
   }
@@ -124,7 +132,8 @@ TEST(ResizeAndCrop, OnlyCropsWhereNoScalingIsNeeded) {
 
 TEST(ResizeAndCrop, ExtremeShapesStayCheap) {
   const Image thin{1, 32768, Bytes(32768 * 3, 9)};
-  EXPECT_EQ(resize_and_crop(thin, 224, 224).rgb, Bytes(224 * 224 * 3, 9));  // the scaled picture would have 5 GB
+  EXPECT_EQ(resize_and_crop(thin, 224, 224).rgb,
+            Bytes(224 * 224 * 3, 9));  // the scaled picture would have 5 GB
 }
 
 TEST(Tile, PlacesFramesAndEnlarges) {
@@ -142,7 +151,10 @@ TEST(Tile, PlacesFramesAndEnlarges) {
       "wwwwwwwwwww";
   ASSERT_EQ(grid.rgb.size(), expected.size() * 3);
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    const int value = expected[i] == 'w' ? 255 : expected[i] == 'b' ? 0 : expected[i] == 'g' ? 100 : 50;
+    const int value = expected[i] == 'w'   ? 255
+                      : expected[i] == 'b' ? 0
+                      : expected[i] == 'g' ? 100
+                                           : 50;
     for (std::size_t c = 0; c < 3; ++c) ASSERT_EQ(grid.rgb[3 * i + c], value) << i;
   }
 }
@@ -158,7 +170,9 @@ TEST(Tile, RefusesWhatCannotBeTiled) {
   const auto code = ErrorCode::InvalidArgument;
   const auto image = gradient(2, 2);
   expect_error(code, {"tile", "no pictures"}, [] { tile({}, 3); });
-  expect_error(code, {"tile", "3x2", "2x2", "one size"}, [&] { tile(std::vector{image, gradient(2, 3)}, 3); });
+  expect_error(code, {"tile", "3x2", "2x2", "one size"}, [&] {
+    tile(std::vector{image, gradient(2, 3)}, 3);
+  });
   expect_error(code, {"tile", "0 bytes"}, [] { tile(std::vector{Image{}}, 3); });
   expect_error(code, {"columns 0"}, [&] { tile(std::vector{image}, 0); });
   expect_error(code, {"gap -1"}, [&] { tile(std::vector{image}, 1, -1); });

@@ -12,9 +12,13 @@ namespace {
 using test::gradient;
 using veilnet::test::expect_error;
 
-Image sent(const std::string& text, const Image& image) { return apply(transport_from(text), image); }
+Image sent(const std::string& text, const Image& image) {
+  return apply(transport_from(text), image);
+}
 
-double psnr_after(const std::string& text, const Image& image) { return psnr_db(image.rgb, sent(text, image).rgb); }
+double psnr_after(const std::string& text, const Image& image) {
+  return psnr_db(image.rgb, sent(text, image).rgb);
+}
 
 /// Detail in every row and column, so that losses show.
 Image detailed(int height, int width) {
@@ -22,13 +26,14 @@ Image detailed(int height, int width) {
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
       for (int c = 0; c < 3; ++c)
-        image.rgb.push_back(
-            static_cast<std::uint8_t>(std::lround(127.5 + 70 * std::sin(0.5 * x + c) + 50 * std::cos(0.8 * y))));
+        image.rgb.push_back(static_cast<std::uint8_t>(
+            std::lround(127.5 + 70 * std::sin(0.5 * x + c) + 50 * std::cos(0.8 * y))));
   return image;
 }
 
 TEST(Transport, TextIsReadAndWritten) {
-  for (const auto* text : {"png", "jpeg:90", "jpeg:1", "jpeg:100", "webp:80", "resize:0.5", "crop:0.875", "crop:1"})
+  for (const auto* text :
+       {"png", "jpeg:90", "jpeg:1", "jpeg:100", "webp:80", "resize:0.5", "crop:0.875", "crop:1"})
     EXPECT_EQ(to_text(transport_from(text)), text);
   EXPECT_EQ(to_text(transport_from("resize:0.50")), "resize:0.5");
   EXPECT_EQ(transport_from("jpeg:50"), (Transport{Transport::Kind::Jpeg, 50}));
@@ -36,24 +41,36 @@ TEST(Transport, TextIsReadAndWritten) {
 }
 
 TEST(Transport, RefusesOtherTexts) {
-  for (const std::string text : {"", "gif", "gif:3", "png:9", "png:", "jpeg", "jpeg:", "jpeg:x", "jpeg:90x", "jpeg: 90",
-                                 "JPEG:90", "resize", "crop:0.5:"})
-    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "jpeg:QUALITY"}, [&] { transport_from(text); });
-  for (const std::string text : {"jpeg:0", "jpeg:101", "jpeg:90.5", "webp:-1", "webp:1000", "jpeg:nan"})
-    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "1 to 100"}, [&] { transport_from(text); });
-  for (const std::string text : {"resize:0", "resize:1.5", "crop:-0.5", "crop:2", "crop:inf", "resize:nan"})
-    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "above 0 up to 1"}, [&] { transport_from(text); });
+  for (const std::string text : {"", "gif", "gif:3", "png:9", "png:", "jpeg", "jpeg:", "jpeg:x",
+                                 "jpeg:90x", "jpeg: 90", "JPEG:90", "resize", "crop:0.5:"})
+    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "jpeg:QUALITY"},
+                 [&] { transport_from(text); });
+  for (const std::string text :
+       {"jpeg:0", "jpeg:101", "jpeg:90.5", "webp:-1", "webp:1000", "jpeg:nan"})
+    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "1 to 100"},
+                 [&] { transport_from(text); });
+  for (const std::string text :
+       {"resize:0", "resize:1.5", "crop:-0.5", "crop:2", "crop:inf", "resize:nan"})
+    expect_error(ErrorCode::InvalidArgument, {"\"" + text + "\"", "above 0 up to 1"},
+                 [&] { transport_from(text); });
 }
 
 TEST(Transport, RefusesAmountsAndPicturesThatCannotBe) {
   const auto code = ErrorCode::InvalidArgument;
-  expect_error(code, {"\"jpeg:0\"", "1 to 100"}, [] { apply({Transport::Kind::Jpeg, 0}, gradient(8, 8)); });
-  expect_error(code, {"\"resize:2\"", "up to 1"}, [] { apply({Transport::Kind::Resize, 2}, gradient(8, 8)); });
+  expect_error(code, {"\"jpeg:0\"", "1 to 100"}, [] {
+    apply({Transport::Kind::Jpeg, 0}, gradient(8, 8));
+  });
+  expect_error(code, {"\"resize:2\"", "up to 1"}, [] {
+    apply({Transport::Kind::Resize, 2}, gradient(8, 8));
+  });
   for (const auto* text : {"png", "jpeg:90", "webp:80", "resize:0.5", "crop:0.5"}) {
     expect_error(code, {"0x0 with 0 bytes"}, [&] { sent(text, {}); });
-    expect_error(code, {"2x2 with 5 bytes"}, [&] { sent(text, {2, 2, std::vector<std::uint8_t>(5)}); });
+    expect_error(code, {"2x2 with 5 bytes"}, [&] {
+      sent(text, {2, 2, std::vector<std::uint8_t>(5)});
+    });
   }
-  const Image wide{1, 16384, std::vector<std::uint8_t>(3 * 16384)}, wider{1, 65501, std::vector<std::uint8_t>(3 * 65501)};
+  const Image wide{1, 16384, std::vector<std::uint8_t>(3 * 16384)},
+      wider{1, 65501, std::vector<std::uint8_t>(3 * 65501)};
   expect_error(code, {"webp", "16384x1", "16383"}, [&] { sent("webp:80", wide); });
   expect_error(code, {"jpeg", "65501x1", "65500"}, [&] { sent("jpeg:80", wider); });
   expect_error(ErrorCode::BadData, {"as JPEG", "32768"}, [] {
@@ -63,8 +80,8 @@ TEST(Transport, RefusesAmountsAndPicturesThatCannotBe) {
 
 TEST(Transport, KeepsTheSize) {
   for (const auto& [height, width] : {std::pair{32, 32}, {1, 1}, {7, 30}, {33, 2}})
-    for (const auto* text :
-         {"png", "jpeg:90", "jpeg:1", "webp:80", "webp:100", "resize:0.5", "resize:0.01", "crop:0.875", "crop:0.01"}) {
+    for (const auto* text : {"png", "jpeg:90", "jpeg:1", "webp:80", "webp:100", "resize:0.5",
+                             "resize:0.01", "crop:0.875", "crop:0.01"}) {
       const auto arrived = sent(text, gradient(height, width));
       EXPECT_EQ(arrived.height, height) << text;
       EXPECT_EQ(arrived.width, width) << text;
@@ -74,7 +91,8 @@ TEST(Transport, KeepsTheSize) {
 
 TEST(Transport, ChangesNothingWhereNothingIsLost) {
   const auto image = detailed(21, 34);
-  for (const auto* text : {"png", "resize:1", "crop:1"}) EXPECT_EQ(sent(text, image).rgb, image.rgb) << text;
+  for (const auto* text : {"png", "resize:1", "crop:1"})
+    EXPECT_EQ(sent(text, image).rgb, image.rgb) << text;
 }
 
 TEST(Transport, LosesMoreTheStrongerItIs) {
@@ -104,10 +122,12 @@ TEST(Transport, LossyFilesHalveTheResolutionOfColour) {
 }
 
 TEST(Transport, ResizingAveragesAndCroppingKeepsTheCentre) {
-  // A row of 4 grey pixels: 0 100 | 200 100 are averaged to 50 and 150, and lie a quarter and three quarters along the row.
+  // A row of 4 grey pixels: 0 100 | 200 100 are averaged to 50 and 150, and lie a quarter and three
+  // quarters along the row.
   const auto grey = [](std::initializer_list<int> values) {
     Image image{1, static_cast<int>(values.size()), {}};
-    for (const int value : values) image.rgb.insert(image.rgb.end(), 3, static_cast<std::uint8_t>(value));
+    for (const int value : values)
+      image.rgb.insert(image.rgb.end(), 3, static_cast<std::uint8_t>(value));
     return image;
   };
   EXPECT_EQ(sent("resize:0.5", grey({0, 100, 200, 100})).rgb, grey({50, 75, 125, 150}).rgb);

@@ -39,17 +39,20 @@ TEST(Adaptation, KeepsTheSizeAndSaysItsChannels) {
   }
   test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "tanaka, le, ele, pixel"},
                      [] { make_adaptation("cat", 4, 8, 8); });
-  test::expect_error(ErrorCode::InvalidArgument, {"blocks of 4", "10x8"}, [] { make_adaptation("le", 4, 10, 8); });
+  test::expect_error(ErrorCode::InvalidArgument, {"blocks of 4", "10x8"},
+                     [] { make_adaptation("le", 4, 10, 8); });
 }
 
-// The reference's sub-networks hold 3 x 256 x 16 weights and 512 of batch normalisation at each of 64 positions, and U 64 x 64.
+// The reference's sub-networks hold 3 x 256 x 16 weights and 512 of batch normalisation at each of
+// 64 positions, and U 64 x 64.
 TEST(Adaptation, EleHasTheParametersOfTheReference) {
-  EXPECT_EQ(parameter_count(*make_adaptation("ele", 4, 32, 32)), 64 * (3 * 256 * 16 + 512) + 64 * 64);
+  EXPECT_EQ(parameter_count(*make_adaptation("ele", 4, 32, 32)),
+            64 * (3 * 256 * 16 + 512) + 64 * 64);
   EXPECT_EQ(parameter_count(*make_adaptation("le", 4, 32, 32)), 3 * 256 * 16 + 512);
 }
 
-// A picture whose blocks are moved by a permutation gives what the plain one gives when U undoes the permutation and every
-// position has the same sub-network.
+// A picture whose blocks are moved by a permutation gives what the plain one gives when U undoes
+// the permutation and every position has the same sub-network.
 TEST(Adaptation, EleMixingMatrixCanUndoABlockPermutation) {
   torch::manual_seed(3);
   torch::NoGradGuard no_grad;
@@ -82,7 +85,8 @@ TEST(Adaptation, EleRegularisationVanishesForAPermutationAndFlatFeatures) {
   const auto flat = torch::full({2, 16, 8, 8}, 0.7);
   EXPECT_NEAR(net->regularisation(flat).item<double>(), 0, 1e-9);
   auto stripes = flat.clone();
-  stripes.slice(1, 0, 1).slice(3, 0, 1).fill_(1.7);  // one column of one of the three channels, 7 steps of 1 in each picture
+  stripes.slice(1, 0, 1).slice(3, 0, 1).fill_(
+      1.7);  // one column of one of the three channels, 7 steps of 1 in each picture
   EXPECT_NEAR(net->regularisation(stripes).item<double>(), 0.1 * 2 * 7 / (7.0 * 8 * 16 * 2), 1e-6);
   net->named_parameters()["mixing"].fill_(0.5);  // every row and column: L1 2, L2 1
   EXPECT_NEAR(net->regularisation(flat).item<double>(), 1e-3 * 8.0 / 16, 1e-9);
@@ -92,10 +96,12 @@ TEST(Adaptation, SpectralNormBoundsEveryPosition) {
   torch::manual_seed(5);
   const auto net = make_adaptation("ele", 4, 8, 8);
   torch::NoGradGuard no_grad;
-  for (int i = 0; i < 30; ++i) net->forward(torch::rand({4, 3, 8, 8}));  // training mode: one power iteration each
+  for (int i = 0; i < 30; ++i)
+    net->forward(torch::rand({4, 3, 8, 8}));  // training mode: one power iteration each
   const auto weight = net->named_parameters()["weight"];
   const auto buffers = net->named_buffers();
-  const auto sigma = buffers["left"].transpose(1, 2).matmul(weight).matmul(buffers["right"]).flatten();
+  const auto sigma =
+      buffers["left"].transpose(1, 2).matmul(weight).matmul(buffers["right"]).flatten();
   const auto largest = torch::linalg_svdvals(weight).slice(1, 0, 1).flatten();
   EXPECT_LT(((sigma - largest) / largest).abs().max().item<double>(), 0.01);
 }
@@ -112,7 +118,8 @@ TEST(Adaptation, SavesAndLoadsBehindAClassifier) {
     card.adaptation = kind;
     auto model = make_model(card);
     model.net->eval();
-    move_to(*model.net, torch::kCPU);  // to the memory layout of a loaded model, as bits are compared
+    move_to(*model.net,
+            torch::kCPU);  // to the memory layout of a loaded model, as bits are compared
     save_model(model, folder / kind, Overwrite::No);
     const auto loaded = load_model(folder / kind, Role::Classifier);
     EXPECT_EQ(loaded.card.adaptation, kind);
@@ -123,13 +130,15 @@ TEST(Adaptation, SavesAndLoadsBehindAClassifier) {
   card.role = Role::Transform;
   card.architecture = "unet";
   card.base_width = 2;
-  test::expect_error(ErrorCode::InvalidArgument, {"behind adaptation \"pixel\""}, [&] { make_model(card); });
+  test::expect_error(ErrorCode::InvalidArgument, {"behind adaptation \"pixel\""},
+                     [&] { make_model(card); });
 }
 
 TEST(Discriminator, ScoresPatches) {
   PatchDiscriminator judge(4);
   EXPECT_EQ(judge.forward(torch::rand({2, 3, 32, 24})).sizes(), (std::vector<int64_t>{2, 1, 8, 6}));
-  test::expect_error(ErrorCode::InvalidArgument, {"width is 0"}, [] { PatchDiscriminator none(0); });
+  test::expect_error(ErrorCode::InvalidArgument, {"width is 0"},
+                     [] { PatchDiscriminator none(0); });
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ std::pair<torch::Tensor, torch::Tensor> before_and_after(Network& net, int64_t y
   net.eval();
   auto picture = torch::rand({1, 3, 16, 16});
   const auto before = net.forward(picture).clone();
-  picture.index_put_({0, torch::indexing::Slice(), y, x}, 1 - picture.index({0, torch::indexing::Slice(), y, x}));
+  picture.index_put_({0, torch::indexing::Slice(), y, x},
+                     1 - picture.index({0, torch::indexing::Slice(), y, x}));
   return {before, net.forward(picture)};
 }
 
@@ -41,14 +42,17 @@ TEST(Inverse, BlockNetworkSeesOneBlock) {
   test::expect_error(ErrorCode::InvalidArgument, {"0", "1 to 64"}, [] { BlockInverse none(0); });
 }
 
-// The published sizes: 3-64-128-256-3, and 3-48, 48-48, 48-512, 32-3 for blocks of 4x4; convolutions with bias, two parameters
-// of batch normalisation a channel.
+// The published sizes: 3-64-128-256-3, and 3-48, 48-48, 48-512, 32-3 for blocks of 4x4;
+// convolutions with bias, two parameters of batch normalisation a channel.
 TEST(Inverse, PublishedSizes) {
-  EXPECT_EQ(parameter_count(PixelInverse()), 4 * 64 + 65 * 128 + 129 * 256 + 257 * 3 + 2 * (64 + 128 + 256));
-  EXPECT_EQ(parameter_count(BlockInverse(4)), 49 * 48 + 49 * 48 + 49 * 512 + 33 * 3 + 2 * (48 + 48 + 512));
+  EXPECT_EQ(parameter_count(PixelInverse()),
+            4 * 64 + 65 * 128 + 129 * 256 + 257 * 3 + 2 * (64 + 128 + 256));
+  EXPECT_EQ(parameter_count(BlockInverse(4)),
+            49 * 48 + 49 * 48 + 49 * 512 + 33 * 3 + 2 * (48 + 48 + 512));
 }
 
-// A bit-wise cipher with a key of its own at every position, which weights that are the same everywhere cannot undo.
+// A bit-wise cipher with a key of its own at every position, which weights that are the same
+// everywhere cannot undo.
 TEST(Inverse, PositionNetworkLearnsAKeyPerPosition) {
   torch::manual_seed(3);
   const auto key = torch::randint(0, 2, {1, 3, 8, 8});
@@ -74,7 +78,8 @@ TEST(Inverse, PositionNetworkLearnsAKeyPerPosition) {
   const double by_position = error_after_training(position), by_pixel = error_after_training(pixel);
   EXPECT_LT(by_position, 0.02);
   EXPECT_GT(by_pixel, 0.06);
-  test::expect_error(ErrorCode::InvalidArgument, {"5", "8x8"}, [] { PositionInverse none(4, 5, 8, 8); });
+  test::expect_error(ErrorCode::InvalidArgument, {"5", "8x8"},
+                     [] { PositionInverse none(4, 5, 8, 8); });
 }
 
 TEST(Inverse, SavesAndLoads) {
@@ -96,26 +101,32 @@ TEST(Inverse, SavesAndLoads) {
     EXPECT_TRUE(torch::equal(transform(model, x), transform(loaded, x))) << name;
   }
   card.role = Role::Transform;
-  test::expect_error(ErrorCode::InvalidArgument, {"\"position_inverse\"", "transform"}, [&] { make_model(card); });
+  test::expect_error(ErrorCode::InvalidArgument, {"\"position_inverse\"", "transform"},
+                     [&] { make_model(card); });
 }
 
 TEST(AttackDiscriminator, ScoresPicturesAndTrains) {
   for (const std::string kind : {"gan", "sia"}) {
     torch::manual_seed(5);
     const auto net = make_attack_discriminator(kind, 4, 16, 16);
-    const auto bright = torch::rand({16, 3, 16, 16}) * 0.5 + 0.5, dark = torch::rand({16, 3, 16, 16}) * 0.5;
+    const auto bright = torch::rand({16, 3, 16, 16}) * 0.5 + 0.5,
+               dark = torch::rand({16, 3, 16, 16}) * 0.5;
     EXPECT_EQ(net->forward(bright).sizes(), (std::vector<int64_t>{16}));
     torch::optim::Adam optimizer(net->parameters(), 0.01);
     for (int step = 0; step < 30; ++step) {
-      const auto loss = torch::softplus(-net->forward(bright)).mean() + torch::softplus(net->forward(dark)).mean();
+      const auto loss = torch::softplus(-net->forward(bright)).mean() +
+                        torch::softplus(net->forward(dark)).mean();
       optimizer.zero_grad();
       loss.backward();
       optimizer.step();
     }
-    EXPECT_GT((net->forward(bright).mean() - net->forward(dark).mean()).item<double>(), 0.5) << kind;
+    EXPECT_GT((net->forward(bright).mean() - net->forward(dark).mean()).item<double>(), 0.5)
+        << kind;
   }
-  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\""}, [] { make_attack_discriminator("cat", 4, 16, 16); });
-  test::expect_error(ErrorCode::InvalidArgument, {"20x16"}, [] { make_attack_discriminator("sia", 4, 20, 16); });
+  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\""},
+                     [] { make_attack_discriminator("cat", 4, 16, 16); });
+  test::expect_error(ErrorCode::InvalidArgument, {"20x16"},
+                     [] { make_attack_discriminator("sia", 4, 20, 16); });
 }
 
 TEST(AttackDiscriminator, SpectralNormalisationBoundsTheSlope) {

@@ -35,9 +35,12 @@ struct Parts {
     }
     for (size_t i = 0; i < views.size(); ++i) views[i].bytes = bytes[i];
   }
-  void write(const std::filesystem::path& path) const { save_safetensors(path, views, metadata, Overwrite::Yes); }
+  void write(const std::filesystem::path& path) const {
+    save_safetensors(path, views, metadata, Overwrite::Yes);
+  }
   TensorView& at(const std::string& name) {
-    return *std::find_if(views.begin(), views.end(), [&](const TensorView& v) { return v.name == name; });
+    return *std::find_if(views.begin(), views.end(),
+                         [&](const TensorView& v) { return v.name == name; });
   }
 };
 
@@ -108,7 +111,8 @@ TEST_F(ModelFile, RefusesAnotherShape) {
 TEST_F(ModelFile, RefusesNanAndInfinity) {
   for (const float bad : {std::nanf(""), INFINITY}) {
     Parts parts(path);
-    std::vector<uint8_t> bytes(parts.at("linear.bias").bytes.begin(), parts.at("linear.bias").bytes.end());
+    std::vector<uint8_t> bytes(parts.at("linear.bias").bytes.begin(),
+                               parts.at("linear.bias").bytes.end());
     std::memcpy(bytes.data() + 4, &bad, 4);
     parts.at("linear.bias").bytes = bytes;
     expect_refused(parts, {"linear.bias", "not finite"});
@@ -118,16 +122,17 @@ TEST_F(ModelFile, RefusesNanAndInfinity) {
 }
 
 TEST_F(ModelFile, RefusesMetadataThatDoesNotDescribeAModel) {
-  const std::vector<std::array<std::string, 3>> cases = {{"format", "other", "other"},
-                                                         {"format_version", "99", "99"},
-                                                         {"role", "king", "king"},
-                                                         {"architecture", "perceptron", "perceptron"},
-                                                         {"parameters", "{", "parameters"},
-                                                         {"parameters", R"({"depth": 9})", "depth is 9"},
-                                                         {"input_size", "[0, 16]", "input_size"},
-                                                         {"std_rgb", "[0, 1, 1]", "std_rgb"},
-                                                         {"class_names", "[\"one\"]", "1 class"},
-                                                         {"mean_rgb", "\"x\"", "mean_rgb"}};
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"format", "other", "other"},
+      {"format_version", "99", "99"},
+      {"role", "king", "king"},
+      {"architecture", "perceptron", "perceptron"},
+      {"parameters", "{", "parameters"},
+      {"parameters", R"({"depth": 9})", "depth is 9"},
+      {"input_size", "[0, 16]", "input_size"},
+      {"std_rgb", "[0, 1, 1]", "std_rgb"},
+      {"class_names", "[\"one\"]", "1 class"},
+      {"mean_rgb", "\"x\"", "mean_rgb"}};
   for (const auto& [key, value, message] : cases) {
     SCOPED_TRACE(key + "=" + value);
     torch::manual_seed(1);
@@ -162,7 +167,9 @@ TEST(Pictures, BytesSurviveTheWayThroughATensor) {
 }
 
 TEST(Pictures, ToBytesRoundsAndClamps) {
-  const auto picture = torch::tensor({-1.0f, 0.499f / 255, 0.501f / 255, 2.0f}).view({1, 1, 1, 4}).expand({1, 3, 1, 4});
+  const auto picture = torch::tensor({-1.0f, 0.499f / 255, 0.501f / 255, 2.0f})
+                           .view({1, 1, 1, 4})
+                           .expand({1, 3, 1, 4});
   EXPECT_EQ(to_bytes(picture), (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 1, 1, 1, 255, 255, 255}));
 }
 

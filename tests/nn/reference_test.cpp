@@ -47,9 +47,13 @@ TEST(NetworkVectors, UNetMatchesTheAuthorsOutputInBothModes) {
   load_weights(path, net, "model.", /*allow_extra=*/true);
   torch::NoGradGuard no_grad;
   net.eval();
-  EXPECT_LT(test::relative_error(net.forward(test::tensor(file, "input")), test::tensor(file, "output_eval")), 1e-5);
+  EXPECT_LT(test::relative_error(net.forward(test::tensor(file, "input")),
+                                 test::tensor(file, "output_eval")),
+            1e-5);
   net.train();
-  EXPECT_LT(test::relative_error(net.forward(test::tensor(file, "input")), test::tensor(file, "output_train")), 1e-5);
+  EXPECT_LT(test::relative_error(net.forward(test::tensor(file, "input")),
+                                 test::tensor(file, "output_train")),
+            1e-5);
 }
 
 TEST(UNet, PadsByReplicationAndCropsBack) {
@@ -73,8 +77,8 @@ TEST(UNet, EncoderCopiesIntoAUNetOfTheSameWidth) {
   encoder.copy_into(net);
   torch::NoGradGuard no_grad;
   const auto x = torch::rand({3, 3, 32, 32});
-  const auto logits =
-      torch::linear(net.forward_with_bottleneck(x).bottleneck.mean({2, 3}), encoder.linear()->weight, encoder.linear()->bias);
+  const auto logits = torch::linear(net.forward_with_bottleneck(x).bottleneck.mean({2, 3}),
+                                    encoder.linear()->weight, encoder.linear()->bias);
   EXPECT_TRUE(torch::allclose(logits, encoder.forward(x), 1e-5, 1e-6));
   UNet wider(3);
   test::expect_error(ErrorCode::InvalidArgument, {"2", "3"}, [&] { encoder.copy_into(wider); });
@@ -84,7 +88,8 @@ TEST(FeatureExtractor, CutFromAVggComputesWhatTheVggComputes) {
   torch::manual_seed(3);
   Vgg16Bn vgg(10);
   torch::NoGradGuard no_grad;
-  for (int i = 0; i < 3; ++i) vgg.forward(torch::rand({8, 3, 32, 32}));  // running statistics other than 0 and 1
+  for (int i = 0; i < 3; ++i)
+    vgg.forward(torch::rand({8, 3, 32, 32}));  // running statistics other than 0 and 1
   vgg.eval();
   const auto x = torch::rand({2, 3, 32, 32});
   auto expected = x;
@@ -106,7 +111,8 @@ TEST(Networks, RefuseParametersOutsideTheirRange) {
   test::expect_error(ErrorCode::InvalidArgument, {"classes is 1"}, [] { ResNet(20, 1); });
   test::expect_error(ErrorCode::InvalidArgument, {"width is 0", "1 to 256"}, [] { UNet(0); });
   test::expect_error(ErrorCode::InvalidArgument, {"classes is 1"}, [] { Vgg16Bn(1); });
-  test::expect_error(ErrorCode::InvalidArgument, {"relu9_9", "relu2_2"}, [] { FeatureExtractor("relu9_9"); });
+  test::expect_error(ErrorCode::InvalidArgument, {"relu9_9", "relu2_2"},
+                     [] { FeatureExtractor("relu9_9"); });
 }
 
 }  // namespace

@@ -15,8 +15,10 @@ Experiment tiny(const std::filesystem::path& runs, const std::string& more = "")
   auto config =
       Config::parse("name = \"t\"\nruns = \"" + runs.string() +
                         "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
-                        "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = 1\nlayer = \"relu1_1\"\n"
-                        "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = 1\n[attack]\nwidth = 2\nepochs "
+                        "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = "
+                        "1\nlayer = \"relu1_1\"\n"
+                        "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = "
+                        "1\n[attack]\nwidth = 2\nepochs "
                         "= 1\nbatch_size = 32\n" +
                         more,
                     "tiny");
@@ -58,13 +60,15 @@ TEST(Experiment, TrainsEveryStageAndRecordsProvenance) {
 
   EXPECT_TRUE(is_finished(e.classifier_folder()));
   EXPECT_EQ(h.card.notes.at("data_sha256"), w.data_sha256);
-  EXPECT_NE(h.card.notes.at("phi").find("cut from a VGG16-BN trained on synthetic"), std::string::npos)
+  EXPECT_NE(h.card.notes.at("phi").find("cut from a VGG16-BN trained on synthetic"),
+            std::string::npos)
       << h.card.notes.at("phi");
   // A finished stage is loaded, not trained again; a second fresh start is refused.
   const auto before = std::filesystem::last_write_time(e.classifier_folder() / "model.safetensors");
   train_classifier(e, w, RunMode::Complete);
   EXPECT_EQ(std::filesystem::last_write_time(e.classifier_folder() / "model.safetensors"), before);
-  test::expect_error(ErrorCode::AlreadyExists, {"--resume", "--force"}, [&] { train_classifier(e, w, RunMode::Fresh); });
+  test::expect_error(ErrorCode::AlreadyExists, {"--resume", "--force"},
+                     [&] { train_classifier(e, w, RunMode::Fresh); });
 }
 
 TEST(Experiment, TrainingHDoesNotTouchPsi) {
@@ -76,7 +80,8 @@ TEST(Experiment, TrainingHDoesNotTouchPsi) {
   for (const auto& [name, tensor] : nn::state_tensors(*psi.net)) before.push_back(tensor.clone());
   train_transform(e, w, psi, RunMode::Fresh);
   size_t i = 0;
-  for (const auto& [name, tensor] : nn::state_tensors(*psi.net)) EXPECT_TRUE(torch::equal(before[i++], tensor)) << name;
+  for (const auto& [name, tensor] : nn::state_tensors(*psi.net))
+    EXPECT_TRUE(torch::equal(before[i++], tensor)) << name;
 }
 
 TEST(Experiment, ResumingWithAnotherConfigurationIsRefused) {
@@ -84,10 +89,12 @@ TEST(Experiment, ResumingWithAnotherConfigurationIsRefused) {
   const auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   train_classifier(e, w, RunMode::Fresh);
-  test::expect_error(ErrorCode::InvalidArgument, {"config.toml", "--force"},
-                     [&] { train_classifier(tiny(folder.path(), "lr = 0.5\n"), w, RunMode::Resume); });
-  test::expect_error(ErrorCode::NotFound, {"no checkpoint"},
-                     [&] { train_classifier(tiny(folder.path() / "elsewhere"), w, RunMode::Resume); });
+  test::expect_error(ErrorCode::InvalidArgument, {"config.toml", "--force"}, [&] {
+    train_classifier(tiny(folder.path(), "lr = 0.5\n"), w, RunMode::Resume);
+  });
+  test::expect_error(ErrorCode::NotFound, {"no checkpoint"}, [&] {
+    train_classifier(tiny(folder.path() / "elsewhere"), w, RunMode::Resume);
+  });
 }
 
 TEST(Experiment, ADamagedCheckpointIsRefused) {
@@ -107,10 +114,12 @@ TEST(Experiment, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
   auto w = open_workspace(e);
   auto psi = train_classifier(e, w, RunMode::Fresh);
   psi.card.class_names.pop_back();
-  test::expect_error(ErrorCode::InvalidArgument, {"9 classes", "10"}, [&] { train_transform(e, w, psi, RunMode::Fresh); });
+  test::expect_error(ErrorCode::InvalidArgument, {"9 classes", "10"},
+                     [&] { train_transform(e, w, psi, RunMode::Fresh); });
   psi.card = train_classifier(e, w, RunMode::Complete).card;
   psi.card.height = 64;
-  test::expect_error(ErrorCode::InvalidArgument, {"64x32", "32x32"}, [&] { train_transform(e, w, psi, RunMode::Fresh); });
+  test::expect_error(ErrorCode::InvalidArgument, {"64x32", "32x32"},
+                     [&] { train_transform(e, w, psi, RunMode::Fresh); });
   EXPECT_FALSE(std::filesystem::exists(e.transform_folder()));
 }
 
@@ -123,7 +132,8 @@ TEST(Experiment, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
   wild.classifier.recipe.epochs = 50;
   wild.classifier.recipe.momentum = 0.999;
   wild.classifier.recipe.weight_decay = 1;
-  test::expect_error(ErrorCode::Diverged, {"step", "class_loss"}, [&] { train_classifier(wild, w, RunMode::Fresh); });
+  test::expect_error(ErrorCode::Diverged, {"step", "class_loss"},
+                     [&] { train_classifier(wild, w, RunMode::Fresh); });
   EXPECT_FALSE(is_finished(e.classifier_folder()));
 }
 

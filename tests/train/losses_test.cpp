@@ -8,7 +8,8 @@ namespace veilnet::train {
 namespace {
 
 TEST(TransformLossVectors, MatchTheReferenceInValueFeaturesAndGradient) {
-  const auto path = test::vector_file("transform_loss.safetensors"), psi_path = test::vector_file("resnet20.safetensors"),
+  const auto path = test::vector_file("transform_loss.safetensors"),
+             psi_path = test::vector_file("resnet20.safetensors"),
              phi_path = test::vector_file("../weights/vgg_relu2_2.safetensors");
   VEILNET_NEED_VECTOR(path);
   VEILNET_NEED_VECTOR(psi_path);
@@ -20,10 +21,13 @@ TEST(TransformLossVectors, MatchTheReferenceInValueFeaturesAndGradient) {
   const auto phi = nn::load_feature_extractor(phi_path, "relu2_2");
   const auto plain = test::tensor(file, "input");
 
-  EXPECT_LT(test::relative_error(phi->forward(nn::normalise(plain, psi.card)), test::tensor(file, "relu2_2_input")), 1e-5);
+  EXPECT_LT(test::relative_error(phi->forward(nn::normalise(plain, psi.card)),
+                                 test::tensor(file, "relu2_2_input")),
+            1e-5);
 
   const auto unet_output = test::tensor(file, "unet_output").requires_grad_(true);
-  const auto loss = transform_loss(psi, *phi, unet_output, plain, test::tensor(file, "target"), 0.01);
+  const auto loss =
+      transform_loss(psi, *phi, unet_output, plain, test::tensor(file, "target"), 0.01);
   EXPECT_LT(test::relative_error(loss.class_loss, test::tensor(file, "loss_class")), 1e-5);
   EXPECT_LT(test::relative_error(loss.feature_loss, test::tensor(file, "loss_feat")), 1e-5);
   EXPECT_LT(test::relative_error(loss.total, test::tensor(file, "loss")), 1e-5);

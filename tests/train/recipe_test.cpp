@@ -11,8 +11,9 @@ Recipe read(const std::string& toml, Subject subject = Subject::Classifier) {
 }
 
 TEST(Recipe, PaperIsThePublishedRecipeForEverySubject) {
-  for (const auto& [table, subject] :
-       {std::pair{"classifier", Subject::Classifier}, {"transform", Subject::Transform}, {"attack", Subject::Inverse}}) {
+  for (const auto& [table, subject] : {std::pair{"classifier", Subject::Classifier},
+                                       {"transform", Subject::Transform},
+                                       {"attack", Subject::Inverse}}) {
     const auto r = read(std::string("[") + table + "]\nrecipe = \"paper\"", subject);
     EXPECT_EQ(r.epochs, 200);
     EXPECT_EQ(r.batch_size, 128);
@@ -45,7 +46,8 @@ TEST(Recipe, OneCycleRisesAndFalls) {
 }
 
 TEST(Recipe, RefusesValuesOutOfRange) {
-  test::expect_error(ErrorCode::InvalidArgument, {"classifier.epochs", "0"}, [] { read("[classifier]\nepochs = 0"); });
+  test::expect_error(ErrorCode::InvalidArgument, {"classifier.epochs", "0"},
+                     [] { read("[classifier]\nepochs = 0"); });
   test::expect_error(ErrorCode::InvalidArgument, {"classifier.optimizer", "rmsprop", "adamw"},
                      [] { read("[classifier]\noptimizer = \"rmsprop\""); });
   test::expect_error(ErrorCode::InvalidArgument, {"classifier.recipe", "fast", "paper"},

@@ -31,7 +31,8 @@ data::Split split_of(size_t count) {
   return split;
 }
 
-std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Augmentation& how, uint64_t seed) {
+std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Augmentation& how,
+                               uint64_t seed) {
   std::vector<uint8_t> out(picture.size());
   Random random(seed);
   data::augment(picture, 32, 32, how, random, out.data());
@@ -48,29 +49,33 @@ TEST(SchemeTraining, IndependentKeysDifferBetweenPicturesAndSets) {
   const auto own = encrypt_pictures(scheme("pe", true), plain);
   const auto test = encrypt_pictures(scheme("pe", true), plain, kFirstTestKey);
   const auto first = [&](const std::vector<uint8_t>& all, size_t i) {
-    return std::vector<uint8_t>(all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
-                                all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
+    return std::vector<uint8_t>(
+        all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
+        all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
   };
   EXPECT_EQ(first(same, 0), first(same, 1));
   EXPECT_NE(first(own, 0), first(own, 1));
   EXPECT_NE(first(own, 0), first(test, 0));
-  EXPECT_EQ(own, encrypt_pictures(scheme("pe", true), plain)) << "keys of an experiment are reproducible";
+  EXPECT_EQ(own, encrypt_pictures(scheme("pe", true), plain))
+      << "keys of an experiment are reproducible";
 }
 
-// Pixel-based encryption works on each position by itself, so a flip or shift of the encrypted picture is a picture encrypted
-// under the flipped or shifted key: what a classifier sees has the same distribution. Block schemes move values between pixels,
-// and no key makes the two orders agree.
+// Pixel-based encryption works on each position by itself, so a flip or shift of the encrypted
+// picture is a picture encrypted under the flipped or shifted key: what a classifier sees has the
+// same distribution. Block schemes move values between pixels, and no key makes the two orders
+// agree.
 TEST(SchemeTraining, OnlyPixelBasedEncryptionCommutesWithFlipAndShift) {
   const auto plain = pictures(20);
   data::Augmentation flip_and_crop;
   const auto commutes = [&](const std::string& id) {
-    // Each value of the encrypted-then-augmented picture is that of the augmented-then-encrypted one or its complement, or 0
-    // from the padding.
+    // Each value of the encrypted-then-augmented picture is that of the augmented-then-encrypted
+    // one or its complement, or 0 from the padding.
     const auto s = scheme(id);
     const auto encrypted = encrypt_pictures(s, plain);
     for (size_t i = 0; i < 4; ++i) {
       const auto after =
-          augmented(std::span(encrypted).subspan(i * plain.image_bytes(), plain.image_bytes()), flip_and_crop, i);
+          augmented(std::span(encrypted).subspan(i * plain.image_bytes(), plain.image_bytes()),
+                    flip_and_crop, i);
       const auto before = augmented(plain.image(i), flip_and_crop, i);
       for (size_t v = 0; v < after.size(); ++v) {
         if (after[v] != before[v] && after[v] != 255 - before[v]) return false;
@@ -79,7 +84,8 @@ TEST(SchemeTraining, OnlyPixelBasedEncryptionCommutesWithFlipAndShift) {
     return true;
   };
   EXPECT_TRUE(commutes("pe"));
-  for (const std::string id : {"le", "ele", "etc", "pixel-shuffle"}) EXPECT_FALSE(commutes(id)) << id;
+  for (const std::string id : {"le", "ele", "etc", "pixel-shuffle"})
+    EXPECT_FALSE(commutes(id)) << id;
 }
 
 TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
@@ -93,10 +99,12 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
     const auto training = encrypted_training(scheme(id), plain, split);
     const auto encrypted = encrypt_pictures(scheme(id), plain);
     const auto record = [&](const std::vector<uint8_t>& all, uint32_t i) {
-      return std::vector<uint8_t>(all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
-                                  all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
+      return std::vector<uint8_t>(
+          all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
+          all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
     };
-    for (const auto i : split.validation) EXPECT_EQ(record(training.pictures.images_nhwc, i), record(encrypted, i)) << id;
+    for (const auto i : split.validation)
+      EXPECT_EQ(record(training.pictures.images_nhwc, i), record(encrypted, i)) << id;
     for (const auto i : split.train) {
       auto picture = record(training.pictures.images_nhwc, i);
       EXPECT_TRUE(std::ranges::equal(picture, plain.image(i))) << id;
@@ -151,9 +159,11 @@ TEST(SchemeConfig, RowsAndKeyModes) {
   EXPECT_EQ(e.at_scheme("pe-independent").scheme_folder().filename(), "scheme-pe-independent");
   EXPECT_EQ(e.at_scheme("pe-independent").scheme.adaptation, "pixel");
   EXPECT_EQ(e.at_scheme("ele").scheme.adaptation, "ele");
-  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same", "pe-independent"}, [&] { e.at_scheme("cat"); });
+  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same", "pe-independent"},
+                     [&] { e.at_scheme("cat"); });
   auto keyless = Config::parse("[scheme]\nid = 'ele'\nkey_mode = 'independent'\n", "test.toml");
-  test::expect_error(ErrorCode::InvalidArgument, {"key_mode", "\"ele\""}, [&] { read_experiment(keyless); });
+  test::expect_error(ErrorCode::InvalidArgument, {"key_mode", "\"ele\""},
+                     [&] { read_experiment(keyless); });
 }
 
 TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
@@ -172,7 +182,8 @@ TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
   const auto phi = std::make_shared<nn::FeatureExtractor>("relu1_1");
   const auto x = torch::rand({4, 3, 16, 16});
   const auto y = torch::tensor({0, 1, 0, 1});
-  // The weight of the adversarial term moves the generators' gradient and leaves the discriminators' alone.
+  // The weight of the adversarial term moves the generators' gradient and leaves the
+  // discriminators' alone.
   const auto gradients = [&](double adversarial) {
     torch::manual_seed(4);
     GanOptions options;
@@ -194,7 +205,8 @@ TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
   ASSERT_FALSE(judge0.empty());
   for (size_t i = 0; i < judge0.size(); ++i) EXPECT_TRUE(torch::equal(judge0[i], judge1[i]));
   bool changed = false;
-  for (size_t i = 0; i < generator0.size(); ++i) changed |= !torch::allclose(generator0[i], generator1[i]);
+  for (size_t i = 0; i < generator0.size(); ++i)
+    changed |= !torch::allclose(generator0[i], generator1[i]);
   EXPECT_TRUE(changed);
 }
 

@@ -43,12 +43,14 @@ TEST(TransformTask, PaperRecipeTrainsNothingBesideH) {
   const auto losses = task.training_losses(parts.pictures, parts.labels, {});
   EXPECT_EQ(losses.parts.size(), 2u) << "class_loss and feature_loss alone";
   losses.total.backward();
-  for (const auto& p : parts.h.net->named_parameters()) EXPECT_TRUE(p.value().grad().defined()) << p.key();
+  for (const auto& p : parts.h.net->named_parameters())
+    EXPECT_TRUE(p.value().grad().defined()) << p.key();
 }
 
 TEST(TransformTask, FrozenEncoderGetsNoGradient) {
   Parts parts;
-  TransformTask task(parts.h, parts.psi, parts.phi, options_of("[transform]\nfreeze_encoder = true\n"));
+  TransformTask task(parts.h, parts.psi, parts.phi,
+                     options_of("[transform]\nfreeze_encoder = true\n"));
   EXPECT_EQ(task.auxiliary(), nullptr);
   task.training_losses(parts.pictures, parts.labels, {}).total.backward();
   for (const auto& p : parts.h.net->named_parameters()) {
