@@ -1,9 +1,11 @@
 // The project's one exception type.
 #pragma once
 
+#include <fmt/core.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace veilnet {
 
@@ -32,5 +34,12 @@ class Error : public std::runtime_error {
  private:
   ErrorCode code_;
 };
+
+/// Throws Error{code} with a message made as fmt::format makes it:
+/// fail(ErrorCode::BadData, "{}: epochs is {}; allowed: 1 to {}", file, value, most).
+template <class... Values>
+[[noreturn]] void fail(ErrorCode code, fmt::format_string<Values...> format, Values&&... values) {
+  throw Error(code, fmt::format(format, std::forward<Values>(values)...));
+}
 
 }  // namespace veilnet

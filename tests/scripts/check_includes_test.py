@@ -47,7 +47,7 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("image/a.h", "#include <train/trainer.h>\n", 1, "image must not depend on train")
 
     def test_confined_libraries(self):
-        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, eval, nn, train only")
+        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, eval, experiment, measure, nn, train only")
         self.refuses("cli/a.cpp", "  #  include <ATen/Parallel.h>\n", 1, "LibTorch")
         self.refuses("nn/a.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", 1, "oneDNN belongs in runtime only")
         self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http only")
