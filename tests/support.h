@@ -27,11 +27,11 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Path of a reference vector, or an empty path when the folder is absent.
+/// Path of a reference vector, or an empty path when the folder is absent. Tests run in the root of
+/// the checkout.
 inline std::filesystem::path vector_file(const std::string& name) {
   const char* given = std::getenv("VEILNET_VECTORS");
-  const auto folder = given ? std::filesystem::path(given)
-                            : std::filesystem::path(VEILNET_SOURCE_DIR) / "../shared/vectors";
+  const std::filesystem::path folder = given ? given : "../shared/vectors";
   return std::filesystem::exists(folder / name) ? folder / name : std::filesystem::path();
 }
 
