@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fmt/format.h>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/text.h"
 
 namespace veilnet {
 
@@ -55,8 +57,7 @@ std::string quote(std::string_view text) {
     } else if (c == '\t') {
       result += "\\t";
     } else if (byte < 0x20 || byte == 0x7f) {
-      constexpr char digits[] = "0123456789ABCDEF";
-      result += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
+      result += fmt::format("\\u00{:02X}", byte);
     } else {
       result += c;
     }
@@ -91,11 +92,11 @@ std::string shown(const toml::node& node) {
     node.visit([&](const auto& value) { text << value; });
   auto result = text.str();
   std::ranges::replace(result, '\n', ' ');
-  return result.size() > 80 ? result.substr(0, 80) + "..." : result;
+  return printable(result, 80);
 }
 
 std::string range_text(const std::string& kind, const std::string& min, const std::string& max) {
-  return kind + " from " + min + " to " + max;
+  return fmt::format("{} from {} to {}", kind, min, max);
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -113,32 +114,101 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The first line with a key of too many parts, or 0. toml++ frees tables recursively, so that a
-/// key of very many dots would exhaust the stack; this looks before it parses. Strings and comments
-/// do not count.
-std::size_t find_deep_key(std::string_view text) {
-  std::size_t dots = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+/// Something in a document that toml++ must not see, and where.
+struct Objection {
+  std::size_t at;
+  std::string what;
+};
+
+constexpr std::string_view too_deep = "a key is nested too deep";
+
+/// Past the string that begins at `at`, or past the line where a string of one line does not end
+/// (toml++ names that). As TOML has it, a string of several lines ends at the last of up to five
+/// quotes.
+std::size_t skip_string(std::string_view text, std::size_t at) {
+  const char quote = text[at];
+  const auto run = [&](std::size_t from, std::size_t most) {
+    std::size_t quotes = 0;
+    while (quotes < most && from + quotes < text.size() && text[from + quotes] == quote) ++quotes;
+    return quotes;
+  };
+  const bool multi_line = run(at, 3) == 3;
+  for (at += multi_line ? 3 : 1; at < text.size();) {
+    if (const auto quotes = run(at, multi_line ? 5 : 1); quotes > 0) {
+      at += quotes;
+      if (!multi_line || quotes >= 3) return at;
+    } else if (text[at] == '\n' && !multi_line) {
+      return at;
+    } else {
+      at += text[at] == '\\' && quote == '"' ? 2 : 1;
+    }
+  }
+  return text.size();
+}
+
+/// Looks through a document before toml++ 3.3 does, for what that does not survive:
+/// - keys of very many parts: it frees tables recursively, which exhausts the stack;
+/// - a table header without a name ("[="), a date followed by a blank and one digit, letters such
+/// as
+///   U+00D0 outside strings: they run into its assertions, or without those into undefined
+///   behaviour.
+/// Strings and comments count for their encoding only.
+std::optional<Objection> find_objection(std::string_view text) {
+  if (const auto valid = utf8_prefix(text); valid < text.size())
+    return Objection{valid, "not valid UTF-8"};
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  constexpr std::string_view digits = "0123456789", date = "0123456789-_", blanks = " \t";
+  const auto is_one_of = [&](std::size_t at, std::string_view set) {
+    return at < text.size() && set.find(text[at]) != set.npos;
+  };
+  const auto skip = [&](std::size_t at, std::string_view set) {
+    return std::min(text.find_first_not_of(set, at), text.size());
+  };
+  std::size_t dots = 0, brackets = 0;
+  bool line_begins = true, word_begins = true;
+  for (std::size_t i = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+       i < text.size(); ++i) {
     const char c = text[i];
     if (c == '#') {
       i = std::min(text.find('\n', i), text.size());
       dots = 0;
-    } else if (c == '"' || c == '\'') {
-      const bool multi_line = text.substr(i).starts_with(std::string(3, c));
-      const std::string delimiter(multi_line ? 3 : 1, c);
-      for (i += delimiter.size(); i < text.size() && !text.substr(i).starts_with(delimiter); ++i) {
-        if (text[i] == '\n' && !multi_line) break;  // a syntax error that the parser will name
-        if (text[i] == '\\' && c == '"') ++i;
-      }
-      i += delimiter.size() - 1;
-    } else if (c == '.') {
-      if (++dots >= max_depth)
-        return 1 + static_cast<std::size_t>(std::ranges::count(text.substr(0, i), '\n'));
-    } else if (c != ' ' && c != '\t' && !is_bare_key(text.substr(i, 1))) {
-      dots = 0;
+      line_begins = true;
+      continue;
     }
+    if (c == '"' || c == '\'') {
+      i = skip_string(text, i) - 1;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return Objection{i, "a character that is not ASCII stands outside a string"};
+    } else if (c == '.') {
+      if (++dots >= max_depth) return Objection{i, std::string(too_deep)};
+    } else if (is_bare_key(text.substr(i, 1))) {
+      const auto end = skip(i, date);
+      if (word_begins && is_one_of(i, digits) && is_one_of(end, " ") && is_one_of(end + 1, digits))
+        return Objection{i, "a number or date is followed by another"};
+    } else if (c != ' ' && c != '\t') {
+      dots = 0;
+      if (c == '[' && line_begins && brackets == 0) {
+        const auto name = skip(text.substr(i).starts_with("[[") ? i + 2 : i + 1, blanks);
+        if (name < text.size() && !is_one_of(name, "[]\"'") && !is_bare_key(text.substr(name, 1)))
+          return Objection{name,
+                           "a table's name must begin with a letter, digit, '_', '-' or quote"};
+      }
+      if (c == '[' || c == '{') ++brackets;
+      if ((c == ']' || c == '}') && brackets > 0) --brackets;
+    }
+    if (c != ' ' && c != '\t') line_begins = c == '\n';
+    word_begins = !is_bare_key(text.substr(i, 1));
   }
-  return 0;
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse(const std::string& name, std::string_view text,
+                         const Objection& objection) {
+  const auto before = text.substr(0, objection.at);
+  const auto line = 1 + std::ranges::count(before, '\n');
+  const auto column = objection.at - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+  fail(ErrorCode::BadData, "{}:{}:{}: {}{}", name, line, column, objection.what,
+       objection.what == too_deep ? fmt::format("; allowed are {} levels", max_depth) : "");
 }
 
 toml::table parse_toml(std::string_view text, const std::string& name) {
@@ -146,9 +216,7 @@ toml::table parse_toml(std::string_view text, const std::string& name) {
     return toml::parse(text, name);
   } catch (const toml::parse_error& e) {
     const auto at = e.source().begin;
-    throw Error(ErrorCode::BadData, name + ":" + std::to_string(at.line) + ":" +
-                                        std::to_string(at.column) + ": " +
-                                        std::string(e.description()));
+    fail(ErrorCode::BadData, "{}:{}:{}: {}", name, at.line, at.column, printable(e.description()));
   }
 }
 
@@ -167,13 +235,12 @@ void walk(const toml::table& table, const std::string& prefix,
 /// Keys must be bare, so that a dotted key means one thing only.
 void check_keys(const toml::table& table, const std::string& name, std::size_t depth = 1) {
   for (const auto& [key, node] : table) {
-    const auto at = name + ":" + std::to_string(key.source().begin.line) + ": key '" +
-                    std::string(key.str()) + "' ";
+    const auto at =
+        fmt::format("{}:{}: key '{}'", name, key.source().begin.line, printable(key.str()));
     if (!is_bare_key(key.str()))
-      throw Error(ErrorCode::BadData, at + "is not allowed: use letters, digits, '_' and '-'");
+      fail(ErrorCode::BadData, "{} is not allowed: use letters, digits, '_' and '-'", at);
     if (depth > max_depth)
-      throw Error(ErrorCode::BadData,
-                  at + "is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+      fail(ErrorCode::BadData, "{} is nested too deep; allowed are {} levels", at, max_depth);
     if (const auto* inner = node.as_table()) check_keys(*inner, name, depth + 1);
   }
 }
@@ -199,9 +266,9 @@ struct Config::Impl {
     const auto& source = node.source();
     std::string where = source.path ? *source.path : "config";
     if (where != override_source && source.begin.line > 0)
-      where += ":" + std::to_string(source.begin.line);
-    throw Error(ErrorCode::InvalidArgument, where + ": " + std::string(key) + " = " + shown(node) +
-                                                " is not allowed; it must be " + allowed);
+      where += fmt::format(":{}", source.begin.line);
+    fail(ErrorCode::InvalidArgument, "{}: {} = {} is not allowed; it must be {}", where, key,
+         shown(node), allowed);
   }
 
   /// Reads `key` with `convert` (which gives nothing for a value that is not allowed) and records
@@ -259,10 +326,7 @@ Config Config::load(const std::filesystem::path& path) {
 }
 
 Config Config::parse(std::string_view text, const std::string& name) {
-  if (const auto line = find_deep_key(text))
-    throw Error(ErrorCode::BadData, name + ":" + std::to_string(line) +
-                                        ": a key is nested too deep; allowed are " +
-                                        std::to_string(max_depth) + " levels");
+  if (const auto objection = find_objection(text)) refuse(name, text, *objection);
   Config config;
   config.impl_->given = parse_toml(text, name);
   check_keys(config.impl_->given, name);
@@ -271,7 +335,7 @@ Config Config::parse(std::string_view text, const std::string& name) {
 
 void Config::set(std::string_view assignment) {
   const auto refuse = [&](const std::string& message) {
-    throw Error(ErrorCode::InvalidArgument, "--set " + std::string(assignment) + ": " + message);
+    fail(ErrorCode::InvalidArgument, "--set {}: {}", printable(assignment), message);
   };
   const auto equals = assignment.find('=');
   if (equals == assignment.npos) refuse("expected key=value");
@@ -281,23 +345,21 @@ void Config::set(std::string_view assignment) {
   if (!std::ranges::all_of(parts, is_bare_key))
     refuse("the key may hold letters, digits, '_', '-' and single dots only");
   if (parts.size() > max_depth)
-    refuse("the key is nested too deep; allowed are " + std::to_string(max_depth) + " levels");
+    refuse(fmt::format("the key is nested too deep; allowed are {} levels", max_depth));
 
   const auto value_text = trim(assignment.substr(equals + 1));
-  if (find_deep_key(value_text)) refuse("the value is nested too deep");
+  if (utf8_prefix(value_text) < value_text.size()) refuse("the value is not valid UTF-8");
   const std::string source(override_source);
+  const auto document = fmt::format("value = {}", value_text);
+  const auto objection = find_objection(document);
+  if (objection && objection->what == too_deep) refuse("the value is nested too deep");
   toml::table parsed;
   try {
-    parsed = toml::parse("value = " + std::string(value_text), source);
+    if (!objection) parsed = toml::parse(document, source);
   } catch (const toml::parse_error&) {
   }
-  if (parsed.size() != 1) {  // no TOML value: a plain string such as cifar10
-    try {
-      parsed = toml::parse("value = " + quote(value_text), source);
-    } catch (const toml::parse_error&) {
-      refuse("the value is not valid UTF-8");
-    }
-  }
+  if (parsed.size() != 1)  // no TOML value: a plain string such as cifar10
+    parsed = toml::parse("value = " + quote(value_text), source);
   if (parsed.get("value")->is_table()) refuse("the value is a table; set its keys one by one");
 
   toml::table* table = &impl_->given;
@@ -376,15 +438,14 @@ void Config::refuse_unknown() const {
       const auto below = known.lower_bound(key + ".");
       if (below != known.end() && below->first.starts_with(key + ".")) return;
     }
-    message += (message.empty() ? "" : "; ") +
-               (node.source().path ? *node.source().path : "config") + ": unknown key '" + key +
-               "'";
+    message += fmt::format("{}{}: unknown key '{}'", message.empty() ? "" : "; ",
+                           node.source().path ? *node.source().path : "config", key);
     if (known.empty()) return;
     const auto nearest = std::ranges::min_element(
         known, {}, [&](const auto& item) { return edit_distance(key, item.first); });
     message += ", did you mean '" + nearest->first + "'?";
   });
-  if (!message.empty()) throw Error(ErrorCode::InvalidArgument, message);
+  if (!message.empty()) fail(ErrorCode::InvalidArgument, "{}", message);
 }
 
 std::string Config::resolved_toml() const {
