@@ -1,0 +1,142 @@
+#include "record/matrix.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+
+namespace veilnet::record {
+namespace {
+
+void check_share(const std::string& where, std::optional<double> value) {
+  if (value && !(*value >= 0 && *value <= 1))
+    fail(ErrorCode::BadData, "{} is {}, allowed is 0 to 1", where, *value);
+}
+
+void check_figures(const std::string& where, const Figures& figures) {
+  for (const auto& [id, figure] : figures) {
+    const auto& m = measure(id);
+    const auto* summary = std::get_if<Summary>(&figure);
+    if ((summary != nullptr) != m.over_pictures)
+      fail(ErrorCode::BadData, "{}.measures.{} is a {}, allowed is a {}", where, id,
+           summary ? "summary" : "share", m.over_pictures ? "summary" : "share");
+    constexpr double kRounding = 1e-6;
+    const auto inside = [&](const char* key, double v) {
+      if (v < m.low - kRounding || v > m.high + kRounding)
+        fail(ErrorCode::BadData, "{}.measures.{}{} is {}, allowed is {} to {}", where, id, key, v,
+             m.low, m.high);
+    };
+    if (summary) {
+      for (const auto& [key, v] : {std::pair(".min", summary->min), {".max", summary->max}})
+        inside(key, v);
+    } else {
+      inside("", std::get<double>(figure));
+    }
+  }
+}
+
+void check_label(const std::string& where, const std::string& label) {
+  if (label.empty() || label == "." || label == ".." ||
+      label.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+    fail(ErrorCode::BadData, "{} is '{}'; allowed are names that can be names of a folder", where,
+         label);
+}
+
+}  // namespace
+
+bool Cell::trusted() const {
+  return refused.empty() &&
+         std::ranges::all_of(flags, [](const Flag& f) { return f.id == kUnderTrained; });
+}
+
+const Protection* Matrix::protection(const std::string& label) const {
+  const auto it = std::ranges::find(protections, label, &Protection::label);
+  return it == protections.end() ? nullptr : &*it;
+}
+
+const Cell* Matrix::cell(const std::string& label, const std::string& attack) const {
+  const auto it = std::ranges::find_if(
+      cells, [&](const Cell& c) { return c.protection == label && c.attack == attack; });
+  return it == cells.end() ? nullptr : &*it;
+}
+
+std::vector<std::string> Matrix::attacks() const {
+  std::vector<std::string> out;
+  for (const auto& c : cells)
+    if (std::ranges::find(out, c.attack) == out.end()) out.push_back(c.attack);
+  return out;
+}
+
+void check(const Cell& cell) {
+  const auto where = "cell " + cell.attack + " on " + cell.protection;
+  check_label(where + ": attack", cell.attack);
+  if (!cell.refused.empty()) return;
+  if (cell.n == 0) fail(ErrorCode::BadData, "{}: n is 0, allowed is 1 or more", where);
+  for (const char* id : {"psnr_db", "ssim", "exact"})
+    if (!cell.measures.contains(id))
+      fail(ErrorCode::BadData, "{}: measures.{} is missing", where, id);
+  check_figures(where, cell.measures);
+  if (cell.measures.contains("reidentified") && cell.candidates == 0)
+    fail(ErrorCode::BadData, "{}: candidates is 0, allowed is 1 or more", where);
+  for (const auto& [id, values] : cell.values) measure(id);
+}
+
+void check(const Matrix& matrix) {
+  if (matrix.protections.empty())
+    fail(ErrorCode::BadData, "protections is empty; allowed: 1 or more");
+  std::set<std::string> labels;
+  for (const auto& p : matrix.protections) {
+    check_label("protections: label", p.label);
+    if (!labels.insert(p.label).second)
+      fail(ErrorCode::BadData, "protections: the label '{}' occurs twice; labels must be unique",
+           p.label);
+    constexpr std::string_view kKeys[] = {"none", "same", "independent"};
+    if (std::ranges::find(kKeys, p.keys) == std::end(kKeys))
+      fail(ErrorCode::BadData, "{}: keys is '{}'; allowed: none, same, independent", p.label,
+           p.keys);
+    check_share(p.label + ": accuracy", p.accuracy);
+    check_share(p.label + ": accuracy_float", p.accuracy_float);
+    check_share(p.label + ": plain_accuracy", p.plain_accuracy);
+    if (p.paper) check_share(p.label + ": paper.accuracy", p.paper->accuracy);
+  }
+  const auto known = [&](const char* what, const std::string& label) {
+    if (!labels.contains(label))
+      fail(ErrorCode::BadData, "{}: protections holds no '{}', which an entry is about", what,
+           label);
+  };
+  check_share("data.plain_accuracy", matrix.data.plain_accuracy);
+  if (matrix.plain_paper) check_share("plain_paper.accuracy", matrix.plain_paper->accuracy);
+  for (const auto& b : matrix.baselines) check_figures("baseline " + b.name, b.measures);
+  std::set<std::pair<std::string, std::string>> places;
+  for (const auto& c : matrix.cells) {
+    known("cells", c.protection);
+    check(c);
+    if (!places.emplace(c.protection, c.attack).second)
+      fail(ErrorCode::BadData, "cells: {} on {} occurs twice", c.attack, c.protection);
+  }
+  for (const auto& t : matrix.transport) {
+    known("transport", t.protection);
+    check_share("transport " + t.transport + ": accuracy", t.accuracy);
+    check_figures("transport " + t.transport, t.measures);
+  }
+  for (const auto& a : matrix.attributes) {
+    known("attributes", a.protection);
+    check_share("attribute " + a.attribute + ": accuracy", a.accuracy);
+    check_share("attribute " + a.attribute + ": chance", a.chance);
+  }
+  for (const auto& c : matrix.curve) {
+    known("curve", c.protection);
+    const auto where = "curve of " + c.attack + " on " + c.protection;
+    if (c.points.empty())
+      fail(ErrorCode::BadData, "{}: points is empty; allowed: 1 or more", where);
+    for (const auto& point : c.points) {
+      if (!(point.budget > 0 && std::isfinite(point.budget)))
+        fail(ErrorCode::BadData, "{}: budget is {}, allowed is a finite number above 0", where,
+             point.budget);
+      check_figures(where, point.measures);
+    }
+  }
+}
+
+}  // namespace veilnet::record

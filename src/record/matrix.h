@@ -1,0 +1,178 @@
+// What was protected, attacked and measured: the one form of all figures that the project keeps.
+//
+// Numbers out of measure/ go in, pages and tables come out of report/. Every protection stands
+// beside every attack; the main experiment is the matrix of one network at several alphas, a row of
+// the comparison table a matrix of one protection that nobody attacks but by looking.
+//
+// record/io.h reads and writes them. What is optional is absent from the JSON where it is empty;
+// otherwise the JSON has the names of the members here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "record/measures.h"
+
+namespace veilnet::record {
+
+/// A number, a count or words, by name: a budget, or what was spent of it.
+using Value = std::variant<std::int64_t, double, std::string>;
+using Settings = std::map<std::string, Value>;
+
+/// Why a figure is not to be trusted. `under_trained` says that it is a lower bound; any other,
+/// that it says nothing.
+struct Flag {
+  std::string id, text;
+};
+inline constexpr const char* kUnderTrained = "under_trained";
+
+/// The names that attack/threat_model.h gives.
+struct ThreatModel {
+  std::string method, access, keys, auxiliary;
+};
+
+/// Where a figure of somebody else's stands.
+struct PaperFigure {
+  double accuracy = 0;  ///< 0 to 1
+  std::string source;   ///< "arXiv 2008.03143, Table I, ResNet-20"
+};
+
+struct Dataset {
+  std::string name, hash;
+  std::uint64_t train = 0, test = 0, classes = 0, height = 0, width = 0;  ///< 0: not known
+  std::optional<double> plain_accuracy;  ///< on plain pictures, of who names reconstructions
+};
+
+struct Phi {
+  std::string source, layer;
+};
+
+/// A way of protecting pictures, and the service that names what it makes of them.
+struct Protection {
+  std::string label;  ///< unique, and a name that a folder can have: "transform-a0.005", "le"
+  std::string text;   ///< what it is, a sentence for people
+  std::string keys;   ///< "none", "same" or "independent"
+  std::optional<double> key_space_bits;
+  std::optional<double> alpha;           ///< of a transformation network
+  std::string architecture;              ///< of its network
+  std::string recipe;                    ///< how it, or the classifier of its pictures, was trained
+  std::string classifier;                ///< the service's: "resnet-20"
+  std::optional<double> accuracy;        ///< of the service on protected 8-bit pictures
+  std::optional<double> accuracy_float;  ///< on the network's output before it is rounded
+  std::optional<double> plain_accuracy;  ///< of the same classifier on plain pictures
+  std::optional<PaperFigure> paper;      ///< of its accuracy
+  std::map<std::string, std::string> provenance;  ///< what its model file says of itself
+};
+
+/// What an attacker guesses who does not look at the protected picture.
+struct Baseline {
+  std::string name;  ///< "mean picture"
+  std::string text;
+  Figures measures;
+};
+
+/// What one attack recovers under one protection.
+struct Cell {
+  std::string protection, attack;
+  std::string text;     ///< what the attack does, a sentence
+  std::string refused;  ///< why it makes no sense there; then nothing below is there
+  ThreatModel threat_model;
+  Settings budget;               ///< what was spent
+  std::uint64_t n = 0;           ///< pictures, at least 1
+  std::uint64_t candidates = 0;  ///< that "reidentified" was picked out of; at least 1 with it
+  Figures measures;              ///< "ssim", "psnr_db" and "exact" at least
+  double diversity = 1;     ///< how much guesses differ from each other, in terms of plain pictures
+  std::vector<Flag> flags;  ///< empty where the figure is to be trusted
+  std::map<std::string, std::vector<double>> values;  ///< by measure, a value a picture; for charts
+  std::string commit, key;  ///< of the program, and of the stage that made it
+
+  /// The picture as it is seen, without any work: attack "look" and "look-blurred".
+  bool looks() const { return attack.starts_with("look"); }
+  /// Picks among candidates, and so recovers nothing that he did not have.
+  bool picks() const { return threat_model.auxiliary == "candidates"; }
+  /// Not refused, and not flagged but as under-trained: then it is a lower bound.
+  bool trusted() const;
+};
+
+/// What is left after protected pictures were compressed or resized on their way.
+struct Transport {
+  std::string protection, transport;  ///< "jpeg:50"
+  std::optional<double> accuracy;     ///< of the service
+  std::string attack;                 ///< the strongest; empty where there is none
+  Figures measures;                   ///< what it recovers
+};
+
+/// What a classifier reads off protected pictures that the service does not need.
+struct Attribute {
+  std::string protection, attribute;
+  double accuracy = 0, chance = 0;
+  ThreatModel threat_model;
+};
+
+/// What more of the attacker's budget brings.
+struct Curve {
+  struct Point {
+    double budget = 0;  ///< above 0
+    Figures measures;
+  };
+  std::string protection, attack, budget_name;
+  std::vector<Point> points;
+};
+
+/// Where figures come from.
+struct Provenance {
+  std::string config, config_sha256;  ///< resolved TOML
+  std::string commit;
+  std::optional<std::int64_t> seed;
+  std::map<std::string, std::string>
+      machine;                                ///< "device", "threads", "precision", "LibTorch", ...
+  std::map<std::string, std::string> stages;  ///< by stage, the key of what was made or read
+};
+
+struct Matrix {
+  std::string title;
+  Dataset data;
+  std::optional<Phi> phi;
+  std::optional<PaperFigure> plain_paper;  ///< of the service on plain pictures
+  Settings budget;                      ///< with "name": "small", ...; empty where nobody attacked
+  std::vector<Protection> protections;  ///< one or more; the first is the main one
+  std::vector<Baseline> baselines;
+  std::vector<Cell> cells;  ///< attacks from the weakest on
+  std::vector<Transport> transport;
+  std::vector<Attribute> attributes;
+  std::vector<Curve> curve;
+  std::vector<std::string> notes, not_covered;  ///< remarks on this run; what it does not speak of
+  std::vector<std::string> commands;            ///< what to type to get these figures again
+  Provenance provenance;
+
+  const Protection* protection(const std::string& label) const;  ///< or null
+  const Cell* cell(const std::string& protection, const std::string& attack) const;
+  std::vector<std::string> attacks() const;  ///< in the order of the cells, each once
+};
+
+/// What makes a matrix one: protections that are unique, cells of them that are unique, measures
+/// within their range, shares from 0 to 1.
+/// @throws Error{BadData} naming the entry, the value and what is allowed.
+void check(const Matrix& matrix);
+void check(const Cell& cell);
+
+/// A figure of a committed record, over pictures or over seeds.
+struct Metric {
+  double value = 0;
+  std::optional<double> spread = {}, paper = {};  ///< standard deviation; what the paper has
+  std::optional<std::uint64_t> n = {};            ///< that value and spread are over
+};
+
+/// A committed record, results/<experiment>.json: a matrix without values of single pictures, and
+/// the figures that others read out of it.
+struct Result {
+  std::string experiment;
+  std::map<std::string, Metric> metrics;
+  Matrix matrix;
+};
+
+}  // namespace veilnet::record
