@@ -11,13 +11,15 @@ find_package(JPEG REQUIRED)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 
-find_package(Torch 1.13 REQUIRED)
-add_library(veilnet_torch INTERFACE)
-# SYSTEM: warnings inside LibTorch's headers are not ours.
-target_include_directories(veilnet_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(veilnet_torch INTERFACE ${TORCH_LIBRARIES})
-separate_arguments(veilnet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
-target_compile_options(veilnet_torch INTERFACE ${veilnet_torch_flags})
+if(VEILNET_LAB)
+  find_package(Torch 1.13 REQUIRED)
+  add_library(veilnet_torch INTERFACE)
+  # SYSTEM: warnings inside LibTorch's headers are not ours.
+  target_include_directories(veilnet_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+  target_link_libraries(veilnet_torch INTERFACE ${TORCH_LIBRARIES})
+  separate_arguments(veilnet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+  target_compile_options(veilnet_torch INTERFACE ${veilnet_torch_flags})
+endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)

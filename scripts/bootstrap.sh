@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # Installs the Debian packages (12 or newer) that Veilnet is built from; silent when none is missing.
-# With --ci also those of the checks in .ci/run. Asks no questions.
+# With --ci also those of the checks in .ci/run, with --no-lab without LibTorch. Asks no questions.
 set -euo pipefail
 
 packages=(
   g++ cmake ninja-build make ccache pkg-config python3
-  libtorch-dev libopenblas0-pthread
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev
   libpng-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev
   libgtest-dev libgmock-dev
 )
+lab_packages=(libtorch-dev libopenblas0-pthread)
 ci_packages=(clang-format-14 clang-tidy-14)
 
 case "${1-}" in
-  "") ;;
-  --ci) packages+=("${ci_packages[@]}") ;;
-  *) echo "usage: scripts/bootstrap.sh [--ci]" >&2; exit 2 ;;
+  "") packages+=("${lab_packages[@]}") ;;
+  --ci) packages+=("${lab_packages[@]}" "${ci_packages[@]}") ;;
+  --no-lab) ;;
+  *) echo "usage: scripts/bootstrap.sh [--ci | --no-lab]" >&2; exit 2 ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

@@ -4,7 +4,9 @@
     core <- image <- {data, cipher, model}        {cipher, model} <- protection
     model <- runtime <- service <- http           {model, data} <- nn <- train <- attack <- measure
     record <- report                              everything <- experiment <- cli/lab
+                                                  http, data <- cli/client
 
+Also that a file that names torch:: includes one of LibTorch's headers, itself or through ours.
 Prints every violation as file:line and exits 1 if there is one. Takes the folder to check, src/ by default.
 """
 import pathlib
@@ -30,17 +32,27 @@ DIRECT = {
     "report": ["record", "image"],
     "experiment": ["measure", "report"],
     "eval": ["attack", "report"],  # until measure, report and experiment have taken it over
-    "cli": ["eval", "experiment", "http"],
+    "cli": ["image"],  # what both programs share
+    "cli/client": ["cli", "data", "http"],
+    "cli/lab": ["cli", "eval", "experiment", "protection"],
 }
 
 # Third-party headers that only some folders may see: (name, how the include starts, folders).
 CONFINED = [
-    ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "measure", "experiment", "eval"}),
+    ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "measure", "experiment", "eval", "cli/lab"}),
     ("oneDNN", ("dnnl", "oneapi/"), {"runtime"}),
     ("the HTTP library", ("boost/beast", "boost/asio"), {"http"}),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+TORCH = re.compile(r"\b(?:torch|at|c10)::")
+COMMENT = re.compile(r"//.*")
+
+
+def folder_of(path):
+    """The row of DIRECT for a path below src, or None: cli/lab/a.cpp is in cli/lab, cli/a.cpp in cli."""
+    parts = path.split("/")[:-1]
+    return next((row for n in range(len(parts), 0, -1) if (row := "/".join(parts[:n])) in DIRECT), None)
 
 
 def allowed_folders(folder):
@@ -55,8 +67,7 @@ def problem(path, folder, quote, header):
     for name, prefixes, folders in CONFINED:
         if header.startswith(prefixes):
             return None if folder in folders else f"{name} belongs in {', '.join(sorted(folders))} only"
-    target, slash, _ = header.partition("/")
-    if target in DIRECT and slash:
+    if target := folder_of(header):
         if target not in allowed_folders(folder):
             return f"{folder} must not depend on {target}"
     elif quote == '"' and (path.parent / header).exists():  # generated files have no folder
@@ -64,16 +75,36 @@ def problem(path, folder, quote, header):
     return None
 
 
+def includes(path):
+    return [found[2] for line in path.read_text().splitlines() if (found := INCLUDE.match(line))]
+
+
+def sees_torch(root, path, seen):
+    """Whether a file includes a header of LibTorch, itself or through the project's headers."""
+    seen.add(path)
+    for header in includes(path):
+        if header.startswith(CONFINED[0][1]):
+            return True
+        below = root / header
+        if below.is_file() and below not in seen and sees_torch(root, below, seen):
+            return True
+    return False
+
+
 def violations(root):
     for path in sorted(p for p in root.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")):
-        folder = path.relative_to(root).parts[0]
-        if folder not in DIRECT:
-            yield f"{path}:1: folder {folder} has no place in the dependency table of scripts/check-includes.py"
+        folder = folder_of(str(path.relative_to(root)))
+        if folder is None:
+            yield f"{path}:1: folder {path.parent.name} has no place in the dependency table of scripts/check-includes.py"
             continue
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines, 1):
             if found := INCLUDE.match(line):
                 if why := problem(path, folder, *found.groups()):
                     yield f"{path}:{number}: includes {found[2]}: {why}"
+        used = next((n for n, line in enumerate(lines, 1) if TORCH.search(COMMENT.sub("", line))), None)
+        if used and not sees_torch(root, path, set()):
+            yield f"{path}:{used}: uses LibTorch and includes none of its headers, nor one of ours that does"
 
 
 def main():

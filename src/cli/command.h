@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/commands.h"
 #include "core/config.h"
 #include "core/files.h"
 
@@ -53,24 +54,5 @@ void convert_pictures(
     const std::filesystem::path& output, Overwrite overwrite, const std::string& done,
     nlohmann::json record,
     const std::function<std::vector<uint8_t>(const std::filesystem::path&)>& to_png);
-
-/// Each adds one subcommand; its callback runs it.
-void add_data(CLI::App& app);
-void add_train(CLI::App& app);
-void add_protect(CLI::App& app);
-void add_classify(CLI::App& app);
-/// keygen, encrypt and decrypt.
-void add_cipher(CLI::App& app);
-void add_attack(CLI::App& app);
-/// Subcommands of `attack` that train nothing (attack.cpp).
-void add_chosen_plaintext(CLI::App& attack);
-void add_fr(CLI::App& attack);
-void add_brute_force(CLI::App& attack);
-void add_audit(CLI::App& app);
-void add_evaluate(CLI::App& app);
-void add_report(CLI::App& app);
-void add_reproduce(CLI::App& app);
-void add_schemes(CLI::App& app);
-void add_demo(CLI::App& app);
 
 }  // namespace veilnet::cli

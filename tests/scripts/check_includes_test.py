@@ -47,10 +47,30 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("image/a.h", "#include <train/trainer.h>\n", 1, "image must not depend on train")
 
     def test_confined_libraries(self):
-        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, eval, experiment, measure, nn, train only")
+        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, cli/lab, eval, experiment, measure, nn, train only")
         self.refuses("cli/a.cpp", "  #  include <ATen/Parallel.h>\n", 1, "LibTorch")
         self.refuses("nn/a.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", 1, "oneDNN belongs in runtime only")
         self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http only")
+
+    def test_the_client_does_not_reach_the_lab(self):
+        for header in ("nn/unet.h", "train/loop.h", "experiment/stage.h", "eval/report.h", "cli/lab/experiment_command.h"):
+            self.refuses("cli/client/a.cpp", f'#include "{header}"\n', 1, "cli/client must not depend on")
+        self.refuses("cli/client/a.cpp", "#include <torch/torch.h>\n", 1, "LibTorch")
+        self.refuses("cli/a.cpp", '#include "nn/unet.h"\n', 1, "cli must not depend on nn")
+        self.refuses("cli/lab/a.cpp", '#include "cli/client/a.h"\n', 1, "cli/lab must not depend on cli/client")
+
+    def test_libtorch_used_without_an_include(self):
+        self.refuses("nn/a.cpp", '#include "core/error.h"\n\ntorch::Tensor f();\n', 3, "uses LibTorch")
+        self.refuses("cli/lab/a.cpp", "void f(const at::Tensor& t);\n", 1, "uses LibTorch")
+        self.accepts("nn/a.cpp", "// as torch::load does\n")
+        self.accepts("nn/a.cpp", "#include <ATen/ATen.h>\nat::Tensor f();\n")
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "nn").mkdir()
+            (root / "nn/b.h").write_text("#include <torch/torch.h>\n")
+            (root / "nn/a.h").write_text('#include "nn/b.h"\n')
+            (root / "nn/a.cpp").write_text('#include "nn/a.h"\ntorch::Tensor f();\n')
+            self.assertEqual(check(folder).returncode, 0)
 
     def test_header_without_folder(self):
         self.refuses("core/a.cpp", '#include "a.cpp"\n', 1, "path below src")
@@ -60,7 +80,9 @@ class CheckIncludes(unittest.TestCase):
 
     def test_allowed(self):
         self.accepts("eval/a.cpp", '#include "eval/a.h"\n#include <c10/util/Half.h>\n#include "core/error.h"\n#include "nn/unet.h"\n')
-        self.accepts("cli/a.cpp", '#include "http/server.h"\n#include "cipher/le.h"\n#include "data/dataset.h"\n#include <CLI/CLI.hpp>\n')
+        self.accepts("cli/client/a.cpp", '#include "cli/command.h"\n#include "http/server.h"\n#include "cipher/le.h"\n#include "data/dataset.h"\n')
+        self.accepts("cli/lab/a.cpp", '#include "experiment/stage.h"\n#include "cli/command.h"\n#include <torch/torch.h>\n')
+        self.accepts("cli/a.cpp", '#include "image/image.h"\n#include <CLI/CLI.hpp>\n')
         self.accepts("runtime/a.cpp", "#include <dnnl.hpp>\n")
         self.accepts("core/a.cpp", '#include "generated.inc"\n')
         self.accepts("core/a.cpp", '// #include "image/image.h"\n')

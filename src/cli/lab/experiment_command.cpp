@@ -1,4 +1,4 @@
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 
 #include <fmt/format.h>
 #include <iostream>

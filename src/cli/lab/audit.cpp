@@ -3,13 +3,13 @@
 #include <spdlog/spdlog.h>
 
 #include "cli/command.h"
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 #include "eval/attack_report.h"
 #include "eval/attacks.h"
 
 namespace veilnet::cli {
 
-void add_audit(CLI::App& app) {
+void add_audit(CLI::App& command) {
   struct Options {
     CommonOptions common;
     std::filesystem::path model;
@@ -17,29 +17,27 @@ void add_audit(CLI::App& app) {
     std::filesystem::path output;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "audit", "Attack one scheme or model with everything and report what leaks");
   command
-      ->add_option("--model", options->model,
-                   "Run folder, for instance runs/demo/transform-a0.02 or runs/x/scheme-le")
+      .add_option("--model", options->model,
+                  "Run folder, for instance runs/demo/transform-a0.02 or runs/x/scheme-le")
       ->required()
       ->type_name("RUN");
   command
-      ->add_option("--budget", options->budget,
-                   "How much the attacker spends: small, standard or large (docs/attacks.md)")
+      .add_option("--budget", options->budget,
+                  "How much the attacker spends: small, standard or large (docs/attacks.md)")
       ->type_name("NAME")
       ->capture_default_str();
   command
-      ->add_option("--output,-o", options->output,
-                   "Folder to write audit.html and audit.json to; RUN/audit-BUDGET unless given")
+      .add_option("--output,-o", options->output,
+                  "Folder to write audit.html and audit.json to; RUN/audit-BUDGET unless given")
       ->type_name("FOLDER");
   command
-      ->add_option("--set", options->common.sets,
-                   "Override one key of the run's configuration; repeatable")
+      .add_option("--set", options->common.sets,
+                  "Override one key of the run's configuration; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  add_json(*command, options->common);
-  command->callback([options] {
+  add_json(command, options->common);
+  command.callback([options] {
     auto overrides = options->common.sets;
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");
     const auto e = eval::experiment_of_run(options->model, overrides);

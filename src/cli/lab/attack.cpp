@@ -12,7 +12,7 @@
 #include "attack/chosen_plaintext.h"
 #include "attack/fr.h"
 #include "cipher/key_file.h"
-#include "cli/command.h"
+#include "cli/lab/experiment_command.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "image/image.h"

@@ -45,20 +45,19 @@ void run(const ClassifyOptions& o) {
 
 }  // namespace
 
-void add_classify(CLI::App& app) {
+void add_classify(CLI::App& command) {
   const auto options = std::make_shared<ClassifyOptions>();
-  auto* command = app.add_subcommand("classify", "Name plain or protected pictures with psi");
-  command->add_option("input", options->inputs, "Picture files or folders")
+  command.add_option("input", options->inputs, "Picture files or folders")
       ->required()
       ->type_name("INPUT");
-  command->add_option("--model", options->model, "Classifier (model.safetensors)")
+  command.add_option("--model", options->model, "Classifier (model.safetensors)")
       ->required()
       ->type_name("FILE");
-  command->add_option("--top-k", options->top_k, "How many classes to print")
+  command.add_option("--top-k", options->top_k, "How many classes to print")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  add_json(*command, options->common);
-  command->callback([options] { run(*options); });
+  add_json(command, options->common);
+  command.callback([options] { run(*options); });
 }
 
 }  // namespace veilnet::cli

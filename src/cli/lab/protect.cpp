@@ -60,26 +60,24 @@ void run(const ProtectOptions& o) {
 
 }  // namespace
 
-void add_protect(CLI::App& app) {
+void add_protect(CLI::App& command) {
   const auto options = std::make_shared<ProtectOptions>();
-  auto* command =
-      app.add_subcommand("protect", "Turn plain pictures into protected ones (8-bit PNG)");
-  command->add_option("input", options->inputs, "Picture files, folders, or - for standard input")
+  command.add_option("input", options->inputs, "Picture files, folders, or - for standard input")
       ->required()
       ->type_name("INPUT");
-  command->add_option("--model", options->model, "Transformation network (model.safetensors)")
+  command.add_option("--model", options->model, "Transformation network (model.safetensors)")
       ->required()
       ->type_name("FILE");
   command
-      ->add_option("--output,-o", options->output,
-                   "Folder to write to; a file or - for standard input")
+      .add_option("--output,-o", options->output,
+                  "Folder to write to; a file or - for standard input")
       ->type_name("PATH");
-  command->add_flag("--keep-size", options->keep_size,
-                    "Protect at the picture's own size instead of the size the model was trained "
-                    "on (accuracy was measured only there)");
-  command->add_flag("--force", options->force, "Replace existing files");
-  add_json(*command, options->common);
-  command->callback([options] { run(*options); });
+  command.add_flag("--keep-size", options->keep_size,
+                   "Protect at the picture's own size instead of the size the model was trained "
+                   "on (accuracy was measured only there)");
+  command.add_flag("--force", options->force, "Replace existing files");
+  add_json(command, options->common);
+  command.callback([options] { run(*options); });
 }
 
 }  // namespace veilnet::cli

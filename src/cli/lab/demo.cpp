@@ -3,7 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "cli/command.h"
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 #include "core/files.h"
 #include "eval/evaluate.h"
 
@@ -17,14 +17,12 @@ constexpr const char* kDemoConfig =
 
 }  // namespace
 
-void add_demo(CLI::App& app) {
+void add_demo(CLI::App& command) {
   const auto options = std::make_shared<CommonOptions>();
   const auto force = std::make_shared<bool>(false);
-  auto* command = app.add_subcommand(
-      "demo", "The whole way on synthetic pictures: train psi and h, protect, attack, report");
-  add_common(*command, *options);
-  command->add_flag("--force", *force, "Start again instead of resuming");
-  command->callback([options, force] {
+  add_common(command, *options);
+  command.add_flag("--force", *force, "Start again instead of resuming");
+  command.callback([options, force] {
     auto config = options->config.empty() ? Config::parse(kDemoConfig, "demo")
                                           : Config::load(options->config);
     for (const auto& assignment : options->sets) config.set(assignment);

@@ -87,18 +87,16 @@ void run(const SchemesOptions& o) {
 
 }  // namespace
 
-void add_schemes(CLI::App& app) {
+void add_schemes(CLI::App& command) {
   const auto options = std::make_shared<SchemesOptions>();
-  auto* command =
-      app.add_subcommand("schemes", "List the conventional schemes with their key spaces");
   command
-      ->add_option("--grid", options->grid,
-                   "Write a picture: a synthetic one plain, under every scheme in the order of the "
-                   "list, mixed by PBM and by InstaHide")
+      .add_option("--grid", options->grid,
+                  "Write a picture: a synthetic one plain, under every scheme in the order of the "
+                  "list, mixed by PBM and by InstaHide")
       ->type_name("FILE.png");
-  command->add_flag("--force", options->force, "Replace an existing file");
-  add_json(*command, options->common);
-  command->callback([options] { run(*options); });
+  command.add_flag("--force", options->force, "Replace an existing file");
+  add_json(command, options->common);
+  command.callback([options] { run(*options); });
 }
 
 }  // namespace veilnet::cli

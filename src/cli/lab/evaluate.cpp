@@ -5,25 +5,22 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 #include "eval/attack_report.h"
 #include "eval/attacks.h"
 #include "eval/scheme.h"
 #include "eval/table1.h"
 
 namespace veilnet::cli {
-void add_evaluate(CLI::App& app) {
+void add_evaluate(CLI::App& command) {
   struct Options {
     CommonOptions common;
     ExperimentFlags flags;
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("evaluate",
-                                     "Measure accuracy, similarity and what the attack recovers on "
-                                     "the test pictures; with --scheme, of that scheme");
-  add_common(*command, options->common);
-  add_experiment_flags(*command, options->flags);
-  command->callback([options] {
+  add_common(command, options->common);
+  add_experiment_flags(command, options->flags);
+  command.callback([options] {
     const auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
     if (!e->scheme.options.id.empty()) {
@@ -45,48 +42,44 @@ void add_evaluate(CLI::App& app) {
   });
 }
 
-void add_report(CLI::App& app) {
+void add_report(CLI::App& command) {
   const auto folder = std::make_shared<std::filesystem::path>();
   const auto options = std::make_shared<CommonOptions>();
-  auto* command = app.add_subcommand("report", "Render an evaluated experiment as one HTML page");
-  command->add_option("experiment", *folder, "Experiment folder, for instance runs/demo")
+  command.add_option("experiment", *folder, "Experiment folder, for instance runs/demo")
       ->required()
       ->type_name("FOLDER");
-  add_json(*command, *options);
-  command->callback([folder, options] {
+  add_json(command, *options);
+  command.callback([folder, options] {
     const auto path = eval::write_report(*folder);
     std::cout << path.string() << "\n";
     write_json(*options, {{"report", path.string()}});
   });
 }
 
-void add_reproduce(CLI::App& app) {
+void add_reproduce(CLI::App& command) {
   struct Options {
     CommonOptions common;
     std::string what = "experiment";
     std::filesystem::path result, results = "results";
   };
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("reproduce",
-                                     "Run or resume a whole experiment, the comparison table of "
-                                     "the schemes, or the matrix of attacks on them");
   command
-      ->add_option("what", options->what,
-                   "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; "
-                   "attacks: every attack on "
-                   "every scheme")
+      .add_option("what", options->what,
+                  "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; "
+                  "attacks: every attack on "
+                  "every scheme")
       ->check(CLI::IsMember({"experiment", "table1", "attacks"}));
-  add_common(*command, options->common);
+  add_common(command, options->common);
   command
-      ->add_option("--result", options->result,
-                   "experiment: write the record for results/ to this file")
+      .add_option("--result", options->result,
+                  "experiment: write the record for results/ to this file")
       ->type_name("FILE.json");
   command
-      ->add_option("--results", options->results,
-                   "Folder of records. table1: one a row, rows found there are kept; attacks: "
-                   "attacks-<data>.json, replaced")
+      .add_option("--results", options->results,
+                  "Folder of records. table1: one a row, rows found there are kept; attacks: "
+                  "attacks-<data>.json, replaced")
       ->type_name("FOLDER");
-  command->callback([options] {
+  command.callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;
     if (options->what == "table1") {

@@ -175,39 +175,38 @@ void decrypt(const CipherOptions& o) {
 
 }  // namespace
 
-void add_cipher(CLI::App& app) {
-  const auto for_keygen = std::make_shared<KeygenOptions>();
-  auto* command = app.add_subcommand("keygen", "Draw a key for a conventional scheme");
-  add_scheme_flags(*command, for_keygen->scheme);
-  command->get_option("--scheme")->required();
-  command->add_option("--height", for_keygen->height,
-                      "For the printed key space: height of the pictures, 32 unless given");
-  command->add_option("--width", for_keygen->width, "And their width");
-  command->add_option("--output,-o", for_keygen->output, "Key file to write")
+void add_keygen(CLI::App& command) {
+  const auto options = std::make_shared<KeygenOptions>();
+  add_scheme_flags(command, options->scheme);
+  command.get_option("--scheme")->required();
+  command.add_option("--height", options->height,
+                     "For the printed key space: height of the pictures, 32 unless given");
+  command.add_option("--width", options->width, "And their width");
+  command.add_option("--output,-o", options->output, "Key file to write")
       ->required()
       ->type_name("FILE");
-  command->add_flag("--force", for_keygen->force,
-                    "Replace an existing key: what it encrypted is lost");
-  add_json(*command, for_keygen->common);
-  command->callback([for_keygen] { keygen(*for_keygen); });
+  command.add_flag("--force", options->force, "Replace an existing key: what it encrypted is lost");
+  add_json(command, options->common);
+  command.callback([options] { keygen(*options); });
+}
 
-  const auto for_encrypt = std::make_shared<EncryptOptions>();
-  command = app.add_subcommand("encrypt",
-                               "Turn pictures into those of a conventional scheme (8-bit PNG)");
-  add_cipher_options(*command, *for_encrypt);
-  add_scheme_flags(*command, for_encrypt->scheme);
-  command->add_option("--strength", for_encrypt->scheme.options.strength,
-                      "blur, pixelate, noise: how much (docs/schemes.md)");
-  command->add_option("--key-mode", for_encrypt->key_mode,
-                      "same: the key of --key for every picture; independent: a key of its own for "
-                      "each, thrown away");
-  command->callback([for_encrypt] { encrypt(*for_encrypt); });
+void add_encrypt(CLI::App& command) {
+  const auto options = std::make_shared<EncryptOptions>();
+  add_cipher_options(command, *options);
+  add_scheme_flags(command, options->scheme);
+  command.add_option("--strength", options->scheme.options.strength,
+                     "blur, pixelate, noise: how much (docs/schemes.md)");
+  command.add_option("--key-mode", options->key_mode,
+                     "same: the key of --key for every picture; independent: a key of its own for "
+                     "each, thrown away");
+  command.callback([options] { encrypt(*options); });
+}
 
-  const auto for_decrypt = std::make_shared<CipherOptions>();
-  command = app.add_subcommand("decrypt", "Turn encrypted pictures back into plain ones");
-  add_cipher_options(*command, *for_decrypt);
-  command->get_option("--key")->required();
-  command->callback([for_decrypt] { decrypt(*for_decrypt); });
+void add_decrypt(CLI::App& command) {
+  const auto options = std::make_shared<CipherOptions>();
+  add_cipher_options(command, *options);
+  command.get_option("--key")->required();
+  command.callback([options] { decrypt(*options); });
 }
 
 }  // namespace veilnet::cli

@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "cli/command.h"
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 #include "core/error.h"
 #include "image/image.h"
 
@@ -81,18 +81,17 @@ void run(const DataOptions& o) {
 
 }  // namespace
 
-void add_data(CLI::App& app) {
+void add_data(CLI::App& command) {
   const auto options = std::make_shared<DataOptions>();
-  auto* command = app.add_subcommand("data", "Check, describe and export the configured data set");
-  add_common(*command, options->common);
+  add_common(command, options->common);
   command
-      ->add_option("--export", options->export_folder,
-                   "Write all pictures as <folder>/{train,test}/<class>/NNNNNN.png")
+      .add_option("--export", options->export_folder,
+                  "Write all pictures as <folder>/{train,test}/<class>/NNNNNN.png")
       ->type_name("FOLDER");
-  command->add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")
+  command.add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")
       ->type_name("FILE.png");
-  command->add_flag("--force", options->force, "Replace existing files");
-  command->callback([options] { run(*options); });
+  command.add_flag("--force", options->force, "Replace existing files");
+  command.callback([options] { run(*options); });
 }
 
 }  // namespace veilnet::cli

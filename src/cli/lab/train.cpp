@@ -4,7 +4,7 @@
 
 #include "attack/itn.h"
 #include "cli/command.h"
-#include "cli/experiment_command.h"
+#include "cli/lab/experiment_command.h"
 #include "train/experiment.h"
 
 namespace veilnet::cli {
@@ -39,12 +39,11 @@ void report(const TrainOptions& options, const nn::Model& model,
 
 }  // namespace
 
-void add_train(CLI::App& app) {
-  auto* train =
-      app.add_subcommand("train", "Train a network of an experiment")->require_subcommand(1);
+void add_train(CLI::App& command) {
+  command.require_subcommand(1);
 
   const auto classifier_options = std::make_shared<TrainOptions>();
-  auto* classifier = train->add_subcommand("classifier", "Train psi on plain pictures");
+  auto* classifier = command.add_subcommand("classifier", "Train psi on plain pictures");
   add_common(*classifier, classifier_options->common);
   add_run_flags(*classifier, *classifier_options);
   classifier->callback([classifier_options] {
@@ -59,7 +58,7 @@ void add_train(CLI::App& app) {
     ExperimentFlags flags;
   };
   const auto scheme_options = std::make_shared<SchemeTrainOptions>();
-  auto* scheme = train->add_subcommand(
+  auto* scheme = command.add_subcommand(
       "scheme", "Train a classifier on pictures under a conventional scheme, or the GAN-based one");
   add_common(*scheme, scheme_options->common);
   add_experiment_flags(*scheme, scheme_options->flags);
@@ -80,7 +79,7 @@ void add_train(CLI::App& app) {
   });
 
   const auto transform_options = std::make_shared<TrainOptions>();
-  auto* transform = train->add_subcommand(
+  auto* transform = command.add_subcommand(
       "transform", "Train the transformation network h against the trained psi");
   add_common(*transform, transform_options->common);
   add_run_flags(*transform, *transform_options);
@@ -94,12 +93,10 @@ void add_train(CLI::App& app) {
   });
 }
 
-void add_attack(CLI::App& app) {
-  auto* attack =
-      app.add_subcommand("attack", "Attack a transformation network or a conventional scheme")
-          ->require_subcommand(1);
+void add_attack(CLI::App& command) {
+  command.require_subcommand(1);
   const auto options = std::make_shared<TrainOptions>();
-  auto* itn = attack->add_subcommand(
+  auto* itn = command.add_subcommand(
       "itn", "ITN-Attack: an inverse network trained on exact pairs (h is public)");
   add_common(*itn, options->common);
   add_run_flags(*itn, *options);
@@ -112,9 +109,9 @@ void add_attack(CLI::App& app) {
            e->transform_folder() / "attack-itn");
     spdlog::info("figures for every test picture: veilnet evaluate");
   });
-  add_chosen_plaintext(*attack);
-  add_fr(*attack);
-  add_brute_force(*attack);
+  add_chosen_plaintext(command);
+  add_fr(command);
+  add_brute_force(command);
 }
 
 }  // namespace veilnet::cli

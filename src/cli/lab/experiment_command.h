@@ -22,6 +22,11 @@ void add_experiment_flags(CLI::App& command, ExperimentFlags& flags);
 /// The options with the flags that were given as further overrides.
 CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags);
 
+/// Subcommands of `attack` that train nothing (attack.cpp).
+void add_chosen_plaintext(CLI::App& attack);
+void add_fr(CLI::App& attack);
+void add_brute_force(CLI::App& attack);
+
 /// The accuracy and leak table of an evaluation, on standard output.
 void print_evaluation(const nlohmann::json& evaluation);
 

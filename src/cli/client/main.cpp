@@ -1,0 +1,55 @@
+// `veilnet <command>`: what a client runs, without LibTorch. Commands of veilnet-lab are passed on
+// to it, as git runs its commands.
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+
+namespace veilnet::cli {
+namespace {
+
+constexpr const char* kLab = "veilnet-lab";
+
+bool is_lab_command(std::string_view word) {
+  for (const auto& command : commands())
+    if (command.name == word) return command.program == Program::Lab;
+  return false;
+}
+
+/// Becomes the veilnet-lab that lies beside this program, or the one in PATH. Returns where there
+/// is none.
+int run_lab(char** argv) {
+  std::error_code cause;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", cause);
+  if (!cause) ::execv((self.parent_path() / kLab).c_str(), argv);
+  ::execvp(kLab, argv);
+  std::fprintf(stderr,
+               "veilnet %s: this command is part of %s, which is neither beside %s nor in PATH.\n"
+               "It comes with a build that has LibTorch (Debian: libtorch-dev) and "
+               "-DVEILNET_LAB=ON, the default; docs/building.md.\n",
+               argv[1], kLab, self.empty() ? "veilnet" : self.c_str());
+  return 1;
+}
+
+// Those of the lab are listed, and never run from here.
+void fill(CLI::App& app) {
+#define VEILNET_ADD(name, line) add_##name(add_command(app, #name));
+#define VEILNET_LIST(name, line) add_command(app, #name);
+  VEILNET_COMMANDS(VEILNET_ADD, VEILNET_LIST)
+#undef VEILNET_ADD
+#undef VEILNET_LIST
+}
+
+}  // namespace
+}  // namespace veilnet::cli
+
+int main(int argc, char** argv) {
+  using namespace veilnet::cli;
+  if (argc > 1 && is_lab_command(argv[1])) return run_lab(argv);
+  return run_program("veilnet", argc, argv, fill);
+}
