@@ -78,11 +78,11 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
 
   nn::Model reader;
   if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder)) {
-    reader = train::finished_model(e, plan.folder, nn::Role::Classifier);
+    reader = train::finished_model(e, plan.folder, model::Role::Classifier);
   } else {
     const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
     const auto training = labelled(known, name, median);
-    nn::ModelCard card;
+    model::Card card;
     card.architecture = "resnet";
     card.depth = 8;
     card.class_names = training.class_names;

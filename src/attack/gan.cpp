@@ -52,13 +52,13 @@ std::vector<std::pair<std::string, double>> GanAttackTask::validation_means(
   return {{"loss", loss}};
 }
 
-nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, GanKind kind,
+nn::Model train_gan_attack(const TrainingPlan& plan, const model::Card& card, GanKind kind,
                            int64_t discriminator_width,
                            const std::function<data::Dataset()>& make_unpaired,
                            const data::Split& split) {
   const auto& e = plan.experiment;
   if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
-    return train::finished_model(e, plan.folder, nn::Role::Inverse);
+    return train::finished_model(e, plan.folder, model::Role::Inverse);
   const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
   auto recipe = e.attack.recipe;
   recipe.optimizer = "adamw";

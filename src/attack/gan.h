@@ -40,7 +40,7 @@ class GanAttackTask : public train::Task {
 };
 
 /// As train_inverse; the last epoch is kept, because the losses of different epochs do not compare.
-nn::Model train_gan_attack(const TrainingPlan& plan, const nn::ModelCard& card, GanKind kind,
+nn::Model train_gan_attack(const TrainingPlan& plan, const model::Card& card, GanKind kind,
                            int64_t discriminator_width,
                            const std::function<data::Dataset()>& make_unpaired,
                            const data::Split& split);

@@ -12,7 +12,7 @@ train::Losses InverseTask::training_losses(const torch::Tensor& pictures, const 
   const auto [guess, plain] = guess_upper(inverse_, pictures);
   const auto mse = torch::mse_loss(guess, plain);
   if (!phi_) return {mse, {{"mse", mse.detach()}}};
-  const auto distance = train::feature_loss(*phi_, nn::ModelCard(), guess, plain);
+  const auto distance = train::feature_loss(*phi_, model::Card(), guess, plain);
   return {mse + kPerceptualWeight * distance,
           {{"mse", mse.detach()}, {"feature_distance", distance.detach()}}};
 }
@@ -23,18 +23,18 @@ std::vector<std::pair<std::string, double>> InverseTask::validation_means(
   const double mse = torch::mse_loss(guess, plain).item<double>();
   double loss = mse;
   if (phi_) {
-    loss += kPerceptualWeight *
-            train::feature_loss(*phi_, nn::ModelCard(), guess, plain).item<double>();
+    loss +=
+        kPerceptualWeight * train::feature_loss(*phi_, model::Card(), guess, plain).item<double>();
   }
   return {{"loss", loss}, {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
 }
 
-nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card,
+nn::Model train_inverse(const TrainingPlan& plan, const model::Card& card,
                         const std::function<data::Dataset()>& make_pairs, const data::Split& split,
                         const std::shared_ptr<nn::FeatureExtractor>& phi) {
   const auto& e = plan.experiment;
   if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
-    return train::finished_model(e, plan.folder, nn::Role::Inverse);
+    return train::finished_model(e, plan.folder, model::Role::Inverse);
   const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
   torch::manual_seed(e.attack.recipe.seed);
   InverseTask task(nn::make_model(card), phi);
@@ -46,7 +46,7 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
                     train::RunMode mode) {
   const auto folder = e.transform_folder() / "attack-itn";
   if (mode == train::RunMode::Complete && train::is_finished(folder))
-    return train::finished_model(e, folder, nn::Role::Inverse);
+    return train::finished_model(e, folder, model::Role::Inverse);
   if (h.card.height != w.data.train.height || h.card.width != w.data.train.width) {
     throw Error(ErrorCode::InvalidArgument,
                 "the attacked model was trained on " + std::to_string(h.card.height) + "x" +
@@ -54,8 +54,8 @@ nn::Model train_itn(const train::Experiment& e, const train::Workspace& w, const
                     " has " + std::to_string(w.data.train.height) + "x" +
                     std::to_string(w.data.train.width));
   }
-  nn::ModelCard card = h.card;
-  card.role = nn::Role::Inverse;
+  model::Card card = h.card;
+  card.role = model::Role::Inverse;
   card.base_width = e.attack.width;
   card.notes = {{"config_sha256", e.config_sha256},
                 {"data_sha256", w.data_sha256},

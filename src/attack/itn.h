@@ -46,7 +46,7 @@ struct TrainingPlan {
 /// Trains the network that `card` describes (role Inverse) on stacked pairs, which are made when
 /// the training starts; `split` says which of them validate. The epoch of lowest validation error
 /// is kept. @throws as train::start_run and run_training.
-nn::Model train_inverse(const TrainingPlan& plan, const nn::ModelCard& card,
+nn::Model train_inverse(const TrainingPlan& plan, const model::Card& card,
                         const std::function<data::Dataset()>& make_pairs, const data::Split& split,
                         const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr);
 

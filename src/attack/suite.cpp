@@ -42,9 +42,9 @@ std::vector<uint8_t> each_picture(const Materials& m,
   return out;
 }
 
-nn::ModelCard inverse_card(const Materials& m, const Setting& s, const std::string& architecture) {
-  nn::ModelCard card;
-  card.role = nn::Role::Inverse;
+model::Card inverse_card(const Materials& m, const Setting& s, const std::string& architecture) {
+  model::Card card;
+  card.role = model::Role::Inverse;
   card.architecture = architecture;
   card.height = m.height;
   card.width = m.width;
@@ -64,7 +64,7 @@ std::vector<uint8_t> apply(const nn::Model& model, const Materials& m, const Set
 Outcome outcome_of(const nn::Model& model, const Materials& m, const Setting& s, size_t pairs,
                    const std::string& what) {
   return {apply(model, m, s),
-          {{"network", nn::describe(model.card)},
+          {{"network", model::describe(model.card)},
            {what, pairs},
            {"recipe", train::describe(s.experiment.attack.recipe)}},
           {s.folder}};

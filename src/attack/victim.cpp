@@ -84,7 +84,7 @@ std::string Victim::text() const {
   if (const auto* d = drawn(label)) return d->text;
   if (network)
     return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") +
-           nn::describe(network->card) + ", public";
+           model::describe(network->card) + ", public";
   if (scheme.options.id == "noise")
     return cipher::describe(scheme.options) + ", drawn anew for every picture";
   return cipher::describe(scheme.options) + with;
@@ -104,7 +104,7 @@ Victim make_victim(const train::Experiment& e, const std::string& label) {
     }
     victim.label =
         label == "gan" ? label : "transform-a" + train::alpha_text(e.transform.options.alpha);
-    victim.network = train::finished_model(e, folder, nn::Role::Transform);
+    victim.network = train::finished_model(e, folder, model::Role::Transform);
   } else {
     victim.scheme = e.at_scheme(label).scheme;
     const auto& id = victim.scheme.options.id;

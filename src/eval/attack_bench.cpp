@@ -42,7 +42,7 @@ AttackBench::AttackBench(const train::Experiment& experiment)
   }
   e.attack.recipe.epochs = budget.epochs;
   if (train::is_finished(e.classifier_folder())) {
-    psi = train::finished_model(e, e.classifier_folder(), nn::Role::Classifier);
+    psi = train::finished_model(e, e.classifier_folder(), model::Role::Classifier);
     train::check_fits(*psi, w.data, e.classifier_folder() / "model.safetensors");
   } else {
     spdlog::info("{} is not trained: no classifier names the reconstructions",
@@ -96,7 +96,7 @@ std::optional<nn::Model> AttackBench::service(const attack::Victim& victim) cons
   point.scheme = victim.scheme;
   if (victim.scheme.options.id.empty() || !train::is_finished(point.scheme_folder()))
     return std::nullopt;
-  return train::finished_model(e, point.scheme_folder(), nn::Role::Classifier);
+  return train::finished_model(e, point.scheme_folder(), model::Role::Classifier);
 }
 
 std::vector<uint8_t> AttackBench::protected_pictures(const attack::Victim& victim) const {

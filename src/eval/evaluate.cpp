@@ -127,7 +127,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
   json model = {
       {"label", "alpha = " + train::alpha_text(alpha)},
       {"alpha", alpha},
-      {"architecture", nn::describe(h.card)},
+      {"architecture", model::describe(h.card)},
       {"recipe", train::describe(e.transform.recipe) +
                      (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
       {"accuracy",
@@ -152,7 +152,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
     attack["reconstruction_accuracy"] =
         accuracy_on_bytes(psi, test, reconstructed_bytes, e.compute);
     attack["baseline_mean_image_psnr_db"] = json_number(mean_image_psnr_db(w.data.train, test));
-    attack["settings"] = {{"network", nn::describe(inverse->card)},
+    attack["settings"] = {{"network", model::describe(inverse->card)},
                           {"recipe", train::describe(e.attack.recipe)},
                           {"training pairs", w.split.train.size()}};
     model["attack"] = attack;
@@ -176,7 +176,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
 
 json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) {
   const auto psi_path = e.classifier_folder() / "model.safetensors";
-  const auto psi = train::finished_model(e, e.classifier_folder(), nn::Role::Classifier);
+  const auto psi = train::finished_model(e, e.classifier_folder(), model::Role::Classifier);
   train::check_fits(psi, w.data, psi_path);
 
   std::vector<train::Experiment> points{e};
@@ -187,10 +187,10 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
   for (const auto& point : points) {
     const auto folder = point.transform_folder();
     if (!train::is_finished(folder)) continue;
-    const auto h = train::finished_model(e, folder, nn::Role::Transform);
+    const auto h = train::finished_model(e, folder, model::Role::Transform);
     nn::Model inverse;
     const bool attacked = train::is_finished(folder / "attack-itn");
-    if (attacked) inverse = train::finished_model(e, folder / "attack-itn", nn::Role::Inverse);
+    if (attacked) inverse = train::finished_model(e, folder / "attack-itn", model::Role::Inverse);
     spdlog::info("evaluating {}", folder.string());
     auto model =
         evaluate_model(point, w, psi, h, attacked ? &inverse : nullptr, pictures.emplace_back());

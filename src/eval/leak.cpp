@@ -126,7 +126,7 @@ json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered
       return nn::normalise(
           nn::to_tensor(pictures.subspan(at * bytes, count * bytes), static_cast<int64_t>(count),
                         seen.height, seen.width, compute.device),
-          nn::ModelCard());
+          model::Card());
     };
     for (size_t at = 0; at < n; at += 256) {
       const auto count = std::min<size_t>(256, n - at);

@@ -19,12 +19,12 @@ json evaluate_scheme(const train::Experiment& e, const train::Workspace& w) {
                 folder.string() + " holds no finished training; run `veilnet train scheme` first");
   }
   const auto classifier_folder = gan ? e.classifier_folder() : folder;
-  const auto classifier = train::finished_model(e, classifier_folder, nn::Role::Classifier);
+  const auto classifier = train::finished_model(e, classifier_folder, model::Role::Classifier);
   train::check_fits(classifier, w.data, classifier_folder / "model.safetensors");
   std::vector<uint8_t> encrypted;
   json provenance = classifier.card.notes;
   if (gan) {
-    const auto g = train::finished_model(e, folder, nn::Role::Transform);
+    const auto g = train::finished_model(e, folder, model::Role::Transform);
     encrypted = attack::transform_to_bytes(g, test, e.compute);
     provenance = g.card.notes;
   } else {
@@ -41,7 +41,7 @@ json evaluate_scheme(const train::Experiment& e, const train::Workspace& w) {
   }
   const auto similarity = compare(test, encrypted);
   json out = {{"label", e.scheme.label()},
-              {"classifier", nn::describe(classifier.card)},
+              {"classifier", model::describe(classifier.card)},
               {"accuracy", accuracy_on_bytes(classifier, test, encrypted, e.compute)},
               {"plain_accuracy", accuracy_on_bytes(classifier, test, test.images_nhwc, e.compute)},
               {"similarity",

@@ -59,7 +59,7 @@ class Comparison {
     const double accuracy = accuracy_on_bytes(model, test, test.images_nhwc, e_.compute);
     return {{"recipe", train::describe(e_.classifier.recipe)},
             {"seed", e_.classifier.recipe.seed},
-            {"classifier", nn::describe(model.card)},
+            {"classifier", model::describe(model.card)},
             {"metrics", {{"accuracy", accuracy}, {"plain_accuracy", accuracy}}}};
   }
 
@@ -71,7 +71,7 @@ class Comparison {
     const auto& accuracy = figures.at("accuracy");
     return {{"recipe", "h: " + figures.at("recipe").get<std::string>() +
                            "; psi: " + train::describe(e_.classifier.recipe)},
-            {"classifier", nn::describe(model.card)},
+            {"classifier", model::describe(model.card)},
             {"metrics",
              {{"accuracy", accuracy.at("protected_float")},
               {"accuracy_png8", accuracy.at("protected_png8")},

@@ -1,59 +1,28 @@
 // A network together with everything needed to use it, and its file.
 #pragma once
 
-#include <array>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/files.h"
+#include "model/card.h"
 #include "nn/network.h"
 #include "nn/vgg.h"
 
 namespace veilnet::nn {
 
-enum class Role {
-  Classifier,  ///< psi: picture -> logits
-  Transform,   ///< h: plain picture -> protected picture
-  Inverse      ///< an attacker's: protected picture -> reconstruction
-};
-std::string role_name(Role role);
-
-/// What a network is, apart from its weights. Stored as the metadata of its file.
-struct ModelCard {
-  Role role = Role::Classifier;
-  std::string architecture;  ///< "resnet", "resnet18", "vgg16_bn", "densenet", "unet_encoder";
-                             ///< "unet"; nn/inverse.h
-  int64_t depth = 0;         ///< resnet only
-  std::string adaptation;    ///< front end of a classifier of encrypted pictures: see
-                             ///< nn/adaptation.h; or empty
-  int64_t block_size = 0;    ///< of the adaptation network or the attack network
-  int64_t base_width = 0;    ///< unet, unet_encoder and position_inverse only
-  std::vector<std::string> class_names;  ///< of the data set; empty for Inverse
-  int64_t height = 0, width = 0;         ///< input size it was trained on
-  std::array<double, 3> mean_rgb{0.485, 0.456, 0.406};
-  std::array<double, 3> std_rgb{
-      0.229, 0.224, 0.225};  ///< a classifier's input is (x - mean) / std; unused by U-Nets
-  /// Provenance and headline metrics: "config_sha256", "data_sha256", "commit", "metric.<name>",
-  /// "alpha", "phi", "classifier_sha256", ...
-  std::map<std::string, std::string> notes;
-};
-
-/// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".
-std::string describe(const ModelCard& card);
-
 /// A network with its card. Move-only handle.
 struct Model {
-  ModelCard card;
+  model::Card card;
   std::shared_ptr<Network> net;
 };
 
 /// Builds the network a card describes, freshly initialised from LibTorch's global generator.
 /// @throws Error{InvalidArgument} for an unknown architecture or bad parameters.
-Model make_model(const ModelCard& card);
+Model make_model(const model::Card& card);
 
 /// Writes weights (keys of the reference state dicts, float32) and card. @throws as
 /// save_safetensors.
@@ -64,7 +33,7 @@ void save_model(const Model& model, const std::filesystem::path& path, Overwrite
 /// the wrong dtype or shape, or holds a value that is not finite; Error{NotFound, Io} as read_file.
 Model load_model(const std::filesystem::path& path);
 /// As load_model, also refusing another role; on `device`.
-Model load_model(const std::filesystem::path& path, Role role,
+Model load_model(const std::filesystem::path& path, model::Role role,
                  const torch::Device& device = torch::kCPU);
 
 /// Copies tensors of a file into a module by name, `prefix` prepended to each name of the module.
@@ -80,7 +49,7 @@ std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::
                                                          const std::string& layer);
 
 /// (x - mean) / std per channel. pictures: float [N, 3, H, W] in [0, 1].
-torch::Tensor normalise(const torch::Tensor& pictures, const ModelCard& card);
+torch::Tensor normalise(const torch::Tensor& pictures, const model::Card& card);
 
 /// Logits [N, classes] of a classifier for pictures in [0, 1]; normalisation included.
 torch::Tensor classify(const Model& psi, const torch::Tensor& pictures);

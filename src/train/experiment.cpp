@@ -29,8 +29,8 @@ std::array<double, 3> three(const std::vector<double>& values, const char* key) 
   return {values[0], values[1], values[2]};
 }
 
-nn::ModelCard base_card(const Experiment& e, const Workspace& w) {
-  nn::ModelCard card;
+model::Card base_card(const Experiment& e, const Workspace& w) {
+  model::Card card;
   card.class_names = w.data.train.class_names;
   card.height = w.data.train.height;
   card.width = w.data.train.width;
@@ -54,11 +54,11 @@ void require_sides(const data::TrainTest& data, int minimum, const std::string& 
 // Trains the classifier that `network` describes in `folder`, on plain pictures or on those of
 // `encrypted`, and returns the finished model.
 nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const Workspace& w,
-                              const nn::ModelCard& network, const Recipe& recipe,
+                              const model::Card& network, const Recipe& recipe,
                               const std::string& title, RunMode mode,
                               const std::function<EncryptedTraining()>& encrypted = nullptr) {
   if (mode == RunMode::Complete && is_finished(folder)) {
-    auto model = finished_model(e, folder, nn::Role::Classifier);
+    auto model = finished_model(e, folder, model::Role::Classifier);
     check_fits(model, w.data, folder / "model.safetensors");
     return model;
   }
@@ -70,7 +70,7 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
                 architecture);
   auto options = start_run(e, folder, title, mode);
   auto card = base_card(e, w);
-  card.role = nn::Role::Classifier;
+  card.role = model::Role::Classifier;
   card.architecture = architecture;
   card.depth = network.depth;
   card.base_width = network.base_width;
@@ -95,7 +95,7 @@ nn::Model train_classifier_in(const fs::path& folder, const Experiment& e, const
 // Scales the last convolution so that the mean squared feature distance between different training
 // pictures is what the ImageNet-trained VGG gives at relu2_2 on CIFAR-10, for which the papers
 // chose alpha. Batch normalisation leaves a self-trained VGG's features much smaller.
-void scale_features(nn::FeatureExtractor& phi, const nn::ModelCard& card, const Workspace& w,
+void scale_features(nn::FeatureExtractor& phi, const model::Card& card, const Workspace& w,
                     const Compute& compute) {
   constexpr double kImageNetDistance = 19.0;
   torch::NoGradGuard no_grad;
@@ -335,7 +335,7 @@ Workspace open_workspace(const Experiment& e) {
 
 bool is_finished(const fs::path& folder) { return fs::exists(folder / "model.safetensors"); }
 
-nn::Model finished_model(const Experiment& e, const fs::path& folder, nn::Role role) {
+nn::Model finished_model(const Experiment& e, const fs::path& folder, model::Role role) {
   return nn::load_model(folder / "model.safetensors", role, e.compute.device);
 }
 
@@ -389,7 +389,7 @@ void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::pat
 }
 
 nn::Model train_classifier(const Experiment& e, const Workspace& w, RunMode mode) {
-  nn::ModelCard network;
+  model::Card network;
   network.architecture = e.classifier.architecture;
   network.depth = e.classifier.depth;
   return train_classifier_in(e.classifier_folder(), e, w, network, e.classifier.recipe, "train psi",
@@ -406,7 +406,7 @@ Phi open_phi(const Experiment& e, const Workspace& w) {
     recipe.epochs = e.phi.epochs;
     recipe.lr =
         std::min(recipe.lr, 0.05);  // VGG has no shortcuts and diverges at the rates a ResNet takes
-    nn::ModelCard network;
+    model::Card network;
     network.architecture = "vgg16_bn";
     const auto vgg = train_classifier_in(e.phi_folder(), e, w, network, recipe, "train VGG for phi",
                                          RunMode::Complete);
@@ -427,7 +427,7 @@ namespace {
 nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi,
                          const std::map<std::string, std::string>& notes) {
   auto card = base_card(e, w);
-  card.role = nn::Role::Transform;
+  card.role = model::Role::Transform;
   card.architecture = "unet";
   card.base_width = e.transform.width;
   card.notes["phi"] = phi.description;
@@ -445,7 +445,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
                           RunMode mode) {
   const auto folder = e.transform_folder();
   if (mode == RunMode::Complete && is_finished(folder))
-    return finished_model(e, folder, nn::Role::Transform);
+    return finished_model(e, folder, model::Role::Transform);
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   const auto phi = open_phi(e, w);
   nn::Model encoder;
@@ -453,7 +453,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     Recipe recipe = e.classifier.recipe;
     recipe.epochs = e.transform.options.encoder_epochs;
     recipe.lr = std::min(recipe.lr, 0.15);  // no shortcuts
-    nn::ModelCard network;
+    model::Card network;
     network.architecture = "unet_encoder";
     network.base_width = e.transform.width;
     encoder = train_classifier_in(e.encoder_folder(), e, w, network, recipe,
@@ -475,7 +475,7 @@ nn::Model train_scheme(const Experiment& e, const Workspace& w, RunMode mode) {
         "scheme.id is \"" + e.scheme.options.id +
             "\"; a classifier learns from the keyed schemes and the baselines, for instance pe");
   }
-  nn::ModelCard network;
+  model::Card network;
   network.architecture = e.classifier.architecture;
   network.depth = e.classifier.depth;
   if (e.scheme.adaptation != "none") {
@@ -491,7 +491,7 @@ nn::Model train_scheme(const Experiment& e, const Workspace& w, RunMode mode) {
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, RunMode mode) {
   const auto folder = e.scheme_folder();
   if (mode == RunMode::Complete && is_finished(folder))
-    return finished_model(e, folder, nn::Role::Transform);
+    return finished_model(e, folder, model::Role::Transform);
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   const auto phi = open_phi(e, w);
   const auto options = start_run(e, folder, "train the GAN-based transformation", mode);

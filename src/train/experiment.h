@@ -179,7 +179,7 @@ void check_fits(const nn::Model& psi, const data::TrainTest& data,
 bool is_finished(const std::filesystem::path& folder);
 /// The model of a finished run, on the experiment's device. @throws as nn::load_model.
 nn::Model finished_model(const Experiment& experiment, const std::filesystem::path& folder,
-                         nn::Role role);
+                         model::Role role);
 
 /// Prepares `folder` for a training in the given mode and writes its config.toml. `title` is what
 /// the progress line shows.

@@ -11,7 +11,7 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tens
       torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(label_smoothing));
 }
 
-torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card,
+torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_card,
                            const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures) {
   torch::Tensor plain_features;

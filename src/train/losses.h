@@ -14,7 +14,7 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tens
 /// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected))
 /// - phi(n(plain)))^2. Both inputs are pictures in [0, 1]; n is psi's normalisation. Gradients flow
 /// into `protected_pictures` only.
-torch::Tensor feature_loss(nn::FeatureExtractor& phi, const nn::ModelCard& psi_card,
+torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_card,
                            const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures);
 

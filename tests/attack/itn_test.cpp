@@ -9,8 +9,8 @@
 namespace veilnet::attack {
 namespace {
 
-nn::Model tiny_unet(nn::Role role) {
-  nn::ModelCard card;
+nn::Model tiny_unet(model::Role role) {
+  model::Card card;
   card.role = role;
   card.architecture = "unet";
   card.base_width = 3;
@@ -25,7 +25,7 @@ data::Dataset some_pictures() { return data::make_synthetic({7, 40, 10}).test; }
 
 TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
   const auto plain = some_pictures();
-  const auto h = tiny_unet(nn::Role::Transform);
+  const auto h = tiny_unet(model::Role::Transform);
   const train::Compute compute;
   const auto pairs = stack_pairs(transform_to_bytes(h, plain, compute), plain);
   ASSERT_EQ(pairs.size(), plain.size());
@@ -43,7 +43,7 @@ TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
 }
 
 TEST(InverseTask, LossIsTheMeanSquaredErrorAgainstTheLowerHalf) {
-  InverseTask task(tiny_unet(nn::Role::Inverse));
+  InverseTask task(tiny_unet(model::Role::Inverse));
   torch::NoGradGuard no_grad;
   const auto pairs = torch::rand({2, 3, 64, 32});
   const auto guess = torch::sigmoid(task.model().net->forward(pairs.slice(2, 0, 32)));
@@ -54,7 +54,7 @@ TEST(InverseTask, LossIsTheMeanSquaredErrorAgainstTheLowerHalf) {
 // A U-Net that computes sigmoid(4 x - 2) through its first skip connection: a transformation that
 // hides nothing.
 nn::Model transparent_unet() {
-  auto h = tiny_unet(nn::Role::Transform);
+  auto h = tiny_unet(model::Role::Transform);
   torch::NoGradGuard no_grad;
   for (auto& [name, tensor] : nn::state_tensors(*h.net)) {
     if (name.find("running_var") != std::string::npos ||
@@ -144,7 +144,7 @@ TEST(Itn, RefusesAModelForAnotherInputSize) {
                               "test");
   const auto e = train::read_experiment(config);
   const auto w = train::open_workspace(e);
-  auto h = tiny_unet(nn::Role::Transform);
+  auto h = tiny_unet(model::Role::Transform);
   h.card.height = 48;
   test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"},
                      [&] { train_itn(e, w, h, train::RunMode::Fresh); });

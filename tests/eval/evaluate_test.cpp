@@ -34,7 +34,7 @@ data::Dataset four_pictures() {
 
 TEST(Accuracy, CountsRightAnswers) {
   const auto set = four_pictures();
-  const nn::Model psi{nn::ModelCard{}, std::make_shared<LeftOrRight>()};
+  const nn::Model psi{model::Card{}, std::make_shared<LeftOrRight>()};
   EXPECT_DOUBLE_EQ(accuracy_on_bytes(psi, set, set.images_nhwc, {}), 0.75);
   auto inverted = set.images_nhwc;
   for (auto& v : inverted) v = static_cast<uint8_t>(255 - v);

@@ -107,7 +107,7 @@ TEST(Adaptation, SpectralNormBoundsEveryPosition) {
 }
 
 TEST(Adaptation, SavesAndLoadsBehindAClassifier) {
-  ModelCard card;
+  model::Card card;
   card.architecture = "resnet";
   card.depth = 8;
   card.class_names = {"cat", "dog", "frog"};
@@ -121,13 +121,13 @@ TEST(Adaptation, SavesAndLoadsBehindAClassifier) {
     move_to(*model.net,
             torch::kCPU);  // to the memory layout of a loaded model, as bits are compared
     save_model(model, folder / kind, Overwrite::No);
-    const auto loaded = load_model(folder / kind, Role::Classifier);
+    const auto loaded = load_model(folder / kind, model::Role::Classifier);
     EXPECT_EQ(loaded.card.adaptation, kind);
     const auto pictures = torch::rand({2, 3, 16, 16});
     torch::NoGradGuard no_grad;
     EXPECT_TRUE(torch::equal(classify(model, pictures), classify(loaded, pictures))) << kind;
   }
-  card.role = Role::Transform;
+  card.role = model::Role::Transform;
   card.architecture = "unet";
   card.base_width = 2;
   test::expect_error(ErrorCode::InvalidArgument, {"behind adaptation \"pixel\""},

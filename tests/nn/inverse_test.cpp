@@ -84,8 +84,8 @@ TEST(Inverse, PositionNetworkLearnsAKeyPerPosition) {
 
 TEST(Inverse, SavesAndLoads) {
   test::TemporaryFolder folder;
-  ModelCard card;
-  card.role = Role::Inverse;
+  model::Card card;
+  card.role = model::Role::Inverse;
   card.height = card.width = 16;
   for (const std::string name : {"pixel_inverse", "block_inverse", "position_inverse"}) {
     card.architecture = name;
@@ -95,12 +95,12 @@ TEST(Inverse, SavesAndLoads) {
     model.net->eval();
     move_to(*model.net, torch::kCPU);
     save_model(model, folder / name, Overwrite::No);
-    const auto loaded = load_model(folder / name, Role::Inverse);
+    const auto loaded = load_model(folder / name, model::Role::Inverse);
     torch::NoGradGuard no_grad;
     const auto x = torch::rand({2, 3, 16, 16});
     EXPECT_TRUE(torch::equal(transform(model, x), transform(loaded, x))) << name;
   }
-  card.role = Role::Transform;
+  card.role = model::Role::Transform;
   test::expect_error(ErrorCode::InvalidArgument, {"\"position_inverse\"", "transform"},
                      [&] { make_model(card); });
 }

@@ -8,9 +8,9 @@
 namespace veilnet::nn {
 namespace {
 
-ModelCard tiny_card() {
-  ModelCard card;
-  card.role = Role::Classifier;
+model::Card tiny_card() {
+  model::Card card;
+  card.role = model::Role::Classifier;
   card.architecture = "resnet";
   card.depth = 8;
   card.class_names = {"cat", "dog"};
@@ -61,7 +61,7 @@ class ModelFile : public testing::Test {
 TEST_F(ModelFile, RoundTripKeepsWeightsAndCard) {
   torch::manual_seed(1);
   const auto original = make_model(tiny_card());
-  const auto loaded = load_model(path, Role::Classifier);
+  const auto loaded = load_model(path, model::Role::Classifier);
   EXPECT_EQ(loaded.card.class_names, original.card.class_names);
   EXPECT_EQ(loaded.card.depth, 8);
   EXPECT_EQ(loaded.card.height, 16);
@@ -77,7 +77,7 @@ TEST_F(ModelFile, RoundTripKeepsWeightsAndCard) {
 
 TEST_F(ModelFile, RefusesAnotherRole) {
   test::expect_error(ErrorCode::BadData, {path.string(), "classifier", "transform"},
-                     [&] { load_model(path, Role::Transform); });
+                     [&] { load_model(path, model::Role::Transform); });
 }
 
 TEST_F(ModelFile, RefusesAMissingTensor) {
@@ -149,7 +149,7 @@ TEST_F(ModelFile, RefusesMetadataThatDoesNotDescribeAModel) {
 TEST(FeatureExtractorFile, IgnoresDeeperLayersAndRefusesMissingOnes) {
   const test::TemporaryFolder folder;
   const auto phi = std::make_shared<FeatureExtractor>("relu1_2");
-  Model as_model{ModelCard{}, phi};
+  Model as_model{model::Card{}, phi};
   save_model(as_model, folder / "phi.safetensors", Overwrite::No);
   EXPECT_NO_THROW(load_feature_extractor(folder / "phi.safetensors", "relu1_1"));
   test::expect_error(ErrorCode::BadData, {"features.5.weight", "missing"},

@@ -35,7 +35,7 @@ TEST(NetworkVectors, ResNet20MatchesTheAuthorsLogits) {
   load_weights(path, net, "model.", /*allow_extra=*/true);
   net.eval();
   torch::NoGradGuard no_grad;
-  const auto logits = net.forward(normalise(test::tensor(file, "input"), ModelCard{}));
+  const auto logits = net.forward(normalise(test::tensor(file, "input"), model::Card{}));
   EXPECT_LT(test::relative_error(logits, test::tensor(file, "logits_eval")), 1e-5);
 }
 

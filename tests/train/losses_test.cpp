@@ -15,7 +15,7 @@ TEST(TransformLossVectors, MatchTheReferenceInValueFeaturesAndGradient) {
   VEILNET_NEED_VECTOR(psi_path);
   VEILNET_NEED_VECTOR(phi_path);
   const auto file = Safetensors::load(path);
-  nn::Model psi{nn::ModelCard{}, std::make_shared<nn::ResNet>(20, 10)};
+  nn::Model psi{model::Card{}, std::make_shared<nn::ResNet>(20, 10)};
   nn::load_weights(psi_path, *psi.net, "model.", /*allow_extra=*/true);
   psi.net->eval();
   const auto phi = nn::load_feature_extractor(phi_path, "relu2_2");
@@ -39,8 +39,8 @@ TEST(TransformLoss, FeatureLossIsZeroForEqualPicturesAndPositiveOtherwise) {
   torch::manual_seed(1);
   nn::FeatureExtractor phi("relu1_1");
   const auto x = torch::rand({2, 3, 16, 16});
-  EXPECT_EQ(feature_loss(phi, nn::ModelCard{}, x, x).item<double>(), 0);
-  EXPECT_GT(feature_loss(phi, nn::ModelCard{}, x, 1 - x).item<double>(), 0);
+  EXPECT_EQ(feature_loss(phi, model::Card{}, x, x).item<double>(), 0);
+  EXPECT_GT(feature_loss(phi, model::Card{}, x, 1 - x).item<double>(), 0);
 }
 
 }  // namespace

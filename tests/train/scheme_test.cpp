@@ -168,7 +168,7 @@ TEST(SchemeConfig, RowsAndKeyModes) {
 
 TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
   torch::manual_seed(4);
-  nn::ModelCard card;
+  model::Card card;
   card.class_names = {"a", "b"};
   card.height = card.width = 16;
   card.architecture = "resnet";
@@ -176,7 +176,7 @@ TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
   auto psi = nn::make_model(card);
   psi.net->eval();
   for (auto& p : psi.net->parameters()) p.set_requires_grad(false);
-  card.role = nn::Role::Transform;
+  card.role = model::Role::Transform;
   card.architecture = "unet";
   card.base_width = 2;
   const auto phi = std::make_shared<nn::FeatureExtractor>("relu1_1");

@@ -14,7 +14,7 @@ struct Parts {
 
   Parts() {
     torch::manual_seed(2);
-    nn::ModelCard card;
+    model::Card card;
     card.class_names = {"a", "b"};
     card.height = card.width = 16;
     card.architecture = "resnet";
@@ -22,7 +22,7 @@ struct Parts {
     psi = nn::make_model(card);
     psi.net->eval();
     for (auto& p : psi.net->parameters()) p.set_requires_grad(false);
-    card.role = nn::Role::Transform;
+    card.role = model::Role::Transform;
     card.architecture = "unet";
     card.base_width = 2;
     h = nn::make_model(card);

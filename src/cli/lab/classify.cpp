@@ -18,7 +18,7 @@ struct ClassifyOptions {
 };
 
 void run(const ClassifyOptions& o) {
-  const auto psi = nn::load_model(o.model, nn::Role::Classifier);
+  const auto psi = nn::load_model(o.model, model::Role::Classifier);
   const auto classes = static_cast<int64_t>(psi.card.class_names.size());
   const int64_t k = std::min<int64_t>(o.top_k, classes);
   nlohmann::json results = nlohmann::json::array();

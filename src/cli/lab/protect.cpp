@@ -47,7 +47,7 @@ void protect_stdin(const ProtectOptions& o, const nn::Model& h) {
 }
 
 void run(const ProtectOptions& o) {
-  const auto h = nn::load_model(o.model, nn::Role::Transform);
+  const auto h = nn::load_model(o.model, model::Role::Transform);
   if (o.inputs == std::vector<std::string>{"-"}) return protect_stdin(o, h);
   if (o.output.empty())
     throw Error(ErrorCode::InvalidArgument,

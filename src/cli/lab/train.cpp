@@ -67,7 +67,7 @@ void add_train(CLI::App& command) {
     const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
     if (e->scheme.options.id == "gan") {
-      const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
+      const auto psi = train::finished_model(*e, e->classifier_folder(), model::Role::Classifier);
       const auto w = train::open_workspace(*e);
       report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)),
              e->scheme_folder());
@@ -86,7 +86,7 @@ void add_train(CLI::App& command) {
   transform->callback([transform_options] {
     const auto e = open_experiment(transform_options->common);
     if (!e) return;
-    const auto psi = train::finished_model(*e, e->classifier_folder(), nn::Role::Classifier);
+    const auto psi = train::finished_model(*e, e->classifier_folder(), model::Role::Classifier);
     const auto w = train::open_workspace(*e);
     report(*transform_options, train::train_transform(*e, w, psi, mode_of(*transform_options)),
            e->transform_folder());
@@ -103,7 +103,7 @@ void add_attack(CLI::App& command) {
   itn->callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;
-    const auto h = train::finished_model(*e, e->transform_folder(), nn::Role::Transform);
+    const auto h = train::finished_model(*e, e->transform_folder(), model::Role::Transform);
     const auto w = train::open_workspace(*e);
     report(*options, attack::train_itn(*e, w, h, mode_of(*options)),
            e->transform_folder() / "attack-itn");
