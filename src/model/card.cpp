@@ -105,11 +105,15 @@ Card card_of(const Safetensors& file) {
     fail(ErrorCode::BadData, "{}: input_size is {}; allowed: sides of 1 to 8192", file.name(),
          text("input_size"));
   }
+  const auto fits = [](double value, double least, double most) {
+    return std::isfinite(value) && value >= least && value <= most;
+  };
   for (size_t i = 0; i < 3; ++i) {
-    if (!std::isfinite(card.mean_rgb[i]) || !(card.std_rgb[i] > 0) ||
-        !std::isfinite(card.std_rgb[i])) {
-      fail(ErrorCode::BadData, "{}: mean_rgb or std_rgb is not usable: {}, {}", file.name(),
-           text("mean_rgb"), text("std_rgb"));
+    if (!fits(card.mean_rgb[i], -1e6, 1e6) || !fits(card.std_rgb[i], 1e-6, 1e6)) {
+      fail(ErrorCode::BadData,
+           "{}: mean_rgb is {}, std_rgb {}; allowed: means of -1e6 to 1e6, deviations of 1e-6 to "
+           "1e6",
+           file.name(), text("mean_rgb"), text("std_rgb"));
     }
   }
   if (card.role == Role::Classifier &&

@@ -1,7 +1,6 @@
 #include "nn/model.h"
 
-#include <fmt/ranges.h>
-#include <set>
+#include <cstring>
 #include <torch/serialize.h>
 
 #include "core/error.h"
@@ -15,44 +14,9 @@
 namespace veilnet::nn {
 namespace {
 
-void copy_tensor(const Safetensors& file, const TensorView& view, torch::Tensor target) {
-  const auto shape = target.sizes().vec();
-  if (view.dtype != DType::F32) {
-    fail(ErrorCode::BadData, "{}: tensor \"{}\" has dtype {}; expected F32", file.name(), view.name,
-         dtype_name(view.dtype));
-  }
-  if (view.shape != shape) {
-    fail(ErrorCode::BadData, "{}: tensor \"{}\" has shape {}; expected {}", file.name(), view.name,
-         view.shape, shape);
-  }
-  auto values = torch::empty(shape);
-  if (!view.bytes.empty())
-    std::memcpy(values.data_ptr<float>(), view.bytes.data(), view.bytes.size());
-  if (!torch::isfinite(values).all().item<bool>()) {
-    fail(ErrorCode::BadData, "{}: tensor \"{}\" holds a value that is not finite (NaN or infinity)",
-         file.name(), view.name);
-  }
+void copy_values(std::span<const float> values, torch::Tensor target) {
   torch::NoGradGuard no_grad;
-  target.copy_(values);
-}
-
-void load_into(const Safetensors& file, torch::nn::Module& module, const std::string& prefix,
-               bool allow_extra) {
-  std::set<std::string> expected;
-  for (auto& [name, tensor] : state_tensors(module)) {
-    const auto* view = file.find(prefix + name);
-    if (!view)
-      fail(ErrorCode::BadData, "{}: tensor \"{}{}\" is missing", file.name(), prefix, name);
-    copy_tensor(file, *view, tensor);
-    expected.insert(prefix + name);
-  }
-  if (allow_extra) return;
-  for (const auto& view : file.tensors()) {
-    if (!expected.contains(view.name)) {
-      fail(ErrorCode::BadData, "{}: tensor \"{}\" does not belong to this architecture",
-           file.name(), view.name);
-    }
-  }
+  target.copy_(torch::from_blob(const_cast<float*>(values.data()), target.sizes(), torch::kFloat));
 }
 
 torch::Tensor channel_constant(const std::array<double, 3>& values, const torch::Tensor& like) {
@@ -64,6 +28,7 @@ torch::Tensor channel_constant(const std::array<double, 3>& values, const torch:
 }  // namespace
 
 Model make_model(const model::Card& card) {
+  model::make_graph(card);  // refuses what no network is
   const auto classes = static_cast<int64_t>(card.class_names.size());
   const auto& name = card.architecture;
   std::shared_ptr<AdaptationNetwork> adaptation;
@@ -71,14 +36,15 @@ Model make_model(const model::Card& card) {
     adaptation = make_adaptation(card.adaptation, card.block_size, card.height, card.width);
   const int64_t channels = adaptation ? adaptation->out_channels() : 3;
   std::shared_ptr<Network> net;
-  if (card.role != model::Role::Classifier) {
-    const bool inverse = card.role == model::Role::Inverse;
-    if (name == "unet") net = std::make_shared<UNet>(card.base_width);
-    if (inverse && name == "pixel_inverse") net = std::make_shared<PixelInverse>();
-    if (inverse && name == "block_inverse") net = std::make_shared<BlockInverse>(card.block_size);
-    if (inverse && name == "position_inverse")
-      net = std::make_shared<PositionInverse>(card.base_width, card.block_size, card.height,
-                                              card.width);
+  if (name == "unet") {
+    net = std::make_shared<UNet>(card.base_width);
+  } else if (name == "pixel_inverse") {
+    net = std::make_shared<PixelInverse>();
+  } else if (name == "block_inverse") {
+    net = std::make_shared<BlockInverse>(card.block_size);
+  } else if (name == "position_inverse") {
+    net = std::make_shared<PositionInverse>(card.base_width, card.block_size, card.height,
+                                            card.width);
   } else if (name == "resnet") {
     net = std::make_shared<ResNet>(card.depth, classes, channels);
   } else if (name == "resnet18") {
@@ -87,65 +53,58 @@ Model make_model(const model::Card& card) {
     net = std::make_shared<Vgg16Bn>(classes, channels);
   } else if (name == "densenet") {
     net = std::make_shared<DenseNet>(classes, channels);
-  } else if (name == "unet_encoder" && !adaptation) {
+  } else {
     net = std::make_shared<UNetEncoder>(card.base_width, classes);
-  }
-  if (!net || (adaptation && card.role != model::Role::Classifier)) {
-    fail(ErrorCode::InvalidArgument, "architecture \"{}\"{} is not available for a {}; allowed: {}",
-         name, adaptation ? " behind adaptation \"" + card.adaptation + "\"" : "",
-         model::role_name(card.role),
-         card.role == model::Role::Classifier ? "resnet, resnet18, vgg16_bn, densenet, unet_encoder"
-         : card.role == model::Role::Transform ? "unet"
-                                               : "unet, pixel_inverse, block_inverse, "
-                                                 "position_inverse");
   }
   if (adaptation) net = std::make_shared<AdaptedClassifier>(adaptation, net);
   return {card, net};
 }
 
-void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite) {
-  std::vector<torch::Tensor> keep_alive;
-  std::vector<TensorView> views;
+model::Model to_plain(const Model& model) {
+  model::Model plain{model.card, model::make_graph(model.card), {}};
   for (const auto& [name, tensor] : state_tensors(*model.net)) {
-    keep_alive.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
-    const auto& t = keep_alive.back();
-    views.push_back({name,
-                     DType::F32,
-                     t.sizes().vec(),
-                     {static_cast<const uint8_t*>(t.data_ptr()),
-                      static_cast<size_t>(t.numel()) * sizeof(float)}});
+    const auto values = tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
+    const auto* begin = values.data_ptr<float>();
+    plain.weights[name] = {values.sizes().vec(), {begin, begin + values.numel()}};
   }
-  save_safetensors(path, views, model::to_metadata(model.card), overwrite);
+  return plain;
 }
 
-Model load_model(const std::filesystem::path& path) {
-  const auto file = Safetensors::load(path);
-  const auto card = model::card_of(file);
-  Model model;
-  try {
-    model = make_model(card);
-  } catch (const Error& e) {
-    fail(ErrorCode::BadData, "{}: {}", file.name(), e.what());
-  }
-  load_into(file, *model.net, "", false);
+Model from_plain(const model::Model& plain) {
+  auto model = make_model(plain.card);
+  for (auto& [name, tensor] : state_tensors(*model.net))
+    copy_values(plain.weights.at(name).values, tensor);
   for (auto& p : model.net->parameters()) p.set_requires_grad(false);
   model.net->eval();
   return model;
 }
 
+void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite) {
+  model::save(to_plain(model), path, overwrite);
+}
+
+Model load_model(const std::filesystem::path& path) { return from_plain(model::load(path)); }
+
 Model load_model(const std::filesystem::path& path, model::Role role, const torch::Device& device) {
-  auto model = load_model(path);
-  if (model.card.role != role) {
-    fail(ErrorCode::BadData, "{}: is a {} model; a {} model is needed here", path.string(),
-         model::role_name(model.card.role), model::role_name(role));
-  }
+  auto model = from_plain(model::load(path, role));
   move_to(*model.net, device);
   return model;
 }
 
 void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                   const std::string& prefix, bool allow_extra) {
-  load_into(Safetensors::load(path), module, prefix, allow_extra);
+  const auto file = Safetensors::load(path);
+  std::vector<model::TensorSpec> expected;
+  for (const auto& [name, tensor] : state_tensors(module))
+    expected.push_back({prefix + name, tensor.sizes().vec()});
+  model::check_tensors(file, expected, allow_extra);
+  for (auto& [name, tensor] : state_tensors(module)) {
+    const auto& view = file.at(prefix + name);
+    // The data begins at a multiple of 8 only where the header's length says so.
+    std::vector<float> values(view.bytes.size() / sizeof(float));
+    if (!values.empty()) std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+    copy_values(values, tensor);
+  }
 }
 
 std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::path& path,

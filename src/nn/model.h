@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/files.h"
-#include "model/card.h"
+#include "model/model.h"
 #include "nn/network.h"
 #include "nn/vgg.h"
 
@@ -21,16 +21,18 @@ struct Model {
 };
 
 /// Builds the network a card describes, freshly initialised from LibTorch's global generator.
-/// @throws Error{InvalidArgument} for an unknown architecture or bad parameters.
+/// @throws Error{InvalidArgument} as model::make_graph.
 Model make_model(const model::Card& card);
 
-/// Writes weights (keys of the reference state dicts, float32) and card. @throws as
-/// save_safetensors.
+/// The same network and weights without LibTorch, and back: on the CPU, in evaluation mode,
+/// gradients off.
+model::Model to_plain(const Model& model);
+Model from_plain(const model::Model& plain);
+
+/// Writes weights and card. @throws as model::save.
 void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite);
 
-/// Reads a model written by save_model, on the CPU, in evaluation mode, gradients off.
-/// @throws Error{BadData} if the file is no model of this format, a tensor is missing, surplus, of
-/// the wrong dtype or shape, or holds a value that is not finite; Error{NotFound, Io} as read_file.
+/// Reads a model as from_plain gives it. @throws as model::load.
 Model load_model(const std::filesystem::path& path);
 /// As load_model, also refusing another role; on `device`.
 Model load_model(const std::filesystem::path& path, model::Role role,
@@ -38,7 +40,7 @@ Model load_model(const std::filesystem::path& path, model::Role role,
 
 /// Copies tensors of a file into a module by name, `prefix` prepended to each name of the module.
 /// @param allow_extra whether the file may hold more tensors than the module. @throws
-/// Error{BadData} as load_model.
+/// Error{BadData} as model::check_tensors.
 void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                   const std::string& prefix, bool allow_extra);
 

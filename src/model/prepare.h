@@ -1,0 +1,35 @@
+// What a model does to pictures before and after its layers, the same for every back end.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "image/image.h"
+#include "model/model.h"
+
+namespace veilnet::model {
+
+/// A picture of the size that the model was trained on: scaled until it covers that, centre
+/// cropped.
+image::Image fit(const image::Image& picture, const Card& card);
+
+/// Float activations of `count` pictures, NHWC: channels vary fastest.
+struct Activations {
+  int64_t count = 0, height = 0, width = 0, channels = 0;
+  std::vector<float> values;
+};
+
+/// The network's input for uint8 NHWC pictures of one size: value / 255, for a classifier then
+/// (x - mean_rgb) / std_rgb; padded at the bottom and the right by repeating the last row and
+/// column until the sides are multiples of what a U-Net needs.
+/// @throws Error{InvalidArgument} unless images_nhwc holds whole pictures, and as padded_shape.
+Activations network_input(const Model& model, std::span<const uint8_t> images_nhwc, int64_t height,
+                          int64_t width);
+
+/// Pictures from the output of a Transform or an Inverse: cropped to height x width, sigmoid, times
+/// 255, rounded half to even. uint8 NHWC.
+/// @throws Error{BadData} for an output that is not finite.
+std::vector<uint8_t> pictures_of(const Activations& output, int64_t height, int64_t width);
+
+}  // namespace veilnet::model
