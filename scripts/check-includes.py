@@ -31,7 +31,7 @@ DIRECT = {
     "record": ["core"],
     "report": ["record", "image"],
     "experiment": ["measure", "report"],
-    "eval": ["attack", "report"],  # until measure, report and experiment have taken it over
+    "eval": ["attack", "report", "experiment"],  # until measure, report and experiment have taken it over
     "cli": ["image"],  # what both programs share
     "cli/client": ["cli", "data", "http"],
     "cli/lab": ["cli", "eval", "experiment", "protection"],

@@ -67,7 +67,6 @@ double attribute_value(const std::string& name, std::span<const uint8_t> image_h
 AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& name,
                                    const data::Dataset& known, const data::Split& split,
                                    const data::Dataset& attacked) {
-  const auto& e = plan.experiment;
   const size_t half = known.image_bytes() / 2;
   std::vector<double> values;
   for (size_t i = 0; i < known.size(); ++i)
@@ -76,11 +75,8 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
   std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
   const double median = values[values.size() / 2];
 
-  nn::Model reader;
-  if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder)) {
-    reader = train::finished_model(e, plan.folder, model::Role::Classifier);
-  } else {
-    const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
+  auto reader = train::finished_model(plan.run, model::Role::Classifier, plan.compute.device);
+  if (!reader) {
     const auto training = labelled(known, name, median);
     model::Card card;
     card.architecture = "resnet";
@@ -90,14 +86,13 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
     card.width = training.width;
     card.mean_rgb.fill(0.5);
     card.std_rgb.fill(0.25);
-    auto recipe = e.classifier.recipe;
-    recipe.epochs = e.attack.recipe.epochs;
+    auto recipe = plan.recipe;
     recipe.flip = false;  // keys and transformations belong to positions
     recipe.crop_padding = 0;
     recipe.lr = std::min(recipe.lr, 0.1);
     torch::manual_seed(recipe.seed);
     train::ClassifierTask task(nn::make_model(card), 0);
-    run_training(task, training, split, recipe, e.compute, options);
+    run_training(task, {training, split, {}}, recipe, plan.compute, plan.run);
     reader = task.model();
   }
   const auto asked = labelled(attacked, name, median);
@@ -106,9 +101,9 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
   int64_t right = 0, above = 0;
   torch::NoGradGuard no_grad;
   train::for_each_batch(
-      asked, all, 256, e.compute.device,
+      asked, all, 256, plan.compute.device,
       [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
-        right += nn::classify(reader, batch).argmax(1).eq(labels).sum().item<int64_t>();
+        right += nn::classify(*reader, batch).argmax(1).eq(labels).sum().item<int64_t>();
         above += labels.sum().item<int64_t>();
       });
   const auto count = static_cast<double>(asked.size());

@@ -56,11 +56,9 @@ nn::Model train_gan_attack(const TrainingPlan& plan, const model::Card& card, Ga
                            int64_t discriminator_width,
                            const std::function<data::Dataset()>& make_unpaired,
                            const data::Split& split) {
-  const auto& e = plan.experiment;
-  if (plan.mode == train::RunMode::Complete && train::is_finished(plan.folder))
-    return train::finished_model(e, plan.folder, model::Role::Inverse);
-  const auto options = train::start_run(e, plan.folder, plan.title, plan.mode);
-  auto recipe = e.attack.recipe;
+  if (auto model = train::finished_model(plan.run, model::Role::Inverse, plan.compute.device))
+    return std::move(*model);
+  auto recipe = plan.recipe;
   recipe.optimizer = "adamw";
   recipe.lr = 2e-4;
   recipe.beta1 = kind == GanKind::Sia ? 0 : 0.5;
@@ -71,7 +69,8 @@ nn::Model train_gan_attack(const TrainingPlan& plan, const model::Card& card, Ga
   recipe.flip = false;  // keys belong to positions
   torch::manual_seed(recipe.seed);
   GanAttackTask task(nn::make_model(card), kind, discriminator_width);
-  run_training(task, make_unpaired(), split, recipe, e.compute, options);
+  const auto pictures = make_unpaired();
+  run_training(task, {pictures, split, {}}, recipe, plan.compute, plan.run);
   return task.model();
 }
 

@@ -2,11 +2,9 @@
 // trained on exact pairs.
 #pragma once
 
-#include <filesystem>
-
 #include "attack/pairs.h"
 #include "attack/threat_model.h"
-#include "train/experiment.h"
+#include "train/loop.h"
 
 namespace veilnet::attack {
 
@@ -35,28 +33,19 @@ class InverseTask : public train::Task {
   std::shared_ptr<nn::FeatureExtractor> phi_;
 };
 
-/// Where and how an attacker's network is trained; the recipe is that of [attack].
+/// Where and how an attacker's network is trained. A finished run of the same key is loaded.
 struct TrainingPlan {
-  const train::Experiment& experiment;
-  std::filesystem::path folder;
-  std::string title;
-  train::RunMode mode = train::RunMode::Complete;
+  const train::Run& run;
+  const train::Recipe& recipe;
+  const train::Compute& compute;
 };
 
 /// Trains the network that `card` describes (role Inverse) on stacked pairs, which are made when
 /// the training starts; `split` says which of them validate. The epoch of lowest validation error
-/// is kept. @throws as train::start_run and run_training.
+/// is kept. Recipe as for h (`paper`) or ours (`quick`); only joint horizontal flips augment.
+/// @throws as train::run_training.
 nn::Model train_inverse(const TrainingPlan& plan, const model::Card& card,
                         const std::function<data::Dataset()>& make_pairs, const data::Split& split,
                         const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr);
-
-/// Trains the attacker's inverse network for h. The attacker has h (it is public), unlimited exact
-/// pairs made from training pictures, and none of the test pictures. Recipe as for h (`paper`) or
-/// ours (`quick`); only joint horizontal flips augment; the epoch of lowest validation error is
-/// kept.
-///
-/// The run lives in <run of h>/attack-itn. @throws as train::train_transform.
-nn::Model train_itn(const train::Experiment& experiment, const train::Workspace& workspace,
-                    const nn::Model& h, train::RunMode mode);
 
 }  // namespace veilnet::attack

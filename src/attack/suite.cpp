@@ -58,7 +58,7 @@ model::Card inverse_card(const Materials& m, const Setting& s, const std::string
 }
 
 std::vector<uint8_t> apply(const nn::Model& model, const Materials& m, const Setting& s) {
-  return transform_to_bytes(model, unlabelled(m.attacked, m.height, m.width), s.experiment.compute);
+  return transform_to_bytes(model, unlabelled(m.attacked, m.height, m.width), s.compute);
 }
 
 Outcome outcome_of(const nn::Model& model, const Materials& m, const Setting& s, size_t pairs,
@@ -66,8 +66,8 @@ Outcome outcome_of(const nn::Model& model, const Materials& m, const Setting& s,
   return {apply(model, m, s),
           {{"network", model::describe(model.card)},
            {what, pairs},
-           {"recipe", train::describe(s.experiment.attack.recipe)}},
-          {s.folder}};
+           {"recipe", train::describe(s.recipe)}},
+          true};
 }
 
 // Pairs that the attacker makes himself, of pictures and under keys of his own.
@@ -79,13 +79,12 @@ size_t count_pairs(const Materials& m) { return m.pairs ? m.pairs->size() : m.au
 
 nn::Model inverse_from_pairs(const Materials& m, const Setting& s, const std::string& architecture,
                              const std::shared_ptr<nn::FeatureExtractor>& phi = nullptr) {
-  auto e = s.experiment;
+  auto recipe = s.recipe;
   // A flipped pair is one of the same transformation where neither key nor weights know positions.
-  e.attack.recipe.flip = e.attack.recipe.flip && architecture == "unet";
+  recipe.flip = recipe.flip && architecture == "unet";
   return train_inverse(
-      {e, s.folder, "attack " + s.folder.parent_path().filename().string()},
-      inverse_card(m, s, architecture), [&] { return m.pairs ? *m.pairs : own_pairs(m); },
-      tenth_validates(count_pairs(m)), phi);
+      {s.run, recipe, s.compute}, inverse_card(m, s, architecture),
+      [&] { return m.pairs ? *m.pairs : own_pairs(m); }, tenth_validates(count_pairs(m)), phi);
 }
 
 Outcome train_on_pairs(const Materials& m, const Setting& s, const std::string& architecture,
@@ -96,7 +95,7 @@ Outcome train_on_pairs(const Materials& m, const Setting& s, const std::string& 
 
 Outcome optimise(const Materials& m, const Setting& s) {
   const auto inverse = inverse_from_pairs(m, s, "unet");
-  const auto& compute = s.experiment.compute;
+  const auto& compute = s.compute;
   const size_t bytes = 3 * static_cast<size_t>(m.height) * static_cast<size_t>(m.width);
   const size_t count = std::min(s.budget.optimised, m.attacked.size() / bytes);
   const auto attacked = std::span(m.attacked).first(count * bytes);
@@ -118,17 +117,17 @@ Outcome optimise(const Materials& m, const Setting& s) {
            {"total_variation", options.total_variation},
            {"nearness", options.nearness},
            {"weights tuned on own pictures", own.size()}},
-          {}};
+          false};
 }
 
 Outcome gan(const Materials& m, const Setting& s, GanKind kind, const std::string& architecture) {
   const auto model = train_gan_attack(
-      {s.experiment, s.folder, "attack " + s.folder.parent_path().filename().string()},
-      inverse_card(m, s, architecture), kind, kind == GanKind::Sia ? 2 * s.budget.width : 64,
+      {s.run, s.recipe, s.compute}, inverse_card(m, s, architecture), kind,
+      kind == GanKind::Sia ? 2 * s.budget.width : 64,
       [&] { return stack_pairs(m.ciphertexts, *m.auxiliary); },
       tenth_validates(m.auxiliary->size()));
   auto outcome = outcome_of(model, m, s, m.auxiliary->size(), "unpaired pictures of each kind");
-  outcome.trained.clear();  // adversarial losses do not say whether a training has ended
+  outcome.trained = false;  // adversarial losses do not say whether a training has ended
   return outcome;
 }
 
@@ -150,7 +149,7 @@ std::vector<Attack> make_attacks() {
   };
   list.push_back({"look", "Looks at the protected picture as it is.", look,
                   [](Materials& m, const Setting&) -> Outcome {
-                    return {m.attacked, nlohmann::json::object(), {}};
+                    return {m.attacked, nlohmann::json::object(), false};
                   }});
   list.push_back({"look-blurred", "Looks at the protected picture through a blur of 2 pixels.",
                   look, [](Materials& m, const Setting&) -> Outcome {
@@ -159,7 +158,7 @@ std::vector<Attack> make_attacks() {
                     const auto blurred = cipher::make_scheme(blur, {}, m.height, m.width);
                     std::vector<uint8_t> out(m.attacked.size());
                     cipher::encrypt_all(*blurred, m.attacked, out);
-                    return {out, nlohmann::json::object(), {}};
+                    return {out, nlohmann::json::object(), false};
                   }});
   list.push_back(
       {"fr", "Takes every value v and 255 - v as one and shows the smaller (FR-Attack, basic).",
@@ -169,7 +168,7 @@ std::vector<Attack> make_attacks() {
          return ThreatModel{Method::Public, Access::CiphertextOnly, v.keys, Auxiliary::None};
        },
        [](Materials& m, const Setting&) -> Outcome {
-         return {each_picture(m, fr_basic), nlohmann::json::object(), {}};
+         return {each_picture(m, fr_basic), nlohmann::json::object(), false};
        }});
   list.push_back({"retrieval",
                   "Runs the public method on every candidate picture and picks the one whose "
@@ -189,7 +188,7 @@ std::vector<Attack> make_attacks() {
                       const auto image = m.candidates->image(i);
                       out.insert(out.end(), image.begin(), image.end());
                     }
-                    return {out, {{"candidates", m.candidates->size()}}, {}};
+                    return {out, {{"candidates", m.candidates->size()}}, false};
                   }});
   list.push_back({"gan",
                   "Trains the published small network so that its output cannot be told from plain "
@@ -204,7 +203,7 @@ std::vector<Attack> make_attacks() {
                   [](Materials& m, const Setting& s) {
                     return gan(m, s, GanKind::Published, small_network(m));
                   },
-                  25});
+                  "gan", 25});
   list.push_back(
       {"sia-gan",
        "The same with weights for every position, a stronger discriminator and hinge losses (after "
@@ -215,7 +214,7 @@ std::vector<Attack> make_attacks() {
          return ciphertext_only(v, Auxiliary::SameDistribution);
        },
        [](Materials& m, const Setting& s) { return gan(m, s, GanKind::Sia, "position_inverse"); },
-       100});
+       "sia-gan", 100});
   list.push_back(
       {"itn-small",
        "Trains the published small network on pairs that the attacker encrypts himself under keys "
@@ -226,7 +225,8 @@ std::vector<Attack> make_attacks() {
            return "the published networks are for keyed schemes, see itn";
          return ciphertext_only(v, Auxiliary::SameDistribution);
        },
-       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, small_network(m)); }});
+       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, small_network(m)); },
+       "itn-small"});
   list.push_back(
       {"itn",
        "Trains a U-Net on pairs that the attacker makes himself, under keys of his own where there "
@@ -237,7 +237,7 @@ std::vector<Attack> make_attacks() {
          if (v.keys == Keys::Independent) return ciphertext_only(v, Auxiliary::SameDistribution);
          return "a U-Net has the same weights everywhere and cannot learn a key, see itn-position";
        },
-       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); }});
+       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); }, "itn"});
   list.push_back(
       {"itn-unrelated",
        "The same by an attacker who has pictures of another kind only (synthetic drawings).",
@@ -248,7 +248,8 @@ std::vector<Attack> make_attacks() {
          if (v.keys == Keys::Independent) return ciphertext_only(v, Auxiliary::Unrelated);
          return "a U-Net has the same weights everywhere and cannot learn a key, see itn-position";
        },
-       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); }});
+       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet"); },
+       "itn-unrelated"});
   list.push_back(
       {"itn-perceptual",
        "As itn, and its output must also agree with the plain picture in the features of phi.",
@@ -256,7 +257,8 @@ std::vector<Attack> make_attacks() {
          if (!v.network) return "made for transformation networks";
          return kPublicTransform;
        },
-       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet", s.phi); }});
+       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "unet", s.phi); },
+       "itn-perceptual"});
   list.push_back({"optimise",
                   "Starts from what itn recovers and changes it until the public network turns it "
                   "into the protected picture "
@@ -266,7 +268,7 @@ std::vector<Attack> make_attacks() {
                     if (!v.network) return "there is no network to differentiate";
                     return kPublicTransform;
                   },
-                  optimise});
+                  optimise, "itn"});
   list.push_back(
       {"itn-position",
        "Trains a network with weights for every position on exact pairs under the attacked key.",
@@ -274,7 +276,8 @@ std::vector<Attack> make_attacks() {
          if (!has_key_holder(v)) return why_no_key_holder(v);
          return ThreatModel{Method::Public, Access::ExactPairs, Keys::Same, Auxiliary::None};
        },
-       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "position_inverse"); }});
+       [](Materials& m, const Setting& s) { return train_on_pairs(m, s, "position_inverse"); },
+       "itn-position"});
   list.push_back(
       {"known-plaintext",
        "Finds, in a few exact pairs under the attacked key, where every unit of the picture goes "
@@ -297,7 +300,7 @@ std::vector<Attack> make_attacks() {
          const auto recovered = recover_from_pairs(m.scheme, known);
          return {each_picture(m, recovered.decrypt),
                  {{"exact pairs", count}, {"unique", recovered.unique}},
-                 {}};
+                 false};
        }});
   list.push_back({"chosen-plaintext",
                   "Has a few pictures of the attacker's choice encrypted under the attacked key "
@@ -310,7 +313,7 @@ std::vector<Attack> make_attacks() {
                     const auto recovered = recover(m.scheme, *m.oracle, m.height, m.width);
                     return {each_picture(m, recovered.decrypt),
                             {{"chosen pictures", m.oracle->queries()}},
-                            {}};
+                            false};
                   }});
   return list;
 }

@@ -28,19 +28,20 @@ struct Budget {
 /// @throws Error{InvalidArgument} for another name.
 Budget budget_named(const std::string& name);
 
-/// What an attack may use besides its Materials: time, a place for its training, and phi, whose
+/// What an attack may use besides its Materials: how and where it trains, time, and phi, whose
 /// weights are public.
 struct Setting {
-  const train::Experiment& experiment;  ///< recipe of [attack] with the budget's epochs
+  train::Recipe recipe;
+  const train::Compute& compute;
   const Budget& budget;
-  std::filesystem::path folder;  ///< of this attack's training
+  train::Run run;  ///< of its training; empty where it trains nothing
   std::shared_ptr<nn::FeatureExtractor> phi;
 };
 
 struct Outcome {
   std::vector<uint8_t> recovered;  ///< guesses at the first pictures of Materials::attacked, NHWC
   nlohmann::json spent;            ///< by name: pictures asked for, pairs, epochs, ...
-  std::vector<std::filesystem::path> trained;  ///< run folders of its trainings
+  bool trained = false;            ///< its training has losses that say whether it has ended
 };
 
 struct Attack {
@@ -49,8 +50,11 @@ struct Attack {
   /// The threat model under which it attacks this victim, or why it makes no sense.
   std::function<std::variant<ThreatModel, std::string>(const Victim&)> against;
   std::function<Outcome(Materials&, const Setting&)> run;
+  /// The attack whose training it uses, most often itself; empty where it trains nothing.
+  std::string training = {};
   /// Of an adversarial training, whose losses do not say whether it has ended; 0 for others.
   int64_t published_epochs = 0;
+  int version = 1;  ///< of the code, raised by hand when its results change
 };
 
 /// In the order of the attacker's power.

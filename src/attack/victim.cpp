@@ -60,9 +60,8 @@ const Drawn* drawn(const std::string& label) {
 [[noreturn]] void refuse(const Victim& victim, const ThreatModel& model, size_t part,
                          const std::string& why) {
   const auto [key, value] = fields(model)[part];
-  throw Error(ErrorCode::InvalidArgument, "threat model: " + std::string(key) + "=" +
-                                              std::string(value) + " does not fit \"" +
-                                              victim.label + "\": " + why);
+  fail(ErrorCode::InvalidArgument, "threat model: {}={} does not fit \"{}\": {}", key, value,
+       victim.label, why);
 }
 
 image::Image encrypt_one(const Victim& victim, const image::Image& plain) {
@@ -90,29 +89,23 @@ std::string Victim::text() const {
   return cipher::describe(scheme.options) + with;
 }
 
-Victim make_victim(const train::Experiment& e, const std::string& label) {
-  Victim victim;
-  victim.label = label;
-  if (drawn(label)) {
-    victim.keys = Keys::Independent;
-  } else if (label == "transform" || label == "gan") {
-    const auto folder = label == "gan" ? e.at_scheme("gan").scheme_folder() : e.transform_folder();
-    if (!train::is_finished(folder)) {
-      throw Error(ErrorCode::NotFound,
-                  folder.string() + " holds no finished training; run `veilnet train " +
-                      (label == "gan" ? "scheme --scheme gan" : "transform") + "` first");
-    }
-    victim.label =
-        label == "gan" ? label : "transform-a" + train::alpha_text(e.transform.options.alpha);
-    victim.network = train::finished_model(e, folder, model::Role::Transform);
-  } else {
-    victim.scheme = e.at_scheme(label).scheme;
-    const auto& id = victim.scheme.options.id;
-    victim.keys = victim.scheme.independent_keys || id == "noise" ? Keys::Independent
-                  : cipher::scheme_traits(id).keyed               ? Keys::Same
-                                                                  : Keys::None;
-  }
-  return victim;
+std::optional<Victim> drawn_victim(const std::string& label) {
+  if (!drawn(label)) return std::nullopt;
+  return Victim{label, Keys::Independent, {}, {}};
+}
+
+Victim network_victim(const std::string& label, nn::Model network) {
+  return {label, Keys::None, {}, std::move(network)};
+}
+
+Victim scheme_victim(const train::KeyedScheme& scheme) {
+  const auto& id = scheme.options.id;
+  return {scheme.label(),
+          scheme.independent_keys || id == "noise" ? Keys::Independent
+          : cipher::scheme_traits(id).keyed        ? Keys::Same
+                                                   : Keys::None,
+          scheme,
+          {}};
 }
 
 std::vector<uint8_t> protect(const Victim& victim, const data::Dataset& plain, uint64_t first_key,

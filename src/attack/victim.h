@@ -8,28 +8,32 @@
 
 #include "attack/chosen_plaintext.h"
 #include "attack/threat_model.h"
-#include "train/experiment.h"
+#include "nn/model.h"
+#include "train/compute.h"
+#include "train/scheme.h"
 
 namespace veilnet::attack {
 
 /// One way of protecting pictures, its secret included: only the bench holds it, attacks get
 /// Materials.
 struct Victim {
-  std::string label;       ///< "le", "pe-independent", "transform-a0.005", "gan", "random", ...
-  Keys keys = Keys::None;  ///< how many keys protect the attacked pictures
-  train::Experiment::Scheme scheme;  ///< id empty for a network and for "random"
+  std::string label;          ///< "le", "pe-independent", "transform-a0.005", "gan", "random", ...
+  Keys keys = Keys::None;     ///< how many keys protect the attacked pictures
+  train::KeyedScheme scheme;  ///< id empty for a network and for "random"
   std::optional<nn::Model> network;  ///< a transformation network, on the compute device
 
   /// A sentence for people.
   std::string text() const;
 };
 
-/// The victim of that name: a scheme as Experiment::at_scheme names it; "transform" or "gan", whose
-/// training must be finished; "pbm" or "instahide", which mix the pictures of a set
-/// (cipher/mixing.h), drawn anew for each picture; or "random", uniform noise that has nothing to
-/// do with the picture, from which no attack may recover anything.
-/// @throws Error{InvalidArgument} for another name, Error{NotFound} for an unfinished training.
-Victim make_victim(const train::Experiment& experiment, const std::string& label);
+/// A conventional scheme.
+Victim scheme_victim(const train::KeyedScheme& scheme);
+/// A public transformation network.
+Victim network_victim(const std::string& label, nn::Model network);
+/// "pbm" or "instahide", which mix the pictures of a set (cipher/mixing.h), drawn anew for each
+/// picture; or "random", uniform noise that has nothing to do with the picture, from which no
+/// attack may recover anything. Nothing for another name.
+std::optional<Victim> drawn_victim(const std::string& label);
 
 /// Protected pictures, NHWC, as the victim makes them. Independent keys: those of positions
 /// first_key, first_key + 1, ...

@@ -5,6 +5,7 @@
 
 #include "attack/pairs.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "data/sources.h"
 #include "train/scheme.h"
 
@@ -14,7 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-attack::Budget budget_of(const train::Experiment& e) {
+attack::Budget budget_of(const experiment::Experiment& e) {
   auto budget = attack::budget_named(e.attacks.budget);
   if (e.attacks.attacked > 0) budget.attacked = static_cast<size_t>(e.attacks.attacked);
   if (e.attacks.known > 0) budget.known = static_cast<size_t>(e.attacks.known);
@@ -25,9 +26,9 @@ attack::Budget budget_of(const train::Experiment& e) {
 
 }  // namespace
 
-AttackBench::AttackBench(const train::Experiment& experiment)
+AttackBench::AttackBench(const experiment::Experiment& experiment)
     : e(experiment),
-      w(train::open_workspace(e)),
+      w(experiment::open_workspace(e)),
       budget(budget_of(e)),
       root(e.folder() / "attacks" / e.attacks.budget) {
   sets.attacked = attack::subset(w.data.test, positions(budget.attacked, w.data.test.size()));
@@ -41,17 +42,15 @@ AttackBench::AttackBench(const train::Experiment& experiment)
       sets.unrelated = std::move(pictures);
   }
   e.attack.recipe.epochs = budget.epochs;
-  if (train::is_finished(e.classifier_folder())) {
-    psi = train::finished_model(e, e.classifier_folder(), model::Role::Classifier);
-    train::check_fits(*psi, w.data, e.classifier_folder() / "model.safetensors");
-  } else {
+  psi = experiment::finished_classifier(e, w);
+  if (!psi)
     spdlog::info("{} is not trained: no classifier names the reconstructions",
                  e.classifier_folder().string());
-  }
-  if (!e.phi.file.empty() || train::is_finished(e.phi_folder())) phi = train::open_phi(e, w);
+  if (auto found = experiment::finished_phi(e, w)) phi = std::move(*found);
   judges = {psi ? &*psi : nullptr, phi.net};
   for (const auto& text : e.attacks.transports) transports.push_back(image::transport_from(text));
-  for (const auto& label : e.attacks.schemes) victims.push_back(attack::make_victim(e, label));
+  for (const auto& label : e.attacks.schemes)
+    victims.push_back(experiment::make_victim(e, w, label));
   for (const auto& attack : attack::attacks()) {
     if (e.attacks.only.empty() ||
         std::ranges::find(e.attacks.only, attack.id) != e.attacks.only.end())
@@ -61,7 +60,7 @@ AttackBench::AttackBench(const train::Experiment& experiment)
     if (std::ranges::find(attacks, id, &attack::Attack::id) != attacks.end()) continue;
     std::string known;
     for (const auto& attack : attack::attacks()) known += (known.empty() ? "" : ", ") + attack.id;
-    throw Error(ErrorCode::InvalidArgument, "attacks.only has \"" + id + "\"; allowed: " + known);
+    fail(ErrorCode::InvalidArgument, "attacks.only has \"{}\"; allowed: {}", id, known);
   }
 }
 
@@ -70,12 +69,68 @@ attack::Outcome AttackBench::attack(const attack::Victim& victim, const attack::
                                     const Variation& variation) const {
   auto materials = attack::grant(victim, variation.sets ? *variation.sets : sets, model, e.compute);
   if (variation.attacked) materials.attacked = *variation.attacked;
-  auto experiment = e;
-  if (variation.epochs > 0) experiment.attack.recipe.epochs = variation.epochs;
-  // Optimisation starts from the same network that itn trains.
-  const auto place = attack.id == "optimise" ? "itn" : attack.id;
-  return attack.run(materials,
-                    {experiment, budget, folder(victim, place) / variation.training, phi.net});
+  attack::Setting setting{e.attack.recipe, e.compute, budget, {}, phi.net};
+  if (variation.epochs > 0) setting.recipe.epochs = variation.epochs;
+  if (attack.training.empty()) return attack.run(materials, setting);
+  attack::Outcome outcome;
+  in_training(victim, attack.training, variation.training,
+              training_stage(victim, attack.training, model, setting, variation), setting.run,
+              model::Role::Inverse, [&] { outcome = attack.run(materials, setting); });
+  return outcome;
+}
+
+void AttackBench::in_training(const attack::Victim& victim, const std::string& place,
+                              const std::string& training, const experiment::Stage& stage,
+                              train::Run& run, model::Role role,
+                              const std::function<void()>& work) const {
+  using namespace experiment;
+  StageFolder kept(folder(victim, place) / training, stage, training_files(), machine_of(e.compute),
+                   Mode::Complete);
+  write_file(kept.folder() / "config.toml", e.resolved_toml, Overwrite::Yes);
+  run = {kept.folder(), victim.label + ": " + place, kept.key(), kept.resumes(),
+         e.checkpoint_minutes};
+  work();
+  if (kept.finished()) return;
+  kept.finish(content_hash(nn::load_model(kept.folder() / "model.safetensors", role)));
+}
+
+experiment::Stage AttackBench::training_stage(const attack::Victim& victim, const std::string& id,
+                                              const attack::ThreatModel& model,
+                                              const attack::Setting& setting,
+                                              const Variation& variation) const {
+  const auto& made_by = *std::ranges::find(attack::attacks(), id, &attack::Attack::id);
+  const auto& used = variation.sets ? *variation.sets : sets;
+  experiment::Stage stage{"attack-" + id, made_by.version,
+                          train::settings_of(setting.recipe, "attack."), inputs(victim)};
+  stage.settings.insert({{"compute.precision", e.compute.bf16 ? "bfloat16" : "float32"},
+                         {"attack.width", std::to_string(budget.width)},
+                         {"attacks.known", std::to_string(model.access == attack::Access::ExactPairs
+                                                              ? used.observed.size()
+                                                              : used.auxiliary.size())},
+                         {"threat model", attack::to_text(model)}});
+  if (id == "itn-perceptual") stage.inputs["phi"] = phi.sha256;
+  return stage;
+}
+
+std::map<std::string, std::string> AttackBench::inputs(const attack::Victim& victim) const {
+  return {{"data", w.data_sha256}, {"protection", experiment::protection_hash(victim)}};
+}
+
+experiment::Stage AttackBench::measuring_stage(const attack::Victim& victim,
+                                               const std::string& name, int version) const {
+  experiment::Stage stage{name, version, train::settings_of(e.attack.recipe, "attack."),
+                          inputs(victim)};
+  stage.settings.insert({{"compute.precision", e.compute.bf16 ? "bfloat16" : "float32"},
+                         {"attacks.budget", budget.name},
+                         {"attacks.attacked", std::to_string(sets.attacked.size())},
+                         {"attacks.known", std::to_string(sets.auxiliary.size())},
+                         {"attacks.known_pairs", std::to_string(budget.known_pairs)},
+                         {"attacks.optimised", std::to_string(budget.optimised)},
+                         {"attacks.optimise_steps", std::to_string(budget.optimise_steps)},
+                         {"attack.width", std::to_string(budget.width)}});
+  stage.inputs["classifier"] = psi ? experiment::content_hash(*psi) : "none";
+  stage.inputs["phi"] = phi.net ? phi.sha256 : "none";
+  return stage;
 }
 
 std::variant<attack::ThreatModel, std::string> AttackBench::against(
@@ -92,21 +147,13 @@ std::variant<attack::ThreatModel, std::string> AttackBench::against(
 
 std::optional<nn::Model> AttackBench::service(const attack::Victim& victim) const {
   if (victim.network) return psi;
-  auto point = e;
-  point.scheme = victim.scheme;
-  if (victim.scheme.options.id.empty() || !train::is_finished(point.scheme_folder()))
-    return std::nullopt;
-  return train::finished_model(e, point.scheme_folder(), model::Role::Classifier);
+  if (victim.scheme.options.id.empty()) return std::nullopt;
+  const auto point = e.at_scheme(victim.label);
+  return experiment::finished_scheme(point, w);
 }
 
 std::vector<uint8_t> AttackBench::protected_pictures(const attack::Victim& victim) const {
   return attack::protect(victim, sets.attacked, train::kFirstTestKey, e.compute);
-}
-
-json AttackBench::setup() const {
-  return {{"budget", to_json(budget)},
-          {"data", w.data_sha256},
-          {"recipe", train::describe(e.attack.recipe)}};
 }
 
 std::filesystem::path AttackBench::folder(const attack::Victim& victim,

@@ -11,8 +11,8 @@
 #include "attack/suite.h"
 #include "eval/attack_report.h"
 #include "eval/leak.h"
+#include "experiment/models.h"
 #include "image/transport.h"
-#include "train/experiment.h"
 
 namespace veilnet::eval {
 
@@ -31,7 +31,7 @@ class AttackBench {
   /// training set, so that no picture has two parts. Unrelated pictures are the synthetic ones,
   /// where the data are others of their size.
   /// @throws as run_attacks.
-  explicit AttackBench(const train::Experiment& experiment);
+  explicit AttackBench(const experiment::Experiment& experiment);
   AttackBench(const AttackBench&) = delete;  // judges point into it
 
   attack::Outcome attack(const attack::Victim& victim, const attack::Attack& attack,
@@ -46,21 +46,33 @@ class AttackBench {
   std::optional<nn::Model> service(const attack::Victim& victim) const;
   std::vector<uint8_t> protected_pictures(const attack::Victim& victim) const;
 
-  /// What must be the same for a kept figure to stand.
-  nlohmann::json setup() const;
+  /// What a figure about this victim depends on besides what its own stage adds.
+  experiment::Stage measuring_stage(const attack::Victim& victim, const std::string& name,
+                                    int version) const;
+  /// Calls `work` with `run` set to that of a training in <folder(victim, place)>/<training>.
+  void in_training(const attack::Victim& victim, const std::string& place,
+                   const std::string& training, const experiment::Stage& stage, train::Run& run,
+                   model::Role role, const std::function<void()>& work) const;
   std::filesystem::path folder(const attack::Victim& victim, const std::string& name) const;
 
-  train::Experiment e;
-  train::Workspace w;
+  std::map<std::string, std::string> inputs(const attack::Victim& victim) const;
+
+  experiment::Experiment e;
+  experiment::Workspace w;
   attack::Budget budget;
   std::filesystem::path root;  ///< <experiment>/attacks/<budget>
   attack::Sets sets;
   std::optional<nn::Model> psi;  ///< where its training is finished
-  train::Phi phi;                ///< where there is one
+  experiment::Phi phi;           ///< where there is one
   Judges judges;
   std::vector<attack::Victim> victims;
   std::vector<attack::Attack> attacks;
   std::vector<image::Transport> transports;
+
+ private:
+  experiment::Stage training_stage(const attack::Victim& victim, const std::string& id,
+                                   const attack::ThreatModel& model, const attack::Setting& setting,
+                                   const Variation& variation) const;
 };
 
 nlohmann::json to_json(const attack::Budget& budget);

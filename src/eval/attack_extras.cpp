@@ -92,9 +92,21 @@ json attribute_entries(const AttackBench& bench, const attack::Victim& victim) {
   const auto split = attack::tenth_validates(known.size());
   auto entries = json::array();
   for (const auto& name : attack::attribute_names()) {
-    const auto read = attack::infer_attribute(
-        {bench.e, bench.folder(victim, "attribute-" + name), victim.label + ": " + name}, name,
-        known, split, attacked);
+    constexpr int kVersion = 1;
+    auto recipe = bench.e.classifier.recipe;
+    recipe.epochs = bench.e.attack.recipe.epochs;
+    experiment::Stage stage{"attribute-" + name, kVersion,
+                            train::settings_of(recipe, "classifier."), bench.inputs(victim)};
+    stage.settings["compute.precision"] = bench.e.compute.bf16 ? "bfloat16" : "float32";
+    stage.settings["attacks.known"] = std::to_string(known.size());
+    stage.settings["threat model"] = attack::to_text(model);
+    attack::AttributeInference read;
+    train::Run run;
+    bench.in_training(
+        victim, "attribute-" + name, "training", stage, run, model::Role::Classifier, [&] {
+          read =
+              attack::infer_attribute({run, recipe, bench.e.compute}, name, known, split, attacked);
+        });
     spdlog::info("{}: attribute {} named right for {:.1f} % (chance {:.1f} %)", victim.label, name,
                  100 * read.accuracy, 100 * read.chance);
     entries.push_back({{"scheme", victim.label},

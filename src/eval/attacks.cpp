@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
@@ -28,21 +29,38 @@ constexpr const char* kNotCovered[] = {
     "Side channels: picture sizes, timing, metadata outside the pixels.",
     "Theft of keys, which this audit takes as secret."};
 
-// What was measured before, if it was measured in the same way.
+// Figures that are kept in `file` of a stage's folder; `make` is called for those that are not
+// there or were made from something else.
+json kept_json(const AttackBench& bench, const attack::Victim& victim, const std::string& name,
+               experiment::Stage stage, const std::string& file,
+               const std::function<json()>& make) {
+  using namespace experiment;
+  StageFolder place(bench.folder(victim, name), std::move(stage), {file},
+                    machine_of(bench.e.compute), Mode::Complete);
+  const auto path = place.folder() / file;
+  if (place.finished()) {
+    if (sha256_of(read_text(path, 1ull << 30)) != place.result())
+      fail(ErrorCode::BadData, "{}: is not what {} records; delete both to measure again",
+           path.string(), (place.folder() / "run.json").string());
+    return read_json(path);
+  }
+  const auto figures = make();
+  const auto text = figures.dump(1) + "\n";
+  write_file(path, text, Overwrite::Yes);
+  place.finish(sha256_of(text));
+  return figures;
+}
+
+// The entries of what is measured besides the cells.
 json in_file(const AttackBench& bench, const attack::Victim& victim, const std::string& name,
              const std::function<json()>& make) {
-  auto how = bench.setup();
-  how["only"] = bench.e.attacks.only;
-  how["transports"] = bench.e.attacks.transports;
-  const auto path = bench.folder(victim, name);
-  if (fs::exists(path)) {
-    const auto kept = read_json(path);
-    if (kept.is_object() && kept.value("setup", json()) == how && kept.contains("entries"))
-      return kept.at("entries");
-  }
-  auto entries = make();
-  write_file(path, json{{"setup", how}, {"entries", entries}}.dump(1) + "\n", Overwrite::Yes);
-  return entries;
+  constexpr int kVersion = 1;
+  auto stage = bench.measuring_stage(victim, name, kVersion);
+  stage.settings["attacks.only"] = json(bench.e.attacks.only).dump();
+  stage.settings["attacks.transports"] = json(bench.e.attacks.transports).dump();
+  if (const auto service = bench.service(victim))
+    stage.inputs["service"] = experiment::content_hash(*service);
+  return kept_json(bench, victim, name, std::move(stage), "entries.json", make);
 }
 
 json describe(const AttackBench& bench, const attack::Victim& victim) {
@@ -85,27 +103,9 @@ void keep_pictures(const AttackBench& bench, const attack::Victim& victim,
   write_cell_pictures(bench.root / "pictures", pictures, Overwrite::Yes);
 }
 
-json attack_cell(const AttackBench& bench, const attack::Victim& victim,
-                 const attack::Attack& attack) {
-  json cell = {{"scheme", victim.label}, {"attack", attack.id}, {"text", attack.text}};
-  const auto against = bench.against(victim, attack);
-  if (const auto* reason = std::get_if<std::string>(&against)) {
-    cell["refused"] = *reason;
-    return cell;
-  }
-  const auto path = bench.folder(victim, attack.id) / "cell.json";
-  if (fs::exists(path)) {
-    auto kept = read_json(path);
-    const auto how = kept.is_object() ? kept.value("setup", json()) : json();
-    if (how != bench.setup()) {
-      throw Error(ErrorCode::InvalidArgument, path.string() + " was made with " + how.dump() +
-                                                  "; now it is " + bench.setup().dump() +
-                                                  ". Delete it to attack again");
-    }
-    return kept;
-  }
+json measure_cell(const AttackBench& bench, const attack::Victim& victim,
+                  const attack::Attack& attack, const attack::ThreatModel& model, json cell) {
   spdlog::info("{}: {}", victim.label, attack.id);
-  const auto& model = std::get<attack::ThreatModel>(against);
   const auto begin = std::chrono::steady_clock::now();
   const auto outcome = bench.attack(victim, attack, model);
   cell["threat_model"] = to_json(model);
@@ -116,23 +116,38 @@ json attack_cell(const AttackBench& bench, const attack::Victim& victim,
       10;
   cell.update(measure_leak(bench.sets.attacked, outcome.recovered, bench.judges, bench.e.compute));
   std::vector<CellTraining> trainings;
-  for (const auto& folder : outcome.trained) trainings.push_back(read_training(folder));
+  if (outcome.trained)
+    trainings.push_back(read_training(bench.folder(victim, attack.training) / "training"));
   cell["training_flags"] = training_flags(trainings);
   if (bench.budget.epochs < attack.published_epochs) {
     cell["training_flags"].push_back(
         {{"id", "under_trained"},
-         {"text", "trained for " + std::to_string(bench.budget.epochs) + " of the published " +
-                      std::to_string(attack.published_epochs) + " epochs"}});
+         {"text", fmt::format("trained for {} of the published {} epochs", bench.budget.epochs,
+                              attack.published_epochs)}});
   }
-  cell["setup"] = bench.setup();
   cell["commit"] = commit();
   keep_pictures(bench, victim, attack.id, outcome.recovered, cell);
-  write_file(path, cell.dump(1) + "\n", Overwrite::No);
   spdlog::info("{}: {}: median SSIM {:.3f}, mean PSNR {:.2f} dB, {:.1f} % exact", victim.label,
                attack.id, number_from_json(cell["ssim"]["median"], "ssim"),
                number_from_json(cell["psnr_db"]["mean"], "psnr"),
                100 * cell["exact"].get<double>());
   return cell;
+}
+
+json attack_cell(const AttackBench& bench, const attack::Victim& victim,
+                 const attack::Attack& attack) {
+  json cell = {{"scheme", victim.label}, {"attack", attack.id}, {"text", attack.text}};
+  const auto against = bench.against(victim, attack);
+  if (const auto* reason = std::get_if<std::string>(&against)) {
+    cell["refused"] = *reason;
+    return cell;
+  }
+  const auto& model = std::get<attack::ThreatModel>(against);
+  auto stage = bench.measuring_stage(victim, "cell", attack.version);
+  stage.settings["attack"] = attack.id;
+  stage.settings["threat model"] = attack::to_text(model);
+  return kept_json(bench, victim, attack.id, std::move(stage), "cell.json",
+                   [&] { return measure_cell(bench, victim, attack, model, std::move(cell)); });
 }
 
 std::vector<CellPictures> kept_pictures(const AttackBench& bench) {
@@ -156,14 +171,13 @@ json make_matrix(const AttackBench& bench) {
   for (const auto& victim : bench.victims) {
     schemes.push_back(describe(bench, victim));
     for (const auto& attack : bench.attacks) cells.push_back(attack_cell(bench, victim, attack));
-    append(transport, in_file(bench, victim, "transport.json",
+    append(transport, in_file(bench, victim, "transport",
                               [&] { return transport_entries(bench, victim, cells); }));
     if (attacks.attributes)
-      append(attributes, in_file(bench, victim, "attributes.json",
+      append(attributes, in_file(bench, victim, "attributes",
                                  [&] { return attribute_entries(bench, victim); }));
     if (attacks.curve)
-      append(curve,
-             in_file(bench, victim, "curve.json", [&] { return curve_entries(bench, victim); }));
+      append(curve, in_file(bench, victim, "curve", [&] { return curve_entries(bench, victim); }));
   }
   const auto mean = mean_picture(bench.sets.auxiliary, bench.sets.attacked.size());
   json baseline = measure_leak(bench.sets.attacked, mean, bench.judges, bench.e.compute);
@@ -204,9 +218,15 @@ json exact_share(const json& matrix, const std::string& scheme, const std::strin
 
 }  // namespace
 
-json run_attacks(const train::Experiment& e) {
+json run_attacks(const experiment::Experiment& e) {
   const AttackBench bench(e);
+  // Not a stage that is kept: its cells are. But the folder must be the program's own.
+  const std::vector<std::string> files{"config.toml", "matrix.json", "report.html", "boxes-*.svg"};
+  experiment::refuse_foreign(bench.root, files);
   auto matrix = make_matrix(bench);
+  experiment::Stage stage{"matrix", 1, {}, {{"data", bench.w.data_sha256}}};
+  experiment::StageFolder place(bench.root, stage, files, experiment::machine_of(e.compute),
+                                experiment::Mode::Force);
   matrix["commands"] = {"build/release/veilnet reproduce attacks --config " +
                         (bench.root / "config.toml").string()};
   write_file(bench.root / "config.toml", e.resolved_toml, Overwrite::Yes);
@@ -215,10 +235,11 @@ json run_attacks(const train::Experiment& e) {
              Overwrite::Yes);
   for (const auto& [scheme, svg] : attack_box_plots(matrix))
     write_file(bench.root / ("boxes-" + scheme + ".svg"), svg, Overwrite::Yes);
+  place.finish(experiment::sha256_of(matrix.dump()));
   return matrix;
 }
 
-json attacks_record(const train::Experiment& e, const json& matrix) {
+json attacks_record(const experiment::Experiment& e, const json& matrix) {
   auto record = record_of(e, "attacks-" + e.data.source);
   record["data"] = matrix.at("dataset");
   for (const char* key :
@@ -227,8 +248,7 @@ json attacks_record(const train::Experiment& e, const json& matrix) {
   }
   size_t attacked = 0, flagged = 0;
   for (auto& cell : record["cells"]) {
-    for (const char* key : {"ssim_values", "psnr_db_values", "setup", "training_flags"})
-      cell.erase(key);
+    for (const char* key : {"ssim_values", "psnr_db_values", "training_flags"}) cell.erase(key);
     if (cell.contains("refused")) continue;
     ++attacked;
     flagged += !cell.at("flags").empty();
@@ -250,8 +270,8 @@ json attacks_record(const train::Experiment& e, const json& matrix) {
   return record;
 }
 
-train::Experiment experiment_of_run(const fs::path& run,
-                                    const std::vector<std::string>& overrides) {
+experiment::Experiment experiment_of_run(const fs::path& run,
+                                         const std::vector<std::string>& overrides) {
   const auto folder = fs::weakly_canonical(run);
   const auto name = folder.filename().string();
   std::string victim;
@@ -260,18 +280,17 @@ train::Experiment experiment_of_run(const fs::path& run,
   } else if (name.rfind("scheme-", 0) == 0) {
     victim = name.substr(7);
   } else {
-    throw Error(ErrorCode::InvalidArgument,
-                run.string() +
-                    " is no run of a transformation network or a scheme; allowed: "
-                    "<experiment>/transform-a<alpha> or "
-                    "<experiment>/scheme-<name>");
+    fail(ErrorCode::InvalidArgument,
+         "{} is no run of a transformation network or a scheme; allowed: "
+         "<experiment>/transform-a<alpha> or <experiment>/scheme-<name>",
+         run.string());
   }
   auto config = Config::load(folder / "config.toml");
   for (const auto& assignment : overrides) config.set(assignment);
   config.set("runs=" + json(folder.parent_path().parent_path().string()).dump());
   config.set("name=" + json(folder.parent_path().filename().string()).dump());
   config.set("attacks.schemes=" + json::array({victim}).dump());
-  return train::read_experiment(config);
+  return experiment::read_experiment(config);
 }
 
 }  // namespace veilnet::eval

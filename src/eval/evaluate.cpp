@@ -23,8 +23,12 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+const std::vector<std::string> kEvaluationFiles{
+    "config.toml", "evaluation.json",        "report.html",
+    "grid.png",    "pictures/model-*/*.png", "pictures/model-*/labels.json"};
+
 // Of arXiv 2008.03143, which has ResNet-20 only.
-json paper_accuracy(const train::Experiment& e, const std::string& row) {
+json paper_accuracy(const experiment::Experiment& e, const std::string& row) {
   if (e.classifier.architecture != "resnet" || e.classifier.depth != 20) return nullptr;
   const auto figure = paper_figure(row, e.data.source);
   return figure.is_null() ? figure : figure.at("accuracy");
@@ -103,8 +107,9 @@ Similarity compare(const data::Dataset& plain, std::span<const uint8_t> others_n
   return s;
 }
 
-json evaluate_model(const train::Experiment& e, const train::Workspace& w, const nn::Model& psi,
-                    const nn::Model& h, const nn::Model* inverse, ModelPictures& pictures) {
+json evaluate_model(const experiment::Experiment& e, const experiment::Workspace& w,
+                    const nn::Model& psi, const nn::Model& h, const nn::Model* inverse,
+                    ModelPictures& pictures) {
   const auto& test = w.data.test;
   std::vector<uint32_t> all(test.size());
   std::iota(all.begin(), all.end(), 0u);
@@ -125,7 +130,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
   }
   const double alpha = e.transform.options.alpha;
   json model = {
-      {"label", "alpha = " + train::alpha_text(alpha)},
+      {"label", "alpha = " + experiment::alpha_text(alpha)},
       {"alpha", alpha},
       {"architecture", model::describe(h.card)},
       {"recipe", train::describe(e.transform.recipe) +
@@ -134,7 +139,7 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
        {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
         {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
         {"protected_png8", accuracy_on_bytes(psi, test, protected_bytes, e.compute)}}},
-      {"paper_accuracy", paper_accuracy(e, "transform-a" + train::alpha_text(alpha))},
+      {"paper_accuracy", paper_accuracy(e, "transform-a" + experiment::alpha_text(alpha))},
       {"similarity", similarity_json(compare(test, protected_bytes))},
       {"provenance", h.card.notes}};
 
@@ -174,36 +179,37 @@ json evaluate_model(const train::Experiment& e, const train::Workspace& w, const
   return model;
 }
 
-json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) {
-  const auto psi_path = e.classifier_folder() / "model.safetensors";
-  const auto psi = train::finished_model(e, e.classifier_folder(), model::Role::Classifier);
-  train::check_fits(psi, w.data, psi_path);
-
-  std::vector<train::Experiment> points{e};
-  for (const double alpha : e.curve.alphas) points.push_back(e.at_curve_point(alpha));
+json evaluate_experiment(const experiment::Experiment& e, const experiment::Workspace& w) {
+  const auto psi = experiment::required(experiment::finished_classifier(e, w),
+                                        e.classifier_folder(), "train classifier");
+  experiment::refuse_foreign(e.folder(), kEvaluationFiles);
+  experiment::Stage stage{"evaluation",
+                          1,
+                          {},
+                          {{"data", w.data_sha256}, {"classifier", experiment::content_hash(psi)}}};
   json models = json::array();
   std::vector<ModelPictures> pictures;
   std::string phi_description;
-  for (const auto& point : points) {
+  for (const auto& point : e.points()) {
     const auto folder = point.transform_folder();
-    if (!train::is_finished(folder)) continue;
-    const auto h = train::finished_model(e, folder, model::Role::Transform);
-    nn::Model inverse;
-    const bool attacked = train::is_finished(folder / "attack-itn");
-    if (attacked) inverse = train::finished_model(e, folder / "attack-itn", model::Role::Inverse);
+    const auto h = experiment::finished_transform(point, w);
+    if (!h) continue;
+    const auto inverse = experiment::finished_itn(point, w, *h);
+    const auto alpha = folder.filename().string();
+    stage.inputs[alpha] = experiment::content_hash(*h);
+    stage.inputs[alpha + "/attack-itn"] = inverse ? experiment::content_hash(*inverse) : "none";
     spdlog::info("evaluating {}", folder.string());
     auto model =
-        evaluate_model(point, w, psi, h, attacked ? &inverse : nullptr, pictures.emplace_back());
+        evaluate_model(point, w, psi, *h, inverse ? &*inverse : nullptr, pictures.emplace_back());
     if (!models.empty()) model["label"] = "curve, " + model["label"].get<std::string>();
     write_file(folder / "metrics.json", model.dump(1) + "\n", Overwrite::Yes);
     models.push_back(model);
-    phi_description = h.card.notes.count("phi") ? h.card.notes.at("phi") : "unknown";
+    phi_description = h->card.notes.count("phi") ? h->card.notes.at("phi") : "unknown";
   }
   if (models.empty()) {
-    throw Error(
-        ErrorCode::NotFound,
-        e.folder().string() +
-            " holds no finished transformation network; run `veilnet train transform` first");
+    fail(ErrorCode::NotFound,
+         "{} holds no finished transformation network; run `veilnet train transform` first",
+         e.folder().string());
   }
   json evaluation = {{"title", "Veilnet: " + e.name},
                      {"dataset", dataset_json(w)},
@@ -219,6 +225,8 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
   if (!paper_plain.is_null())
     evaluation["paper"] = {{"source", paper_figure("plain", e.data.source).at("source")},
                            {"plain_accuracy", paper_plain}};
+  experiment::StageFolder place(e.folder(), stage, kEvaluationFiles,
+                                experiment::machine_of(e.compute), experiment::Mode::Force);
   write_file(e.folder() / "config.toml", e.resolved_toml, Overwrite::Yes);
   evaluation["commands"] = {"build/release/veilnet reproduce --config " +
                             (e.folder() / "config.toml").string()};
@@ -232,9 +240,10 @@ json evaluate_experiment(const train::Experiment& e, const train::Workspace& w) 
       e.folder() / "grid.png",
       image::tile(rows, static_cast<int>(std::min<size_t>(main.plain.size(), 10)), 2, 2),
       Overwrite::Yes);
-  fs::remove_all(e.folder() / "pictures");
   write_pictures(e.folder() / "pictures", pictures, Overwrite::Yes);
-  write_file(e.folder() / "evaluation.json", evaluation.dump(1) + "\n", Overwrite::Yes);
+  const auto text = evaluation.dump(1) + "\n";
+  write_file(e.folder() / "evaluation.json", text, Overwrite::Yes);
+  place.finish(experiment::sha256_of(text));
   return evaluation;
 }
 
@@ -252,25 +261,24 @@ fs::path write_report(const fs::path& experiment_folder) {
   return path;
 }
 
-json reproduce(const train::Experiment& e) {
-  const auto w = train::open_workspace(e);
+json reproduce(const experiment::Experiment& e, experiment::Mode mode) {
+  experiment::refuse_foreign(e.folder(), kEvaluationFiles);
+  const auto w = experiment::open_workspace(e);
   spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes",
                w.data.train.name, w.split.train.size(), w.split.validation.size(),
                w.data.test.size(), w.data.train.height, w.data.train.width,
                w.data.train.class_names.size());
-  const auto psi = train::train_classifier(e, w, train::RunMode::Complete);
-  std::vector<train::Experiment> points{e};
-  for (const double alpha : e.curve.alphas) points.push_back(e.at_curve_point(alpha));
-  for (const auto& point : points) {
-    const auto h = train::train_transform(point, w, psi, train::RunMode::Complete);
-    attack::train_itn(point, w, h, train::RunMode::Complete);
+  const auto psi = experiment::train_classifier(e, w, mode);
+  for (const auto& point : e.points()) {
+    const auto h = experiment::train_transform(point, w, psi, mode);
+    experiment::train_itn(point, w, h, mode);
   }
   auto evaluation = evaluate_experiment(e, w);
   spdlog::info("report: {}", write_report(e.folder()).string());
   return evaluation;
 }
 
-json result_record(const train::Experiment& e, const json& evaluation) {
+json result_record(const experiment::Experiment& e, const json& evaluation) {
   const auto& main = evaluation.at("models").at(0);
   const auto& accuracy = main.at("accuracy");
   const double plain = accuracy.at("plain"), protected_float = accuracy.at("protected_float");

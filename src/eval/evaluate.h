@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/report.h"
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::eval {
 
@@ -26,8 +26,8 @@ Similarity compare(const data::Dataset& plain, std::span<const uint8_t> others_n
 /// documents for an entry of "models".
 /// @param inverse the ITN-Attack's network, or null when h was not attacked.
 /// @param pictures receives the first test picture of each class and the worst reconstructions.
-nlohmann::json evaluate_model(const train::Experiment& experiment,
-                              const train::Workspace& workspace, const nn::Model& psi,
+nlohmann::json evaluate_model(const experiment::Experiment& experiment,
+                              const experiment::Workspace& workspace, const nn::Model& psi,
                               const nn::Model& h, const nn::Model* inverse,
                               ModelPictures& pictures);
 
@@ -35,8 +35,8 @@ nlohmann::json evaluate_model(const train::Experiment& experiment,
 /// curve), and writes <experiment>/evaluation.json, <experiment>/pictures and <experiment>/grid.png
 /// (rows: plain, protected, reconstructed).
 /// @throws Error{NotFound} when there is none.
-nlohmann::json evaluate_experiment(const train::Experiment& experiment,
-                                   const train::Workspace& workspace);
+nlohmann::json evaluate_experiment(const experiment::Experiment& experiment,
+                                   const experiment::Workspace& workspace);
 
 /// Renders <experiment>/report.html from evaluation.json and the pictures. @throws Error{NotFound}
 /// before an evaluation.
@@ -44,10 +44,12 @@ std::filesystem::path write_report(const std::filesystem::path& experiment_folde
 
 /// Trains what is missing, attacks, evaluates and reports: psi, h, ITN-Attack, then each point of
 /// the curve. Finished parts are kept, interrupted ones resumed. Returns the evaluation.
-nlohmann::json reproduce(const train::Experiment& experiment);
+nlohmann::json reproduce(const experiment::Experiment& experiment,
+                         experiment::Mode mode = experiment::Mode::Complete);
 
 /// The committed record of an experiment: what was run, on what, and `metrics`. See
 /// docs/architecture.md for the names.
-nlohmann::json result_record(const train::Experiment& experiment, const nlohmann::json& evaluation);
+nlohmann::json result_record(const experiment::Experiment& experiment,
+                             const nlohmann::json& evaluation);
 
 }  // namespace veilnet::eval

@@ -27,22 +27,14 @@ std::string portable_config(const std::string& toml) {
 
 }  // namespace
 
-json device_json(const train::Compute& compute) {
-  json out = json::object();
-  std::istringstream lines(describe(compute));
-  for (std::string line; std::getline(lines, line);) {
-    const auto colon = line.find(": ");
-    out[line.substr(0, colon)] = line.substr(colon + 2);
-  }
-  return out;
-}
+json device_json(const train::Compute& compute) { return experiment::machine_of(compute); }
 
 json measured(const json& summary) {
   const double spread = number_from_json(summary.at("standard_deviation"), "standard_deviation");
   return {{"mean", summary.at("mean")}, {"spread", spread}, {"n", summary.at("n")}};
 }
 
-json dataset_json(const train::Workspace& w) {
+json dataset_json(const experiment::Workspace& w) {
   return {{"name", w.data.train.name},
           {"hash", w.data_sha256},
           {"train", w.split.train.size()},
@@ -52,7 +44,7 @@ json dataset_json(const train::Workspace& w) {
           {"width", w.data.train.width}};
 }
 
-json record_of(const train::Experiment& e, const std::string& name) {
+json record_of(const experiment::Experiment& e, const std::string& name) {
   return {{"experiment", name},
           {"config_sha256", e.config_sha256},
           {"config", portable_config(e.resolved_toml)},

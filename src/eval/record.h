@@ -3,16 +3,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::eval {
 
 /// "experiment", "config" (without folders of the machine) and its hash, "commit", "seed",
 /// "machine".
-nlohmann::json record_of(const train::Experiment& experiment, const std::string& name);
+nlohmann::json record_of(const experiment::Experiment& experiment, const std::string& name);
 
 /// "name", "hash", "train", "test", "classes", "height", "width".
-nlohmann::json dataset_json(const train::Workspace& workspace);
+nlohmann::json dataset_json(const experiment::Workspace& workspace);
 
 /// "device", "threads", "precision", "LibTorch", "BLAS", "ISA".
 nlohmann::json device_json(const train::Compute& compute);

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::eval {
 
@@ -14,7 +14,7 @@ namespace veilnet::eval {
 ///
 /// For the scheme "gan", accuracy is that of psi on 8-bit protected pictures.
 /// @throws Error{NotFound} before the training.
-nlohmann::json evaluate_scheme(const train::Experiment& experiment,
-                               const train::Workspace& workspace);
+nlohmann::json evaluate_scheme(const experiment::Experiment& experiment,
+                               const experiment::Workspace& workspace);
 
 }  // namespace veilnet::eval

@@ -26,15 +26,13 @@ struct Row {
 
 class Comparison {
  public:
-  explicit Comparison(const train::Experiment& e) : e_(e) {
+  explicit Comparison(const experiment::Experiment& e) : e_(e) {
     for (const auto& name : e.table1_rows) {
       if (name == "plain") {
         rows_.push_back({name, [this] { return plain(); }});
       } else if (name == "transform") {
-        std::vector<train::Experiment> points{e};
-        for (const double alpha : e.curve.alphas) points.push_back(e.at_curve_point(alpha));
-        for (const auto& point : points) {
-          rows_.push_back({"transform-a" + train::alpha_text(point.transform.options.alpha),
+        for (const auto& point : e.points()) {
+          rows_.push_back({"transform-a" + experiment::alpha_text(point.transform.options.alpha),
                            [this, point] { return transform(point); }});
         }
       } else {
@@ -45,13 +43,15 @@ class Comparison {
 
   const std::vector<Row>& rows() const { return rows_; }
   // Loaded when the first row needs it.
-  const train::Workspace& workspace() {
-    if (!workspace_) workspace_ = train::open_workspace(e_);
+  const experiment::Workspace& workspace() {
+    if (!workspace_) workspace_ = experiment::open_workspace(e_);
     return *workspace_;
   }
 
  private:
-  nn::Model psi() { return train::train_classifier(e_, workspace(), train::RunMode::Complete); }
+  nn::Model psi() {
+    return experiment::train_classifier(e_, workspace(), experiment::Mode::Complete);
+  }
 
   json plain() {
     const auto model = psi();
@@ -63,9 +63,10 @@ class Comparison {
             {"metrics", {{"accuracy", accuracy}, {"plain_accuracy", accuracy}}}};
   }
 
-  json transform(const train::Experiment& point) {
+  json transform(const experiment::Experiment& point) {
     const auto model = psi();
-    const auto h = train::train_transform(point, workspace(), model, train::RunMode::Complete);
+    const auto h =
+        experiment::train_transform(point, workspace(), model, experiment::Mode::Complete);
     ModelPictures pictures;
     const auto figures = evaluate_model(point, workspace(), model, h, nullptr, pictures);
     const auto& accuracy = figures.at("accuracy");
@@ -80,12 +81,12 @@ class Comparison {
               {"psnr_db_mean", measured(figures.at("similarity").at("psnr_db"))}}}};
   }
 
-  json scheme(const train::Experiment& point) {
+  json scheme(const experiment::Experiment& point) {
     const bool gan = point.scheme.options.id == "gan";
     if (gan) {
-      train::train_gan(point, workspace(), psi(), train::RunMode::Complete);
+      experiment::train_gan(point, workspace(), psi(), experiment::Mode::Complete);
     } else {
-      train::train_scheme(point, workspace(), train::RunMode::Complete);
+      experiment::train_scheme(point, workspace(), experiment::Mode::Complete);
     }
     const auto figures = evaluate_scheme(point, workspace());
     json metrics = {{"accuracy", figures.at("accuracy")},
@@ -107,9 +108,9 @@ class Comparison {
     return record;
   }
 
-  const train::Experiment& e_;
+  const experiment::Experiment& e_;
   std::vector<Row> rows_;
-  std::optional<train::Workspace> workspace_;
+  std::optional<experiment::Workspace> workspace_;
 };
 
 std::string percent(const json& share) {
@@ -120,7 +121,7 @@ std::string percent(const json& share) {
 
 }  // namespace
 
-json reproduce_table1(const train::Experiment& e, const fs::path& results) {
+json reproduce_table1(const experiment::Experiment& e, const fs::path& results) {
   Comparison table(e);
   json records = json::array();
   for (const auto& row : table.rows()) {

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::eval {
 
@@ -19,7 +19,7 @@ namespace veilnet::eval {
 /// schemes `key_space_bits`.
 /// @return the records, in the order of the rows.
 /// @throws Error{InvalidArgument} for an unknown row, before anything is trained.
-nlohmann::json reproduce_table1(const train::Experiment& experiment,
+nlohmann::json reproduce_table1(const experiment::Experiment& experiment,
                                 const std::filesystem::path& results);
 
 /// The records as a Markdown table with the papers' figures beside ours.

@@ -1,6 +1,7 @@
 // The GAN-based transformation, after Sirichotedumrong and Kiya (arXiv 2006.01342).
 #pragma once
 
+#include "core/settings.h"
 #include "nn/vgg.h"
 #include "train/loop.h"
 
@@ -14,6 +15,15 @@ struct GanOptions {
   double classification_weight = 1;  ///< cross entropy of the frozen psi on protected pictures
   double pixel_weight = 10;         ///< mean squared error of the cycle plain -> protected -> plain
   double perceptual_weight = 0.02;  ///< mean squared distance of phi's features over the same cycle
+
+  template <class Visit>
+  void fields(Visit&& visit) {
+    visit("discriminator_width", discriminator_width, 1, 512);
+    visit("adversarial_weight", adversarial_weight, 0, 1e4);
+    visit("classification_weight", classification_weight, 0, 1e4);
+    visit("pixel_weight", pixel_weight, 0, 1e4);
+    visit("perceptual_weight", perceptual_weight, 0, 1e4);
+  }
 };
 
 /// A CycleGAN: G turns plain pictures into pictures that a discriminator cannot tell from

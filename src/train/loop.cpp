@@ -6,11 +6,11 @@
 #include <numeric>
 #include <sstream>
 #include <torch/nn/utils/clip_grad.h>
-#include <torch/serialize.h>
 #include <torch/utils.h>
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "train/checkpoint.h"
 
 namespace veilnet::train {
 namespace {
@@ -19,68 +19,6 @@ using Clock = std::chrono::steady_clock;
 using nlohmann::json;
 
 constexpr double kExplosion = 1e6;
-constexpr uint64_t kMaxCheckpointBytes = 8ull << 30;
-
-// Weights as an archive keeps them; the model's own file format would drop batch normalisation's
-// counters.
-struct Checkpoint {
-  torch::nn::Module& model;
-  torch::nn::Module* auxiliary;
-  torch::optim::Optimizer& optimizer;
-  std::map<std::string, torch::Tensor>& best;
-  json& state;
-
-  void save(const std::filesystem::path& path) const {
-    torch::serialize::OutputArchive archive, model_part, auxiliary_part, optimizer_part;
-    model.save(model_part);
-    archive.write("model", model_part);
-    if (auxiliary) {
-      auxiliary->save(auxiliary_part);
-      archive.write("auxiliary", auxiliary_part);
-    }
-    optimizer.save(optimizer_part);
-    archive.write("optimizer", optimizer_part);
-    json names = json::array();
-    for (const auto& [name, tensor] : best) {
-      archive.write("best_" + std::to_string(names.size()), tensor);
-      names.push_back(name);
-    }
-    state["best_names"] = names;
-    archive.write("state", c10::IValue(state.dump()));
-    std::ostringstream out;
-    archive.save_to(out);
-    write_file(path, out.str(), Overwrite::Yes);
-  }
-
-  void load(const std::filesystem::path& path, const torch::Device& device) {
-    const auto bytes = read_file(path, kMaxCheckpointBytes);
-    try {
-      torch::serialize::InputArchive archive, model_part, auxiliary_part, optimizer_part;
-      archive.load_from(reinterpret_cast<const char*>(bytes.data()), bytes.size(), device);
-      archive.read("model", model_part);
-      model.load(model_part);
-      if (auxiliary) {
-        archive.read("auxiliary", auxiliary_part);
-        auxiliary->load(auxiliary_part);
-      }
-      archive.read("optimizer", optimizer_part);
-      optimizer.load(optimizer_part);
-      c10::IValue text;
-      archive.read("state", text);
-      state = json::parse(text.toStringRef());
-      best.clear();
-      for (size_t i = 0; i < state.at("best_names").size(); ++i) {
-        torch::Tensor tensor;
-        archive.read("best_" + std::to_string(i), tensor);
-        best[state["best_names"][i]] = tensor;
-      }
-    } catch (const std::exception& e) {
-      const std::string reason = e.what();
-      throw Error(ErrorCode::BadData, path.string() + ": is no checkpoint of this training: " +
-                                          reason.substr(0, reason.find('\n')));
-    }
-  }
-};
 
 std::map<std::string, torch::Tensor> copy_weights(const torch::nn::Module& module) {
   std::map<std::string, torch::Tensor> copy;
@@ -99,8 +37,9 @@ void check_finite(const Losses& losses, int64_t step) {
   throw Error(ErrorCode::Diverged, message.str());
 }
 
-json validate(Task& task, const data::Dataset& dataset, const data::Split& split,
-              const Recipe& recipe, const Compute& compute, const StepInfo& info) {
+std::map<std::string, double> validate(Task& task, const data::Dataset& dataset,
+                                       const data::Split& split, const Recipe& recipe,
+                                       const Compute& compute, const StepInfo& info) {
   torch::NoGradGuard no_grad;
   auto& net = *task.model().net;
   net.eval();
@@ -114,16 +53,15 @@ json validate(Task& task, const data::Dataset& dataset, const data::Split& split
                    ++batches;
                  });
   net.train();
-  json figures = json::object();
-  for (const auto& [name, sum] : sums) figures[name] = sum / static_cast<double>(batches);
-  return figures;
+  for (auto& [name, sum] : sums) sum /= static_cast<double>(batches);
+  return sums;
 }
 
 }  // namespace
 
-nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split,
-                            const Recipe& recipe, const Compute& compute,
-                            const LoopOptions& options) {
+void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, const Compute& compute,
+                  const Run& run) {
+  const auto& [dataset, split, encrypt] = set;
   auto& net = *task.model().net;
   const auto auxiliary = task.auxiliary();
   nn::move_to(net, compute.device);
@@ -141,7 +79,7 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       std::min<int64_t>(recipe.batch_size, static_cast<int64_t>(split.train.size())));
   loader_options.augmentation = recipe.augmentation();
   loader_options.seed = recipe.seed;
-  loader_options.encrypt = options.encrypt;
+  loader_options.encrypt = encrypt;
   loader_options.drop_last =
       true;  // a last batch of a few pictures would give batch normalisation useless statistics
 
@@ -149,29 +87,28 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
   info.steps_per_epoch = static_cast<int64_t>(split.train.size() / loader_options.batch_size);
   info.total_steps = info.steps_per_epoch * recipe.epochs;
 
-  std::map<std::string, torch::Tensor> best;
-  json state = {{"step", 0}, {"best_loss", nullptr}, {"best_figures", nullptr}};
-  Checkpoint checkpoint{net, auxiliary.get(), *optimizer, best, state};
-  const auto checkpoint_path = options.run_folder / "checkpoint" / "state.pt";
-  if (options.resume) {
-    checkpoint.load(checkpoint_path, compute.device);
+  TrainingState state;
+  const Checkpoint checkpoint{run.key, net, auxiliary.get(), *optimizer};
+  const auto checkpoint_path = run.folder / "checkpoint" / "state.pt";
+  if (run.resume) {
+    state = load_checkpoint(checkpoint_path, checkpoint, info.total_steps, compute.device);
     nn::move_to(net, compute.device);
-    info.step = state["step"];
+    info.step = state.step;
   }
   loader_options.start_step = static_cast<uint64_t>(info.step);
   data::BatchLoader loader(dataset, split.train, loader_options);
 
-  JsonLog log(options.run_folder / "log.jsonl");
-  log.write(json{{"event", options.resume ? "resume" : "start"},
+  JsonLog log(run.folder / "log.jsonl");
+  log.write(json{{"event", run.resume ? "resume" : "start"},
                  {"step", info.step},
                  {"total_steps", info.total_steps},
                  {"compute", describe(compute)}}
                 .dump());
-  Progress progress(options.title, static_cast<uint64_t>(info.total_steps),
+  Progress progress(run.title, static_cast<uint64_t>(info.total_steps),
                     static_cast<uint64_t>(info.step), "steps");
-  auto save_checkpoint = [&] {
-    state["step"] = info.step;
-    checkpoint.save(checkpoint_path);
+  auto save_state = [&] {
+    state.step = info.step;
+    save_checkpoint(checkpoint_path, checkpoint, state);
   };
 
   auto last_checkpoint = Clock::now(), last_log = last_checkpoint;
@@ -201,7 +138,7 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
     optimizer->step();
     ++info.step;
 
-    if (info.step % options.log_every_steps == 0) {
+    if (info.step % run.log_every_steps == 0) {
       const auto now = Clock::now();
       const double seconds = std::chrono::duration<double>(now - last_log).count();
       json line = {
@@ -229,8 +166,8 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
       const auto figures = validate(task, dataset, split, recipe, compute, info);
       const double loss = figures.at("loss");
       if (!std::isfinite(loss)) {
-        throw Error(ErrorCode::Diverged, "training diverged: the validation loss after step " +
-                                             std::to_string(info.step) + " is not finite");
+        fail(ErrorCode::Diverged,
+             "training diverged: the validation loss after step {} is not finite", info.step);
       }
       log.write(json{
           {"event", "validation"},
@@ -238,51 +175,47 @@ nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data
           {"epoch", info.step / info.steps_per_epoch},
           {"figures",
            figures}}.dump());
-      if (recipe.select == "last" || state["best_loss"].is_null() ||
-          loss <= state["best_loss"].get<double>()) {
-        best = copy_weights(net);
-        state["best_loss"] = loss;
-        state["best_figures"] = figures;
-        state["best_epoch"] = info.step / info.steps_per_epoch;
+      if (recipe.select == "last" || state.best_epoch == 0 ||
+          loss <= state.best_figures.at("loss")) {
+        state.best = copy_weights(net);
+        state.best_figures = figures;
+        state.best_epoch = info.step / info.steps_per_epoch;
       }
       last_log = Clock::now();
     }
     const bool stop = interrupted() && info.step < info.total_steps;
     const bool due = std::chrono::duration<double>(Clock::now() - last_checkpoint).count() >
-                     options.checkpoint_minutes * 60;
+                     run.checkpoint_minutes * 60;
     if (stop || due) {
-      save_checkpoint();
+      save_state();
       last_checkpoint = Clock::now();
     }
     if (stop) {
-      throw Error(ErrorCode::Interrupted, "interrupted at step " + std::to_string(info.step) +
-                                              " of " + std::to_string(info.total_steps) +
-                                              "; the state is in " + checkpoint_path.string() +
-                                              ", continue with --resume");
+      fail(ErrorCode::Interrupted,
+           "interrupted at step {} of {}; the state is in {}. The same command goes on from there "
+           "(train and attack: with --resume)",
+           info.step, info.total_steps, checkpoint_path.string());
     }
   }
 
-  save_checkpoint();
+  save_state();
   {
     torch::NoGradGuard no_grad;
-    for (auto& [name, tensor] : nn::state_tensors(net)) tensor.copy_(best.at(name));
+    for (auto& [name, tensor] : nn::state_tensors(net)) tensor.copy_(state.best.at(name));
   }
   net.eval();
   for (auto& p : net.parameters()) p.set_requires_grad(false);
   auto& card = task.model().card;
-  json figures = state["best_figures"];
-  for (const auto& [name, value] : figures.items())
-    card.notes["metric.validation_" + name] = value.dump();
-  card.notes["epoch"] = state["best_epoch"].dump();
-  save_model(task.model(), options.run_folder / "model.safetensors", Overwrite::Yes);
-  log.write(json{
-      {"event", "done"},
-      {"step", info.step},
-      {"kept_epoch", state["best_epoch"]},
-      {"figures",
-       figures}}.dump());
-  figures["kept_epoch"] = state["best_epoch"];
-  return figures;
+  for (const auto& [name, value] : state.best_figures)
+    card.notes["metric.validation_" + name] = json(value).dump();
+  card.notes["epoch"] = std::to_string(state.best_epoch);
+  card.notes[kStageNote] = run.key;
+  save_model(task.model(), run.folder / "model.safetensors", Overwrite::Yes);
+  log.write(json{{"event", "done"},
+                 {"step", info.step},
+                 {"kept_epoch", state.best_epoch},
+                 {"figures", state.best_figures}}
+                .dump());
 }
 
 }  // namespace veilnet::train

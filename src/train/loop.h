@@ -1,7 +1,6 @@
 // The one training loop: psi, h and attack networks all go through it.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -10,12 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "data/batches.h"
 #include "nn/model.h"
 #include "train/compute.h"
 #include "train/recipe.h"
+#include "train/run.h"
 
 namespace veilnet::train {
 
@@ -51,18 +49,16 @@ class Task {
       const torch::Tensor& pictures, const torch::Tensor& labels, const StepInfo& info) = 0;
 };
 
-struct LoopOptions {
-  std::filesystem::path run_folder;
-  std::string title;
-  bool resume = false;
-  double checkpoint_minutes = 5;
-  int64_t log_every_steps = 20;
+/// The pictures of a training.
+struct TrainingSet {
+  const data::Dataset& pictures;
+  const data::Split& split;
   /// Applied to every augmented training picture: data::BatchLoader::Options::encrypt.
   std::function<void(std::span<uint8_t>)> encrypt;
 };
 
-/// Trains `task` and writes <run>/model.safetensors, log.jsonl and checkpoint/state.pt; returns the
-/// validation figures of the kept epoch.
+/// Trains `task` and leaves model.safetensors, log.jsonl and checkpoint/state.pt in the folder of
+/// the run; the card's notes have the validation figures of the kept epoch.
 ///
 /// The order of pictures, augmentation and every draw inside LibTorch depend only on the recipe's
 /// seed and the step, so a training resumed from a checkpoint ends with bit for bit the weights of
@@ -70,11 +66,9 @@ struct LoopOptions {
 /// are unweighted means of batch means, as in the reference.
 ///
 /// @throws Error{Diverged} when a loss is NaN, infinite or beyond 1e6 in magnitude, naming step and
-/// part; Error{Interrupted} after a signal, state saved; Error{BadData} for a checkpoint that does
-/// not fit; Error{NotFound} when resuming without one.
-nlohmann::json run_training(Task& task, const data::Dataset& dataset, const data::Split& split,
-                            const Recipe& recipe, const Compute& compute,
-                            const LoopOptions& options);
+/// part; Error{Interrupted} after a signal, state saved; as load_checkpoint when resuming.
+void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, const Compute& compute,
+                  const Run& run);
 
 /// Calls fn(pictures, labels, first_index) for consecutive batches of the given pictures, on the
 /// compute device.

@@ -51,38 +51,31 @@ std::string describe(const Recipe& recipe) {
 }
 
 Recipe read_recipe(Config& config, Subject subject) {
-  const std::string t = subject == Subject::Classifier  ? "classifier."
-                        : subject == Subject::Transform ? "transform."
-                                                        : "attack.";
-  const auto name = config.get_choice(t + "recipe", "quick", {"paper", "quick"});
+  const std::string table = subject == Subject::Classifier  ? "classifier."
+                            : subject == Subject::Transform ? "transform."
+                                                            : "attack.";
+  const auto name = config.get_choice(table + "recipe", "quick", {"paper", "quick"});
   Recipe r = name == "paper" ? Recipe{} : quick(subject);
   r.name = name;
   // A pair of the inverse is flipped jointly but never shifted: a shift would tell the two pictures
   // apart at the border.
   if (subject == Subject::Inverse) r.crop_padding = 0;
-  constexpr double kInf = std::numeric_limits<double>::infinity();
-  r.epochs = config.get_int(t + "epochs", r.epochs, 1, 100'000);
-  r.batch_size = config.get_int(t + "batch_size", r.batch_size, 1, 65'536);
-  r.optimizer = config.get_choice(t + "optimizer", r.optimizer, {"sgd", "adamw"});
-  r.lr = config.get_double(t + "lr", r.lr, 0, 100);
-  r.momentum = config.get_double(t + "momentum", r.momentum, 0, 1);
-  r.nesterov = config.get_bool(t + "nesterov", r.nesterov);
-  r.weight_decay = config.get_double(t + "weight_decay", r.weight_decay, 0, 1);
-  r.schedule = config.get_choice(t + "schedule", r.schedule, {"step", "one_cycle"});
-  r.milestones = config.get_doubles(t + "milestones", r.milestones, 0, kInf);
-  r.gamma = config.get_double(t + "gamma", r.gamma, 0, 1);
-  r.warmup = config.get_double(t + "warmup", r.warmup, 0, 1);
-  if (subject == Subject::Classifier)
-    r.label_smoothing = config.get_double(t + "label_smoothing", r.label_smoothing, 0, 0.9);
-  if (subject != Subject::Inverse) {
-    r.crop_padding = static_cast<int>(config.get_int(t + "crop_padding", r.crop_padding, 0, 1024));
-  }
-  r.flip = config.get_bool(t + "flip", r.flip);
-  r.select = config.get_choice(t + "select", r.select, {"lowest_validation_loss", "last"});
-  r.clip_norm = config.get_double(t + "clip_norm", r.clip_norm, 0, kInf);
-  r.seed =
-      static_cast<uint64_t>(config.get_int(t + "seed", static_cast<int64_t>(r.seed), 0, INT64_MAX));
+  ReadFields read(config, table);
+  r.fields(read);
+  if (subject == Subject::Classifier) read("label_smoothing", r.label_smoothing, 0, 0.9);
+  if (subject != Subject::Inverse) read("crop_padding", r.crop_padding, 0, 1024);
   return r;
+}
+
+Settings settings_of(const Recipe& recipe, const std::string& table) {
+  Recipe copy = recipe;
+  Settings out;
+  WriteFields write(out, table);
+  copy.fields(write);
+  write("label_smoothing", copy.label_smoothing);
+  write("crop_padding", copy.crop_padding);
+  write("beta1", copy.beta1);
+  return out;
 }
 
 double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,

@@ -7,7 +7,7 @@
 #include <torch/optim/optimizer.h>
 #include <vector>
 
-#include "core/config.h"
+#include "core/settings.h"
 #include "data/batches.h"
 
 namespace veilnet::train {
@@ -40,6 +40,27 @@ struct Recipe {
   double clip_norm = 0;                           ///< gradient norm limit; 0 for none
   uint64_t seed = 100;
 
+  /// What every subject's table has.
+  template <class Visit>
+  void fields(Visit&& visit) {
+    constexpr double kInf = std::numeric_limits<double>::infinity();
+    visit("epochs", epochs, 1, 100'000);
+    visit("batch_size", batch_size, 1, 65'536);
+    visit("optimizer", optimizer, {"sgd", "adamw"});
+    visit("lr", lr, 0, 100);
+    visit("momentum", momentum, 0, 1);
+    visit("nesterov", nesterov);
+    visit("weight_decay", weight_decay, 0, 1);
+    visit("schedule", schedule, {"step", "one_cycle"});
+    visit("milestones", milestones, 0, kInf);
+    visit("gamma", gamma, 0, 1);
+    visit("warmup", warmup, 0, 1);
+    visit("flip", flip);
+    visit("select", select, {"lowest_validation_loss", "last"});
+    visit("clip_norm", clip_norm, 0, kInf);
+    visit("seed", seed);
+  }
+
   /// Nothing when neither flip nor crop is on.
   std::optional<data::Augmentation> augmentation() const;
 };
@@ -53,6 +74,10 @@ std::string describe(const Recipe& recipe);
 /// measurements.
 /// @throws Error{InvalidArgument} for a value out of range.
 Recipe read_recipe(Config& config, Subject subject);
+
+/// All that a training under the recipe depends on, by key of its table ("transform."); its name
+/// is not.
+Settings settings_of(const Recipe& recipe, const std::string& table);
 
 /// Learning rate of a step (0-based) out of total_steps.
 double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,

@@ -2,27 +2,46 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
 
 namespace veilnet::train {
 namespace {
 
-std::unique_ptr<cipher::Scheme> open_scheme(const Experiment::Scheme& scheme,
-                                            const data::Dataset& plain, const cipher::Key& key) {
+std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const data::Dataset& plain,
+                                            const cipher::Key& key) {
   auto opened = cipher::make_scheme(scheme.options, key, plain.height, plain.width);
   if (opened->padded_height() != plain.height || opened->padded_width() != plain.width) {
-    throw Error(ErrorCode::InvalidArgument,
-                "scheme.block_size is " + std::to_string(scheme.options.block_size) +
-                    "; the pictures of " + plain.name + " are " + std::to_string(plain.height) +
-                    "x" + std::to_string(plain.width) +
-                    ", and their sides must be multiples of it");
+    fail(ErrorCode::InvalidArgument,
+         "scheme.block_size is {}; the pictures of {} are {}x{}, and their sides must be multiples "
+         "of it",
+         scheme.options.block_size, plain.name, plain.height, plain.width);
   }
   return opened;
 }
 
 }  // namespace
 
-std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const data::Dataset& plain,
+std::string KeyedScheme::label() const {
+  const auto& id = options.id;
+  std::string label = id;
+  if (id == "pe") label += independent_keys ? "-independent" : "-same";  // published with both
+  if (id == "gan" || id.empty()) return label;
+  const cipher::SchemeOptions defaults;
+  const auto& traits = cipher::scheme_traits(id);
+  if (id == "pe" && options.shuffle_components) label += "-shuffled";
+  if (id == "etc" && options.as_published) label += "-as-published";
+  if (traits.blocks && options.block_size != defaults.block_size)
+    label += "-block" + std::to_string(options.block_size);
+  if (traits.default_strength > 0 && options.strength != 0 &&
+      options.strength != traits.default_strength)
+    label += "-strength" + nlohmann::json(options.strength).dump();
+  if (key_seed != KeyedScheme{}.key_seed) label += "-seed" + std::to_string(key_seed);
+  return label;
+}
+
+std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dataset& plain,
                                       uint64_t first_key) {
   const auto master = cipher::key_from_seed(scheme.key_seed);
   auto keyed = open_scheme(scheme, plain, master);
@@ -37,7 +56,7 @@ std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const da
   return out;
 }
 
-EncryptedTraining encrypted_training(const Experiment::Scheme& scheme, const data::Dataset& plain,
+EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Dataset& plain,
                                      const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
   if (scheme.options.id == "pe" || scheme.options.id == "noise") {

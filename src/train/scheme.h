@@ -5,16 +5,29 @@
 #include <span>
 #include <vector>
 
-#include "train/experiment.h"
+#include "cipher/scheme.h"
+#include "data/batches.h"
 
 namespace veilnet::train {
+
+/// A conventional scheme with its keys.
+struct KeyedScheme {
+  cipher::SchemeOptions options;
+  bool independent_keys =
+      false;              ///< every picture has a key of its own ("no key management"); pe only
+  uint64_t key_seed = 1;  ///< keys of an experiment are reproducible, those of `keygen` are not
+  /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison
+  /// table. Whatever changes the encrypted pictures and is not at its default is part of it:
+  /// "le-block8", "pe-same-shuffled-seed2".
+  std::string label() const;
+};
 
 /// The pictures of a data set, encrypted: with the one key of the scheme, or, under independent
 /// keys and for noise, each with its own, which is derived from the scheme's key and `first_key`
 /// plus the picture's position.
 /// @throws Error{InvalidArgument} when the sides are not multiples of the scheme's block size: a
 /// classifier sees pictures of one size.
-std::vector<uint8_t> encrypt_pictures(const Experiment::Scheme& scheme, const data::Dataset& plain,
+std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dataset& plain,
                                       uint64_t first_key = 0);
 
 /// Pictures of the test set take their independent keys from here on, so that none has the key of a
@@ -32,7 +45,7 @@ struct EncryptedTraining {
   data::Dataset pictures;
   std::function<void(std::span<uint8_t>)> encrypt;
 };
-EncryptedTraining encrypted_training(const Experiment::Scheme& scheme, const data::Dataset& plain,
+EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Dataset& plain,
                                      const data::Split& split);
 
 }  // namespace veilnet::train

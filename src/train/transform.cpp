@@ -24,18 +24,12 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
   }
-  o.alpha_start = config.get_double("transform.alpha_start", o.alpha_start, 0, 10);
-  o.alpha_start_share = config.get_double("transform.alpha_start_share", o.alpha_start_share, 0, 1);
-  o.encoder_epochs = config.get_int("transform.encoder_epochs", o.encoder_epochs, 0, 100'000);
-  o.bottleneck_weight =
-      config.get_double("transform.bottleneck_weight", o.bottleneck_weight, 0, 100);
-  o.freeze_encoder = config.get_bool("transform.freeze_encoder", o.freeze_encoder);
+  o.fields(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
-    throw Error(ErrorCode::InvalidArgument,
-                "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
-                "was never trained would stay so");
+    fail(ErrorCode::InvalidArgument,
+         "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
+         "was never trained would stay so");
   }
-  o.feature_share = config.get_double("transform.feature_share", o.feature_share, 0.01, 1);
   return o;
 }
 
@@ -47,8 +41,8 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       phi_(std::move(phi)),
       options_(options) {
   if (!unet_)
-    throw Error(ErrorCode::InvalidArgument,
-                "the transformation network must be a unet, not " + h_.card.architecture);
+    fail(ErrorCode::InvalidArgument, "the transformation network must be a unet, not {}",
+         h_.card.architecture);
   if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
     bottleneck_classifier_ =
         torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));

@@ -3,7 +3,7 @@
 
 #include <torch/nn/modules/linear.h>
 
-#include "core/config.h"
+#include "core/settings.h"
 #include "nn/unet.h"
 #include "train/loop.h"
 
@@ -30,6 +30,17 @@ struct TransformOptions {
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
+
+  template <class Visit>
+  void fields(Visit&& visit) {
+    visit("alpha", alpha, 0, 10);
+    visit("alpha_start", alpha_start, 0, 10);
+    visit("alpha_start_share", alpha_start_share, 0, 1);
+    visit("encoder_epochs", encoder_epochs, 0, 100'000);
+    visit("bottleneck_weight", bottleneck_weight, 0, 100);
+    visit("freeze_encoder", freeze_encoder);
+    visit("feature_share", feature_share, 0.01, 1);
+  }
 };
 
 /// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value

@@ -75,25 +75,38 @@ nn::Model transparent_unet() {
 
 TEST(Itn, UndoesATransformationThatHidesNothing) {
   const test::TemporaryFolder folder;
-  auto config =
-      Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
-                        "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 300\ntest_size = 20\n"
-                        "[attack]\nwidth = 4\nepochs = 8\nbatch_size = 16\nlr = 0.01\n",
-                    "test");
-  const auto e = train::read_experiment(config);
-  const auto w = train::open_workspace(e);
-  auto h = transparent_unet();
-  h.card.notes["alpha"] = "0.005";
+  auto config = Config::parse("[attack]\nepochs = 8\nbatch_size = 16\nlr = 0.01\n", "test");
+  const auto recipe = train::read_recipe(config, train::Subject::Inverse);
+  data::SyntheticOptions options;
+  options.train_size = 300;
+  options.test_size = 20;
+  const auto pictures = data::make_synthetic(options).train;
+  const auto h = transparent_unet();
   const auto x = torch::rand({1, 3, 32, 32});
   ASSERT_LT((nn::transform(h, x) - torch::sigmoid(4 * x - 2)).abs().max().item<double>(), 1e-3);
-  const auto inverse = train_itn(e, w, h, train::RunMode::Fresh);
+  auto card = h.card;
+  card.role = model::Role::Inverse;
+  card.base_width = 4;
+  const train::Compute compute;
+  const train::Run run{folder.path(), "test", "a key"};
+  const auto pairs = [&] {
+    return stack_pairs(transform_to_bytes(h, pictures, compute), pictures);
+  };
+  const auto split = tenth_validates(pictures.size());
+  const auto inverse = train_inverse({run, recipe, compute}, card, pairs, split);
   const double mse =
       std::pow(10, -std::stod(inverse.card.notes.at("metric.validation_psnr_db")) / 10);
   const auto pixels =
-      nn::to_tensor(w.data.train.images_nhwc, static_cast<int64_t>(w.data.train.size()), 32, 32);
+      nn::to_tensor(pictures.images_nhwc, static_cast<int64_t>(pictures.size()), 32, 32);
   const double mean_picture_mse = (pixels - pixels.mean(0, true)).square().mean().item<double>();
   EXPECT_LT(mse, 0.3 * mean_picture_mse);
-  EXPECT_EQ(inverse.card.notes.at("attacks_alpha"), "0.005");
+  EXPECT_EQ(inverse.card.notes.at(train::kStageNote), "a key");
+  // A finished training of this key is taken, and none of another.
+  const auto none = [&]() -> data::Dataset { throw std::runtime_error("trains again"); };
+  EXPECT_NO_THROW(train_inverse({run, recipe, compute}, card, none, split));
+  auto other = run;
+  other.key = "another";
+  EXPECT_THROW(train_inverse({other, recipe, compute}, card, none, split), std::runtime_error);
 }
 
 double mean_squared_error(std::span<const uint8_t> a, std::span<const uint8_t> b) {
@@ -135,19 +148,6 @@ TEST(Optimise, TunesItsPriorsOnPicturesOfItsOwn) {
   EXPECT_EQ(tune_priors(h, own, negative, options, compute).nearness, 0);
   options.lr = 1;
   EXPECT_GT(tune_priors(h, own, own.images_nhwc, options, compute).nearness, 0);
-}
-
-TEST(Itn, RefusesAModelForAnotherInputSize) {
-  const test::TemporaryFolder folder;
-  auto config = Config::parse("name = \"t\"\nruns = \"" + folder.path().string() +
-                                  "\"\n[data]\ntrain_size = 40\ntest_size = 10\n",
-                              "test");
-  const auto e = train::read_experiment(config);
-  const auto w = train::open_workspace(e);
-  auto h = tiny_unet(model::Role::Transform);
-  h.card.height = 48;
-  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"},
-                     [&] { train_itn(e, w, h, train::RunMode::Fresh); });
 }
 
 }  // namespace

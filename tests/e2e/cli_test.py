@@ -4,10 +4,12 @@ usage: cli_test.py VEILNET
 """
 import json
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zlib
 
@@ -109,13 +111,60 @@ class CommandLine(unittest.TestCase):
         self.expect(0, ["protected"], "reproduce", "--config", self.config)
         self.assertEqual(self.h.stat().st_mtime_ns, before)
 
+    def copy_of_runs(self):
+        runs = self.out("runs")
+        shutil.copytree(self.root / "runs", runs)
+        return runs
+
+    def test_another_configuration_is_never_passed_off_as_the_finished_one(self):
+        runs = self.copy_of_runs()
+        words = ("--config", self.config, "--set", f"runs={runs}", "--set", "transform.epochs=2")
+        before = {p.parent.relative_to(runs / "t"): p.read_bytes() for p in runs.rglob("model.safetensors")}
+        for command in (("train", "transform"), ("evaluate",), ("train", "transform", "--resume"), ("attack", "itn")):
+            self.expect(2, ["transform.epochs: 1 -> 2"], *command, *words)
+        record = self.out("record.json")
+        self.expect(0, [], "reproduce", *words, "--result", record)
+        changed = {str(name) for name, model in before.items() if (runs / "t" / name / "model.safetensors").read_bytes() != model}
+        self.assertEqual(changed, {"transform-a0.005", "transform-a0.005/attack-itn"})  # the curve has its own epochs
+        self.assertIn("quick, 2 epochs", record.read_text())
+        self.assertIn("alpha = 0.0\n", (runs / "t/curve-a0.0/config.toml").read_text())
+        # How and where it is computed does not matter.
+        self.expect(0, [], "evaluate", *words, "--set", "compute.threads=2", "--set", "checkpoint_minutes=1", "--set", "attack.width=2")
+
+    def test_folders_of_others_are_left_alone(self):
+        runs = self.out("runs")
+        notes = runs / "t" / "classifier" / "notes.txt"
+        notes.parent.mkdir(parents=True)
+        notes.write_text("mine")
+        for flags in ((), ("--force",)):
+            self.expect(1, ["notes.txt"], "train", "classifier", "--config", self.config, "--set", f"runs={runs}", *flags)
+        self.assertEqual(notes.read_text(), "mine")
+        pictures = self.out("home") / "Pictures"
+        pictures.mkdir(parents=True)
+        (pictures / "holiday.png").write_bytes(png(8, 8))
+        self.expect(1, ["Pictures", "holiday.png"], "demo", "--force", "--set", "runs=.", "--set", "name=Pictures", cwd=pictures.parent)
+        self.assertTrue((pictures / "holiday.png").exists())
+
+    def test_two_at_once_in_one_run_folder(self):
+        words = ("reproduce", "--config", self.config, "--set", f"runs={self.out('runs')}", "--set", "classifier.epochs=50")
+        first = subprocess.Popen([VEILNET, *map(str, words)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            log = self.out("runs") / "t/classifier/log.jsonl"
+            while first.poll() is None and not log.exists():
+                time.sleep(0.02)
+            self.expect(1, ["in use", str(first.pid)], *words)
+            self.assertIsNone(first.poll(), "the first goes on")
+        finally:
+            first.kill()
+            first.wait()
+
     def test_train_scheme_then_evaluate(self):
         words = ("--config", self.config, "--scheme", "le", "--classifier", "resnet18", "--set", "name=s")
         self.expect(0, ["validation_accuracy"], "train", "scheme", *words)
         run = self.root / "runs/s/scheme-le"
         for name in ("config.toml", "log.jsonl", "model.safetensors"):
             self.assertTrue((run / name).exists(), name)
-        self.expect(1, ["--resume", "--force"], "train", "scheme", *words)
+        self.expect(1, ["finished", "--force"], "train", "scheme", *words)
         self.expect(0, ["resnet18 behind adaptation tanaka", "498 bits"], "evaluate", *words)
         self.assertIn("plain_accuracy", json.loads((run / "metrics.json").read_text()))
         self.expect(1, ["train scheme"], "evaluate", "--config", self.config, "--scheme", "ele")

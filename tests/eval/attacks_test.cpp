@@ -17,7 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-train::Experiment experiment(const test::TemporaryFolder& folder, const std::string& schemes) {
+experiment::Experiment experiment_with(const test::TemporaryFolder& folder,
+                                       const std::string& schemes) {
   auto config = Config::parse(
       "name = 't'\nruns = '" + folder.path().string() +
           "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
@@ -25,7 +26,7 @@ train::Experiment experiment(const test::TemporaryFolder& folder, const std::str
           "transports = ['jpeg:50']\nschemes = " +
           schemes + "\n",
       "test.toml");
-  return train::read_experiment(config);
+  return experiment::read_experiment(config);
 }
 
 const json& cell(const json& matrix, const std::string& scheme, const std::string& attack) {
@@ -38,7 +39,7 @@ const json& cell(const json& matrix, const std::string& scheme, const std::strin
 
 TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
   const test::TemporaryFolder folder;
-  const auto e = experiment(folder, "['pe-same', 'random']");
+  const auto e = experiment_with(folder, "['pe-same', 'random']");
   const auto matrix = run_attacks(e);
 
   for (const std::string attack : {"chosen-plaintext", "known-plaintext"}) {
@@ -79,18 +80,48 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
   EXPECT_LT(number_from_json(matrix["transport"][0].at("ssim").at("median"), "ssim"), 1)
       << "jpeg does not leave bytes alone";
 
-  auto few = experiment(folder, "['random']");
+  auto few = experiment_with(folder, "['random']");
   few.name = "few";
   few.attacks.known = 19;
   test::expect_error(ErrorCode::InvalidArgument, {"19 pictures", "20 or more"},
                      [&] { run_attacks(few); });
-  auto other = e;
-  other.attacks.epochs = 3;
-  test::expect_error(ErrorCode::InvalidArgument, {"cell.json", "epochs"},
-                     [&] { run_attacks(other); });
   const auto path = e.folder() / "attacks" / "small" / "pe-same" / "fr" / "cell.json";
-  write_file(path, std::string_view("{\"scheme\": "), Overwrite::Yes);
-  test::expect_error(ErrorCode::BadData, {path.string()}, [&] { run_attacks(e); });
+  write_file(path, std::string_view("{}\n"), Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {path.string(), "run.json"}, [&] { run_attacks(e); });
+}
+
+// A kept figure knows what it was made from.
+TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
+  const test::TemporaryFolder folder;
+  auto e = experiment_with(folder, "['transform', 'le']");
+  e.attacks.only = {"look", "itn", "fr"};
+  e.attacks.attributes = e.attacks.curve = false;
+  e.attacks.transports = {};
+  e.classifier.depth = 8;
+  e.classifier.recipe.epochs = e.phi.epochs = e.transform.recipe.epochs = 1;
+  e.phi.layer = "relu1_1";
+  e.transform.width = 2;
+  e.transform.options.encoder_epochs = 0;
+  const auto w = experiment::open_workspace(e);
+  const auto train = [&] {
+    const auto psi = experiment::train_classifier(e, w, experiment::Mode::Complete);
+    experiment::train_transform(e, w, psi, experiment::Mode::Complete);
+  };
+  train();
+  const auto h = "transform-a" + experiment::alpha_text(e.transform.options.alpha);
+  const auto inverse = e.folder() / "attacks" / "small" / h / "itn" / "training";
+  const auto before = run_attacks(e);
+  const auto attacker = read_file(inverse / "model.safetensors", 1 << 30);
+  e.transform.recipe.seed = 7;
+  train();
+  const auto after = run_attacks(e);
+  EXPECT_NE(cell(after, h, "look").at("ssim"), cell(before, h, "look").at("ssim"))
+      << "the leak of the old h";
+  EXPECT_NE(read_file(inverse / "model.safetensors", 1 << 30), attacker)
+      << "learned from the old h";
+  EXPECT_EQ(cell(after, "le", "fr"), cell(before, "le", "fr")) << "le does not depend on h";
+  e.attacks.attacked = 10;
+  EXPECT_EQ(cell(run_attacks(e), "le", "fr").at("n"), 10);
 }
 
 TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
@@ -104,7 +135,7 @@ TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
     image::write_png(class_folder / (std::to_string(i) + ".png"),
                      {32, 32, {bytes.begin(), bytes.end()}}, Overwrite::No);
   }
-  auto e = experiment(folder, "['pixelate']");
+  auto e = experiment_with(folder, "['pixelate']");
   e.data.source = "folder";
   e.data.path = folder / "data";
   e.attacks.known = 20;
@@ -201,10 +232,11 @@ TEST(Leak, MeasuresExactAndReidentified) {
 
 TEST(Suite, EveryAttackSaysUnderWhatItWorksOrWhyNot) {
   const test::TemporaryFolder folder;
-  const auto e = experiment(folder, "[]");
+  const auto e = experiment_with(folder, "[]");
+  const auto w = experiment::open_workspace(e);
   for (const std::string label : {"le", "ele", "etc", "pe-same", "pe-independent", "pixel-shuffle",
                                   "bit-flip", "ffx", "blur", "pixelate", "noise", "random"}) {
-    const auto victim = attack::make_victim(e, label);
+    const auto victim = experiment::make_victim(e, w, label);
     for (const auto& attack : attack::attacks()) {
       const auto against = attack.against(victim);
       if (const auto* model = std::get_if<attack::ThreatModel>(&against)) {

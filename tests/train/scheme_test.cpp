@@ -18,8 +18,8 @@ data::Dataset pictures(size_t count) {
   return data::make_synthetic(options).train;
 }
 
-Experiment::Scheme scheme(const std::string& id, bool independent = false) {
-  Experiment::Scheme s;
+KeyedScheme scheme(const std::string& id, bool independent = false) {
+  KeyedScheme s;
   s.options.id = id;
   s.independent_keys = independent;
   return s;
@@ -150,20 +150,6 @@ TEST(SchemeTraining, LabelsNameTheScheme) {
   EXPECT_EQ(noise.label(), "noise");
   noise.options.strength = 20;
   EXPECT_EQ(noise.label(), "noise-strength20.0");
-}
-
-TEST(SchemeConfig, RowsAndKeyModes) {
-  auto config = Config::parse("[scheme]\nid = 'le'\n", "test.toml");
-  const auto e = read_experiment(config);
-  EXPECT_EQ(e.scheme.adaptation, "tanaka");
-  EXPECT_EQ(e.at_scheme("pe-independent").scheme_folder().filename(), "scheme-pe-independent");
-  EXPECT_EQ(e.at_scheme("pe-independent").scheme.adaptation, "pixel");
-  EXPECT_EQ(e.at_scheme("ele").scheme.adaptation, "ele");
-  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same", "pe-independent"},
-                     [&] { e.at_scheme("cat"); });
-  auto keyless = Config::parse("[scheme]\nid = 'ele'\nkey_mode = 'independent'\n", "test.toml");
-  test::expect_error(ErrorCode::InvalidArgument, {"key_mode", "\"ele\""},
-                     [&] { read_experiment(keyless); });
 }
 
 TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {

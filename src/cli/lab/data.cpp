@@ -53,7 +53,7 @@ image::Image class_grid(const data::Dataset& set) {
 void run(const DataOptions& o) {
   const auto e = open_experiment(o.common);
   if (!e) return;
-  const auto w = train::open_workspace(*e);
+  const auto w = experiment::open_workspace(*e);
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   std::vector<size_t> counts(w.data.train.class_names.size());
   for (const auto label : w.data.train.labels) ++counts[static_cast<size_t>(label)];

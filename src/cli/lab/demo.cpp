@@ -28,8 +28,8 @@ void add_demo(CLI::App& command) {
     for (const auto& assignment : options->sets) config.set(assignment);
     const auto e = open_experiment(std::move(config), options->print_config);
     if (!e) return;
-    if (*force) std::filesystem::remove_all(e->folder());
-    const auto evaluation = eval::reproduce(*e);
+    const auto evaluation =
+        eval::reproduce(*e, *force ? experiment::Mode::Force : experiment::Mode::Complete);
     print_evaluation(evaluation);
     write_json(*options, evaluation);
     std::cout << "\nOpen " << (e->folder() / "report.html").string() << " in a browser.\n";

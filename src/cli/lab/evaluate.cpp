@@ -24,7 +24,7 @@ void add_evaluate(CLI::App& command) {
     const auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
     if (!e->scheme.options.id.empty()) {
-      const auto figures = eval::evaluate_scheme(*e, train::open_workspace(*e));
+      const auto figures = eval::evaluate_scheme(*e, experiment::open_workspace(*e));
       fmt::print(
           "{}, {}: {:.2f}% on encrypted test pictures, {:.2f}% on plain ones; SSIM(plain, "
           "encrypted) {:.3f}; key space {:.0f} "
@@ -36,7 +36,7 @@ void add_evaluate(CLI::App& command) {
       write_json(options->common, figures);
       return;
     }
-    const auto evaluation = eval::evaluate_experiment(*e, train::open_workspace(*e));
+    const auto evaluation = eval::evaluate_experiment(*e, experiment::open_workspace(*e));
     print_evaluation(evaluation);
     write_json(options->common, evaluation);
   });

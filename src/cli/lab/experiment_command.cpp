@@ -7,12 +7,12 @@
 
 namespace veilnet::cli {
 
-std::optional<train::Experiment> open_experiment(const CommonOptions& options) {
+std::optional<experiment::Experiment> open_experiment(const CommonOptions& options) {
   return open_experiment(load_config(options), options.print_config);
 }
 
-std::optional<train::Experiment> open_experiment(Config config, bool print_config) {
-  auto experiment = train::read_experiment(config);
+std::optional<experiment::Experiment> open_experiment(Config config, bool print_config) {
+  auto experiment = experiment::read_experiment(config);
   if (print_config) {
     std::cout << experiment.resolved_toml;
     return std::nullopt;

@@ -4,14 +4,14 @@
 #include <optional>
 
 #include "cli/command.h"
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::cli {
 
 /// Reads the configuration and logs device, threads, LibTorch, BLAS and ISA. Nothing when
 /// --print-config was given: it is printed instead.
-std::optional<train::Experiment> open_experiment(const CommonOptions& options);
-std::optional<train::Experiment> open_experiment(Config config, bool print_config);
+std::optional<experiment::Experiment> open_experiment(const CommonOptions& options);
+std::optional<experiment::Experiment> open_experiment(Config config, bool print_config);
 
 /// Shorthands for keys of [scheme] and [classifier].
 struct ExperimentFlags {

@@ -2,10 +2,9 @@
 #include <memory>
 #include <spdlog/spdlog.h>
 
-#include "attack/itn.h"
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
-#include "train/experiment.h"
+#include "experiment/models.h"
 
 namespace veilnet::cli {
 namespace {
@@ -20,10 +19,15 @@ void add_run_flags(CLI::App& command, TrainOptions& options) {
   command.add_flag("--force", options.force, "Replace an existing run")->excludes(resume);
 }
 
-train::RunMode mode_of(const TrainOptions& options) {
-  return options.resume  ? train::RunMode::Resume
-         : options.force ? train::RunMode::Force
-                         : train::RunMode::Fresh;
+experiment::Mode mode_of(const TrainOptions& options) {
+  return options.resume  ? experiment::Mode::Resume
+         : options.force ? experiment::Mode::Force
+                         : experiment::Mode::Fresh;
+}
+
+nn::Model trained_psi(const experiment::Experiment& e, const experiment::Workspace& w) {
+  return experiment::required(experiment::finished_classifier(e, w), e.classifier_folder(),
+                              "train classifier");
 }
 
 void report(const TrainOptions& options, const nn::Model& model,
@@ -49,8 +53,8 @@ void add_train(CLI::App& command) {
   classifier->callback([classifier_options] {
     const auto e = open_experiment(classifier_options->common);
     if (!e) return;
-    const auto w = train::open_workspace(*e);
-    report(*classifier_options, train::train_classifier(*e, w, mode_of(*classifier_options)),
+    const auto w = experiment::open_workspace(*e);
+    report(*classifier_options, experiment::train_classifier(*e, w, mode_of(*classifier_options)),
            e->classifier_folder());
   });
 
@@ -67,14 +71,14 @@ void add_train(CLI::App& command) {
     const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
     if (e->scheme.options.id == "gan") {
-      const auto psi = train::finished_model(*e, e->classifier_folder(), model::Role::Classifier);
-      const auto w = train::open_workspace(*e);
-      report(*scheme_options, train::train_gan(*e, w, psi, mode_of(*scheme_options)),
+      const auto w = experiment::open_workspace(*e);
+      const auto psi = trained_psi(*e, w);
+      report(*scheme_options, experiment::train_gan(*e, w, psi, mode_of(*scheme_options)),
              e->scheme_folder());
       return;
     }
-    const auto w = train::open_workspace(*e);
-    report(*scheme_options, train::train_scheme(*e, w, mode_of(*scheme_options)),
+    const auto w = experiment::open_workspace(*e);
+    report(*scheme_options, experiment::train_scheme(*e, w, mode_of(*scheme_options)),
            e->scheme_folder());
   });
 
@@ -86,9 +90,9 @@ void add_train(CLI::App& command) {
   transform->callback([transform_options] {
     const auto e = open_experiment(transform_options->common);
     if (!e) return;
-    const auto psi = train::finished_model(*e, e->classifier_folder(), model::Role::Classifier);
-    const auto w = train::open_workspace(*e);
-    report(*transform_options, train::train_transform(*e, w, psi, mode_of(*transform_options)),
+    const auto w = experiment::open_workspace(*e);
+    const auto psi = trained_psi(*e, w);
+    report(*transform_options, experiment::train_transform(*e, w, psi, mode_of(*transform_options)),
            e->transform_folder());
   });
 }
@@ -103,10 +107,10 @@ void add_attack(CLI::App& command) {
   itn->callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;
-    const auto h = train::finished_model(*e, e->transform_folder(), model::Role::Transform);
-    const auto w = train::open_workspace(*e);
-    report(*options, attack::train_itn(*e, w, h, mode_of(*options)),
-           e->transform_folder() / "attack-itn");
+    const auto w = experiment::open_workspace(*e);
+    const auto h = experiment::required(experiment::finished_transform(*e, w),
+                                        e->transform_folder(), "train transform");
+    report(*options, experiment::train_itn(*e, w, h, mode_of(*options)), e->itn_folder());
     spdlog::info("figures for every test picture: veilnet evaluate");
   });
   add_chosen_plaintext(command);

@@ -1,0 +1,563 @@
+#include "experiment/models.h"
+
+#include <algorithm>
+#include <spdlog/spdlog.h>
+#include <sstream>
+#include <torch/utils.h>
+
+#include <nlohmann/json.hpp>
+
+#include "attack/itn.h"
+#include "core/error.h"
+#include "core/safetensors.h"
+#include "core/version.h"
+#include "data/sources.h"
+#include "train/classifier.h"
+
+namespace veilnet::experiment {
+namespace {
+
+namespace fs = std::filesystem;
+using train::Recipe;
+
+// Raised when the same settings and inputs give other results.
+constexpr int kClassifierVersion = 1, kPhiVersion = 1, kEncoderVersion = 1, kTransformVersion = 1,
+              kSchemeVersion = 1, kGanVersion = 1, kItnVersion = 1;
+
+// The model of a finished stage, if it is still the one that was recorded.
+nn::Model load_result(const fs::path& folder, const std::string& recorded, model::Role role,
+                      const torch::Device& device) {
+  const auto path = folder / "model.safetensors";
+  auto model = nn::load_model(path, role, device);
+  if (content_hash(model) != recorded)
+    fail(ErrorCode::BadData, "{}: is not the model that {} records; train it again with --force",
+         path.string(), (folder / "run.json").string());
+  return model;
+}
+
+std::optional<nn::Model> finished_model(const Experiment& e, const fs::path& folder,
+                                        const Stage& stage, model::Role role) {
+  const auto record = finished_stage(folder, stage);
+  if (!record) return std::nullopt;
+  return load_result(folder, record->result, role, e.compute.device);
+}
+
+// What every training of the experiment depends on.
+Stage training_stage(const Experiment& e, const Workspace& w, const std::string& name,
+                     int version) {
+  Stage stage{name, version, {}, {{"data", w.data_sha256}}};
+  stage.settings = {{"compute.precision", e.compute.bf16 ? "bfloat16" : "float32"},
+                    {"data.validation_fraction", fmt::format("{}", e.data.validation_fraction)},
+                    {"data.split_seed", std::to_string(e.data.split_seed)}};
+  return stage;
+}
+
+void add(Stage& stage, const Settings& settings) {
+  stage.settings.insert(settings.begin(), settings.end());
+}
+
+std::string text(const std::array<double, 3>& rgb) {
+  return fmt::format("[{}, {}, {}]", rgb[0], rgb[1], rgb[2]);
+}
+
+// A recipe whose epochs are those of another key.
+Settings recipe_settings(const Recipe& recipe, const std::string& table,
+                         const std::string& epochs_key) {
+  auto settings = train::settings_of(recipe, table);
+  settings.erase(table + "epochs");
+  settings[epochs_key] = std::to_string(recipe.epochs);
+  return settings;
+}
+
+Stage classifier_stage(const Experiment& e, const Workspace& w) {
+  auto stage = training_stage(e, w, "classifier", kClassifierVersion);
+  add(stage, train::settings_of(e.classifier.recipe, "classifier."));
+  add(stage, {{"classifier.architecture", e.classifier.architecture},
+              {"classifier.depth", std::to_string(e.classifier.depth)},
+              {"classifier.mean_rgb", text(e.classifier.mean_rgb)},
+              {"classifier.std_rgb", text(e.classifier.std_rgb)}});
+  return stage;
+}
+
+Recipe phi_recipe(const Experiment& e) {
+  Recipe recipe = e.classifier.recipe;
+  recipe.epochs = e.phi.epochs;
+  recipe.lr =
+      std::min(recipe.lr, 0.05);  // VGG has no shortcuts and diverges at the rates a ResNet takes
+  return recipe;
+}
+
+Stage phi_stage(const Experiment& e, const Workspace& w) {
+  auto stage = training_stage(e, w, "phi-vgg", kPhiVersion);
+  add(stage, recipe_settings(phi_recipe(e), "classifier.", "phi.epochs"));
+  add(stage, {{"classifier.mean_rgb", text(e.classifier.mean_rgb)},
+              {"classifier.std_rgb", text(e.classifier.std_rgb)}});
+  return stage;
+}
+
+Recipe encoder_recipe(const Experiment& e) {
+  Recipe recipe = e.classifier.recipe;
+  recipe.epochs = e.transform.options.encoder_epochs;
+  recipe.lr = std::min(recipe.lr, 0.15);  // no shortcuts
+  return recipe;
+}
+
+Stage encoder_stage(const Experiment& e, const Workspace& w) {
+  auto stage = training_stage(e, w, "encoder", kEncoderVersion);
+  add(stage, recipe_settings(encoder_recipe(e), "classifier.", "transform.encoder_epochs"));
+  add(stage, {{"classifier.mean_rgb", text(e.classifier.mean_rgb)},
+              {"classifier.std_rgb", text(e.classifier.std_rgb)},
+              {"transform.width", std::to_string(e.transform.width)}});
+  return stage;
+}
+
+// encoder: the hash of what h starts from, or empty.
+Stage transform_stage(const Experiment& e, const Workspace& w, const std::string& psi,
+                      const std::string& phi, const std::string& encoder) {
+  auto stage = training_stage(e, w, "transform", kTransformVersion);
+  add(stage, train::settings_of(e.transform.recipe, "transform."));
+  add(stage, settings_of(e.transform.options, "transform."));
+  add(stage, {{"transform.width", std::to_string(e.transform.width)}});
+  stage.inputs["classifier"] = psi;
+  stage.inputs["phi"] = phi;
+  if (!encoder.empty()) stage.inputs["encoder"] = encoder;
+  return stage;
+}
+
+Settings scheme_settings(const train::KeyedScheme& scheme) {
+  const auto& o = scheme.options;
+  return {{"scheme.id", o.id},
+          {"scheme.block_size", std::to_string(o.block_size)},
+          {"scheme.shuffle_components", fmt::format("{}", o.shuffle_components)},
+          {"scheme.as_published", fmt::format("{}", o.as_published)},
+          {"scheme.strength", fmt::format("{}", o.strength)},
+          {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
+          {"scheme.key_seed", std::to_string(scheme.key_seed)}};
+}
+
+Stage scheme_stage(const Experiment& e, const Workspace& w) {
+  auto stage = training_stage(e, w, "scheme", kSchemeVersion);
+  add(stage, train::settings_of(e.classifier.recipe, "classifier."));
+  add(stage, scheme_settings(e.scheme));
+  add(stage, {{"classifier.architecture", e.classifier.architecture},
+              {"classifier.depth", std::to_string(e.classifier.depth)},
+              {"scheme.adaptation", e.scheme.adaptation}});
+  return stage;
+}
+
+Recipe gan_recipe(const Experiment& e) {
+  auto recipe = e.transform.recipe;
+  recipe.epochs = e.gan.epochs;
+  return recipe;
+}
+
+Stage gan_stage(const Experiment& e, const Workspace& w, const std::string& psi,
+                const std::string& phi) {
+  auto stage = training_stage(e, w, "gan", kGanVersion);
+  add(stage, recipe_settings(gan_recipe(e), "transform.", "gan.epochs"));
+  add(stage, settings_of(e.gan.options, "gan."));
+  add(stage, {{"transform.width", std::to_string(e.transform.width)}});
+  stage.inputs["classifier"] = psi;
+  stage.inputs["phi"] = phi;
+  return stage;
+}
+
+Stage itn_stage(const Experiment& e, const Workspace& w, const std::string& h) {
+  auto stage = training_stage(e, w, "attack-itn", kItnVersion);
+  add(stage, train::settings_of(e.attack.recipe, "attack."));
+  add(stage, {{"attack.width", std::to_string(e.attack.width)}});
+  stage.inputs["transform"] = h;
+  return stage;
+}
+
+// The hash that a finished stage recorded; Error{NotFound} where it has not ended.
+std::string recorded(const fs::path& folder, const Stage& stage) {
+  const auto record = finished_stage(folder, stage);
+  if (!record)
+    fail(ErrorCode::NotFound,
+         "{} holds no finished training; run `veilnet train transform` or `veilnet reproduce`",
+         folder.string());
+  return record->result;
+}
+
+model::Card base_card(const Experiment& e, const Workspace& w) {
+  model::Card card;
+  card.class_names = w.data.train.class_names;
+  card.height = w.data.train.height;
+  card.width = w.data.train.width;
+  card.mean_rgb = e.classifier.mean_rgb;
+  card.std_rgb = e.classifier.std_rgb;
+  card.notes = {{"data_sha256", w.data_sha256}, {"data", w.data.train.name}, {"commit", commit()}};
+  return card;
+}
+
+void require_sides(const data::TrainTest& data, const std::string& architecture) {
+  const int minimum = architecture == "vgg16_bn" ? 32 : architecture == "unet_encoder" ? 16 : 8;
+  if (data.train.height >= minimum && data.train.width >= minimum) return;
+  fail(ErrorCode::InvalidArgument, "{} needs pictures of at least {}x{}; the data has {}x{}",
+       architecture, minimum, minimum, data.train.height, data.train.width);
+}
+
+// Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
+nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const Experiment& e,
+                              const Workspace& w, const model::Card& network, const Recipe& recipe,
+                              const std::string& title, Mode mode,
+                              const std::function<train::EncryptedTraining()>& encrypted = {}) {
+  require_sides(w.data, network.architecture);
+  auto model = train_stage(
+      e, folder, stage, model::Role::Classifier, title, mode, [&](const train::Run& run) {
+        auto card = base_card(e, w);
+        card.role = model::Role::Classifier;
+        card.architecture = network.architecture;
+        card.depth = network.depth;
+        card.base_width = network.base_width;
+        card.adaptation = network.adaptation;
+        card.block_size = network.block_size;
+        card.notes.insert(network.notes.begin(), network.notes.end());
+        train::EncryptedTraining training;
+        if (encrypted) {
+          training = encrypted();
+          // Encrypted values are spread over the whole range.
+          card.mean_rgb.fill(0.5);
+          card.std_rgb.fill(0.25);
+        }
+        torch::manual_seed(recipe.seed);
+        train::ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
+        run_training(task,
+                     {encrypted ? training.pictures : w.data.train, w.split, training.encrypt},
+                     recipe, e.compute, run);
+        return task.model();
+      });
+  check_fits(model, w.data, folder / "model.safetensors");
+  return model;
+}
+
+// Scales the last convolution so that the mean squared feature distance between different training
+// pictures is what the ImageNet-trained VGG gives at relu2_2 on CIFAR-10, for which the papers
+// chose alpha. Batch normalisation leaves a self-trained VGG's features much smaller.
+void scale_features(nn::FeatureExtractor& phi, const model::Card& card, const Workspace& w,
+                    const train::Compute& compute) {
+  constexpr double kImageNetDistance = 19.0;
+  torch::NoGradGuard no_grad;
+  const auto count = std::min<size_t>(256, w.split.train.size());
+  train::for_each_batch(
+      w.data.train, std::span(w.split.train).first(count), static_cast<int64_t>(count),
+      compute.device, [&](const torch::Tensor& pictures, const torch::Tensor&, size_t) {
+        const auto features = phi.forward(nn::normalise(pictures, card));
+        const double distance = torch::mse_loss(features, features.roll(1, 0)).item<double>();
+        const auto modules = phi.features->children();
+        auto* last = modules[modules.size() - 2]->as<torch::nn::Conv2d>();
+        const double scale = std::sqrt(kImageNetDistance / std::max(distance, 1e-12));
+        last->weight.mul_(scale);
+        last->bias.mul_(scale);
+      });
+}
+
+// The hash of a module's weights under a card.
+std::string hash_of(const model::Card& card, const torch::nn::Module& module) {
+  std::vector<torch::Tensor> kept;
+  std::vector<TensorView> views;
+  for (const auto& [name, tensor] : nn::state_tensors(module)) {
+    kept.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
+    const auto& t = kept.back();
+    views.push_back({name,
+                     DType::F32,
+                     t.sizes().vec(),
+                     {static_cast<const uint8_t*>(t.data_ptr()), t.nbytes()}});
+  }
+  return model::content_hash(card, views);
+}
+
+Phi phi_from_file(const Experiment& e) {
+  Phi phi;
+  phi.net = nn::load_feature_extractor(e.phi.file, e.phi.layer);
+  phi.description = e.phi.layer + " of " + e.phi.file.filename().string();
+  phi.sha256 = hash_of({}, *phi.net) + " " + e.phi.layer;
+  nn::move_to(*phi.net, e.compute.device);
+  return phi;
+}
+
+Phi phi_from_vgg(const Experiment& e, const Workspace& w, const nn::Model& vgg) {
+  Phi phi;
+  phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
+  // That of the VGG: the scale is a sum whose last bits the number of threads may change.
+  phi.sha256 = content_hash(vgg) + " " + e.phi.layer;
+  nn::move_to(*phi.net, e.compute.device);
+  scale_features(*phi.net, vgg.card, w, e.compute);
+  nn::move_to(*phi.net, e.compute.device);
+  phi.description = e.phi.layer + " cut from a VGG16-BN trained on " + w.data.train.name +
+                    " itself (no ImageNet weights were given)";
+  return phi;
+}
+
+// Of phi, without loading it where it can be had otherwise.
+std::string phi_hash(const Experiment& e, const Workspace& w) {
+  if (!e.phi.file.empty()) return phi_from_file(e).sha256;
+  return recorded(e.phi_folder(), phi_stage(e, w)) + " " + e.phi.layer;
+}
+
+// The mode of what a training needs and no command names.
+Mode of_needed(Mode mode) {
+  return mode == Mode::Complete || mode == Mode::Force ? Mode::Complete : Mode::Keep;
+}
+
+// A freshly initialised transformation network on the compute device.
+nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi,
+                         const std::map<std::string, std::string>& notes) {
+  auto card = base_card(e, w);
+  card.role = model::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = e.transform.width;
+  card.notes["phi"] = phi.description;
+  card.notes["recipe"] = e.transform.recipe.name;
+  card.notes.insert(notes.begin(), notes.end());
+  torch::manual_seed(e.transform.recipe.seed);
+  auto h = nn::make_model(card);
+  nn::move_to(*h.net, e.compute.device);
+  return h;
+}
+
+}  // namespace
+
+Settings machine_of(const train::Compute& compute) {
+  Settings out;
+  std::istringstream lines(describe(compute));
+  for (std::string line; std::getline(lines, line);) {
+    const auto colon = line.find(": ");
+    out[line.substr(0, colon)] = line.substr(colon + 2);
+  }
+  return out;
+}
+
+std::string content_hash(const nn::Model& model) { return hash_of(model.card, *model.net); }
+
+data::TrainTest load_data(const Experiment& e) {
+  data::TrainTest loaded;
+  if (e.data.source == "cifar10") {
+    loaded = data::load_cifar10(e.data.path);
+  } else if (e.data.source == "cifar100") {
+    loaded = data::load_cifar100(e.data.path);
+  } else if (e.data.source == "folder") {
+    loaded = data::load_image_folder(e.data.path, e.data.height, e.data.width);
+  } else {
+    data::SyntheticOptions options;
+    options.seed = e.data.seed;
+    options.train_size = static_cast<size_t>(e.data.train_size);
+    options.test_size = static_cast<size_t>(e.data.test_size);
+    loaded = data::make_synthetic(options);
+  }
+  data::check(loaded);
+  return loaded;
+}
+
+Workspace open_workspace(const Experiment& e) {
+  Workspace w;
+  w.data = load_data(e);
+  w.data_sha256 = w.data.hash();
+  w.split =
+      data::stratified_split(w.data.train.labels, e.data.validation_fraction, e.data.split_seed);
+  return w;
+}
+
+const std::vector<std::string>& training_files() {
+  static const std::vector<std::string> files{"config.toml", "log.jsonl", "model.safetensors",
+                                              "checkpoint/state.pt", "metrics.json"};
+  return files;
+}
+
+std::string protection_hash(const attack::Victim& victim) {
+  if (victim.network) return content_hash(*victim.network);
+  if (victim.scheme.options.id.empty()) return victim.label;
+  return sha256_of(nlohmann::json(scheme_settings(victim.scheme)).dump());
+}
+
+nn::Model train_stage(const Experiment& e, const fs::path& folder, Stage stage, model::Role role,
+                      const std::string& title, Mode mode,
+                      const std::function<nn::Model(const train::Run&)>& work) {
+  StageFolder place(folder, std::move(stage), training_files(), machine_of(e.compute), mode);
+  if (place.finished()) return load_result(folder, place.result(), role, e.compute.device);
+  write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
+  auto model = work({folder, title, place.key(), place.resumes(), e.checkpoint_minutes});
+  place.finish(content_hash(model));
+  return model;
+}
+
+void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::path& psi_path) {
+  const auto& card = psi.card;
+  if (card.class_names != data.train.class_names)
+    fail(ErrorCode::InvalidArgument,
+         "{} knows {} classes ({}, ...); the data set {} has {} ({}, ...); they must be the same",
+         psi_path.string(), card.class_names.size(), card.class_names.front(), data.train.name,
+         data.train.class_names.size(), data.train.class_names.front());
+  if (card.height != data.train.height || card.width != data.train.width)
+    fail(ErrorCode::InvalidArgument, "{} was trained on {}x{} pictures; the data set {} has {}x{}",
+         psi_path.string(), card.height, card.width, data.train.name, data.train.height,
+         data.train.width);
+}
+
+nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
+  model::Card network;
+  network.architecture = e.classifier.architecture;
+  network.depth = e.classifier.depth;
+  return train_classifier_in(e.classifier_folder(), classifier_stage(e, w), e, w, network,
+                             e.classifier.recipe, "train psi", mode);
+}
+
+std::optional<nn::Model> finished_classifier(const Experiment& e, const Workspace& w) {
+  const auto folder = e.classifier_folder();
+  auto model = finished_model(e, folder, classifier_stage(e, w), model::Role::Classifier);
+  if (model) check_fits(*model, w.data, folder / "model.safetensors");
+  return model;
+}
+
+Phi open_phi(const Experiment& e, const Workspace& w, Mode mode) {
+  if (!e.phi.file.empty()) return phi_from_file(e);
+  model::Card network;
+  network.architecture = "vgg16_bn";
+  return phi_from_vgg(e, w,
+                      train_classifier_in(e.phi_folder(), phi_stage(e, w), e, w, network,
+                                          phi_recipe(e), "train VGG for phi", mode));
+}
+
+std::optional<Phi> finished_phi(const Experiment& e, const Workspace& w) {
+  if (!e.phi.file.empty()) return phi_from_file(e);
+  const auto vgg = finished_model(e, e.phi_folder(), phi_stage(e, w), model::Role::Classifier);
+  if (!vgg) return std::nullopt;
+  return phi_from_vgg(e, w, *vgg);
+}
+
+nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi,
+                          Mode mode) {
+  check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  const auto phi = open_phi(e, w, of_needed(mode));
+  nn::Model encoder;
+  std::string encoder_hash;
+  if (e.transform.options.encoder_epochs > 0) {
+    model::Card network;
+    network.architecture = "unet_encoder";
+    network.base_width = e.transform.width;
+    encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
+                                  encoder_recipe(e), "train the encoder of h", of_needed(mode));
+    encoder_hash = content_hash(encoder);
+  }
+  const auto alpha = alpha_text(e.transform.options.alpha);
+  return train_stage(
+      e, e.transform_folder(), transform_stage(e, w, content_hash(psi), phi.sha256, encoder_hash),
+      model::Role::Transform, "train h, alpha " + alpha, mode, [&](const train::Run& run) {
+        train::TransformTask task(make_transform(e, w, phi, {{"alpha", alpha}}), psi, phi.net,
+                                  e.transform.options,
+                                  dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
+        run_training(task, {w.data.train, w.split, {}}, e.transform.recipe, e.compute, run);
+        return task.model();
+      });
+}
+
+std::optional<nn::Model> finished_transform(const Experiment& e, const Workspace& w) {
+  const auto folder = e.transform_folder();
+  if (!read_stage(folder)) return std::nullopt;  // and nobody asks for what it would be made from
+  const auto psi = recorded(e.classifier_folder(), classifier_stage(e, w));
+  const auto encoder = e.transform.options.encoder_epochs > 0
+                           ? recorded(e.encoder_folder(), encoder_stage(e, w))
+                           : std::string();
+  return finished_model(e, folder, transform_stage(e, w, psi, phi_hash(e, w), encoder),
+                        model::Role::Transform);
+}
+
+nn::Model train_scheme(const Experiment& e, const Workspace& w, Mode mode) {
+  if (e.scheme.options.id.empty() || e.scheme.options.id == "gan")
+    fail(ErrorCode::InvalidArgument,
+         "scheme.id is \"{}\"; a classifier learns from the keyed schemes and the baselines, for "
+         "instance pe",
+         e.scheme.options.id);
+  model::Card network;
+  network.architecture = e.classifier.architecture;
+  network.depth = e.classifier.depth;
+  if (e.scheme.adaptation != "none") {
+    network.adaptation = e.scheme.adaptation;
+    network.block_size = e.scheme.options.block_size;
+  }
+  network.notes = {{"scheme", e.scheme.label()}, {"recipe", e.classifier.recipe.name}};
+  return train_classifier_in(e.scheme_folder(), scheme_stage(e, w), e, w, network,
+                             e.classifier.recipe, "train on " + e.scheme.label(), mode, [&] {
+                               return train::encrypted_training(e.scheme, w.data.train, w.split);
+                             });
+}
+
+std::optional<nn::Model> finished_scheme(const Experiment& e, const Workspace& w) {
+  return finished_model(e, e.scheme_folder(), scheme_stage(e, w), model::Role::Classifier);
+}
+
+nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, Mode mode) {
+  check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  const auto phi = open_phi(e, w, of_needed(mode));
+  return train_stage(
+      e, e.scheme_folder(), gan_stage(e, w, content_hash(psi), phi.sha256), model::Role::Transform,
+      "train the GAN-based transformation", mode, [&](const train::Run& run) {
+        train::GanTask task(make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net,
+                            e.gan.options);
+        run_training(task, {w.data.train, w.split, {}}, gan_recipe(e), e.compute, run);
+        return task.model();
+      });
+}
+
+std::optional<nn::Model> finished_gan(const Experiment& e, const Workspace& w) {
+  const auto folder = e.scheme_folder();
+  if (!read_stage(folder)) return std::nullopt;
+  return finished_model(
+      e, folder,
+      gan_stage(e, w, recorded(e.classifier_folder(), classifier_stage(e, w)), phi_hash(e, w)),
+      model::Role::Transform);
+}
+
+nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h, Mode mode) {
+  if (h.card.height != w.data.train.height || h.card.width != w.data.train.width)
+    fail(ErrorCode::InvalidArgument,
+         "the attacked model was trained on {}x{} pictures; the data set {} has {}x{}",
+         h.card.height, h.card.width, w.data.train.name, w.data.train.height, w.data.train.width);
+  return train_stage(e, e.itn_folder(), itn_stage(e, w, content_hash(h)), model::Role::Inverse,
+                     "ITN-Attack, alpha " + alpha_text(e.transform.options.alpha), mode,
+                     [&](const train::Run& run) {
+                       model::Card card = h.card;
+                       card.role = model::Role::Inverse;
+                       card.base_width = e.attack.width;
+                       card.notes = {{"data_sha256", w.data_sha256},
+                                     {"commit", commit()},
+                                     {"attacks_alpha", h.card.notes.at("alpha")}};
+                       return attack::train_inverse(
+                           {run, e.attack.recipe, e.compute}, card,
+                           [&] {
+                             return attack::stack_pairs(
+                                 attack::transform_to_bytes(h, w.data.train, e.compute),
+                                 w.data.train);
+                           },
+                           w.split);
+                     });
+}
+
+std::optional<nn::Model> finished_itn(const Experiment& e, const Workspace& w, const nn::Model& h) {
+  return finished_model(e, e.itn_folder(), itn_stage(e, w, content_hash(h)), model::Role::Inverse);
+}
+
+nn::Model required(std::optional<nn::Model> model, const fs::path& folder,
+                   const std::string& command) {
+  if (!model)
+    fail(ErrorCode::NotFound, "{} holds no finished training; run `veilnet {}` first",
+         folder.string(), command);
+  return std::move(*model);
+}
+
+attack::Victim make_victim(const Experiment& e, const Workspace& w, const std::string& label) {
+  if (auto drawn = attack::drawn_victim(label)) return *drawn;
+  if (label == "transform")
+    return attack::network_victim(
+        "transform-a" + alpha_text(e.transform.options.alpha),
+        required(finished_transform(e, w), e.transform_folder(), "train transform"));
+  if (label == "gan") {
+    const auto point = e.at_scheme(label);
+    return attack::network_victim(label, required(finished_gan(point, w), point.scheme_folder(),
+                                                  "train scheme --scheme gan"));
+  }
+  return attack::scheme_victim(e.at_scheme(label).scheme);
+}
+
+}  // namespace veilnet::experiment

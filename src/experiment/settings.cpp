@@ -1,0 +1,187 @@
+#include "experiment/settings.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "experiment/stage.h"
+#include "nn/vgg.h"
+
+namespace veilnet::experiment {
+namespace {
+
+namespace fs = std::filesystem;
+using train::Subject;
+
+std::array<double, 3> three(const std::vector<double>& values, const char* key) {
+  if (values.size() != 3) {
+    fail(ErrorCode::InvalidArgument, "{} has {} values; expected 3 (R, G, B)", key, values.size());
+  }
+  return {values[0], values[1], values[2]};
+}
+
+}  // namespace
+
+std::string alpha_text(double alpha) { return nlohmann::json(alpha).dump(); }
+
+fs::path Experiment::transform_folder() const {
+  return folder() / ((on_curve ? "curve-a" : "transform-a") + alpha_text(transform.options.alpha));
+}
+
+Experiment Experiment::at_curve_point(double alpha) const {
+  Experiment point = *this;
+  point.on_curve = true;
+  point.transform.options =
+      train::transform_options_for(transform.options, transform.recipe.name, alpha);
+  point.transform.recipe.epochs = curve.epochs;
+  point.attack.recipe.epochs = curve.attack_epochs;
+  auto config = Config::parse(resolved_toml, "the configuration");
+  config.set("transform.alpha=" + alpha_text(point.transform.options.alpha));
+  config.set("transform.alpha_start=" + alpha_text(point.transform.options.alpha_start));
+  config.set(fmt::format("transform.epochs={}", curve.epochs));
+  config.set(fmt::format("attack.epochs={}", curve.attack_epochs));
+  const auto read = read_experiment(config);
+  point.resolved_toml = read.resolved_toml;
+  point.config_sha256 = read.config_sha256;
+  return point;
+}
+
+std::vector<Experiment> Experiment::points() const {
+  std::vector<Experiment> out{*this};
+  for (const double alpha : curve.alphas) out.push_back(at_curve_point(alpha));
+  return out;
+}
+
+Experiment Experiment::at_scheme(const std::string& label) const {
+  auto schemes = cipher::scheme_ids();
+  schemes.push_back("gan");
+  std::string known;
+  for (const auto& id : schemes) {
+    for (const bool independent : {false, true}) {
+      Experiment point = *this;
+      point.scheme.options.id = id;
+      point.scheme.independent_keys = independent;
+      if (independent && id != "pe") continue;
+      if (point.scheme.label() == label) {
+        if (id != scheme.options.id) point.scheme.adaptation = default_adaptation(id);
+        return point;
+      }
+      known += (known.empty() ? "" : ", ") + point.scheme.label();
+    }
+  }
+  fail(ErrorCode::InvalidArgument, "\"{}\" names no scheme; allowed: {}", label, known);
+}
+
+std::string default_adaptation(const std::string& id) {
+  if (id == "le") return "tanaka";
+  if (id == "ele" || id == "etc") return "ele";
+  if (id == "pe") return "pixel";
+  if (id == "pixel-shuffle" || id == "bit-flip" || id == "ffx") return "le";
+  return "none";
+}
+
+Experiment read_experiment(Config& config) {
+  Experiment e;
+  e.name = config.get_string("name", "experiment");
+  if (e.name.empty() || e.name.find_first_of("/\\") != std::string::npos || e.name.front() == '.') {
+    fail(ErrorCode::InvalidArgument, "name is \"{}\"; allowed: a folder name without slashes",
+         e.name);
+  }
+  e.runs = config.get_string("runs", "runs");
+
+  e.checkpoint_minutes = config.get_double("checkpoint_minutes", 5, 0, 1e6);
+
+  e.data.source =
+      config.get_choice("data.source", "synthetic", {"cifar10", "cifar100", "folder", "synthetic"});
+  e.data.path = config.get_string("data.path", "");
+  e.data.height = static_cast<int>(config.get_int("data.height", 32, 8, 1024));
+  e.data.width = static_cast<int>(config.get_int("data.width", 32, 8, 1024));
+  e.data.seed = static_cast<uint64_t>(config.get_int("data.seed", 1, 0, INT64_MAX));
+  e.data.train_size = config.get_int("data.train_size", 6000, 20, 10'000'000);
+  e.data.test_size = config.get_int("data.test_size", 1000, 10, 10'000'000);
+  e.data.validation_fraction = config.get_double(
+      "data.validation_fraction", e.data.source == "cifar100" ? 0.05 : 0.1, 0.001, 0.9);
+  e.data.split_seed = static_cast<uint64_t>(config.get_int("data.split_seed", 300, 0, INT64_MAX));
+  if (e.data.source != "synthetic" && e.data.path.empty()) {
+    fail(ErrorCode::InvalidArgument,
+         "data.path is not set; the source \"{}\" needs the folder of the data", e.data.source);
+  }
+
+  e.compute = train::configure_compute(config);
+
+  e.classifier.architecture = config.get_choice("classifier.architecture", "resnet",
+                                                {"resnet", "resnet18", "vgg16_bn", "densenet"});
+  // Read in any case, so that a file made for a resnet still serves when --classifier names
+  // another.
+  const auto depth = config.get_int("classifier.depth", 20, 8, 1202);
+  e.classifier.depth = e.classifier.architecture == "resnet" ? depth : 0;
+  e.classifier.mean_rgb =
+      three(config.get_doubles("classifier.mean_rgb", {0.485, 0.456, 0.406}, 0, 1),
+            "classifier.mean_rgb");
+  e.classifier.std_rgb =
+      three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10),
+            "classifier.std_rgb");
+  e.classifier.recipe = train::read_recipe(config, Subject::Classifier);
+
+  e.phi.file = config.get_string("phi.file", "");
+  e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
+  e.phi.epochs = config.get_int("phi.epochs", 10, 1, 10'000);
+
+  e.transform.width = config.get_int("transform.width", 16, 1, 256);
+  e.transform.recipe = train::read_recipe(config, Subject::Transform);
+  e.transform.options = train::read_transform_options(config, e.transform.recipe.name);
+  e.attack.width = config.get_int("attack.width", 16, 1, 256);
+  e.attack.recipe = train::read_recipe(config, Subject::Inverse);
+  e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);
+  e.curve.epochs = config.get_int("curve.epochs", e.transform.recipe.epochs, 1, 100'000);
+  e.curve.attack_epochs = config.get_int("curve.attack_epochs", e.attack.recipe.epochs, 1, 100'000);
+
+  auto schemes = cipher::scheme_ids();
+  schemes.insert(schemes.end(), {"gan", ""});
+  auto& options = e.scheme.options;
+  options.id = config.get_choice("scheme.id", "", schemes);
+  options.block_size =
+      static_cast<int>(config.get_int("scheme.block_size", options.block_size, 1, 64));
+  options.shuffle_components =
+      config.get_bool("scheme.shuffle_components", options.shuffle_components);
+  options.as_published = config.get_bool("scheme.as_published", options.as_published);
+  options.strength = config.get_double("scheme.strength", options.strength, 0, 1e6);
+  e.scheme.independent_keys =
+      config.get_choice("scheme.key_mode", "same", {"same", "independent"}) == "independent";
+  e.scheme.key_seed = static_cast<uint64_t>(config.get_int("scheme.key_seed", 1, 0, INT64_MAX));
+  e.scheme.adaptation = config.get_choice("scheme.adaptation", default_adaptation(options.id),
+                                          {"none", "tanaka", "le", "ele", "pixel"});
+  if (e.scheme.independent_keys && options.id != "pe") {
+    fail(ErrorCode::InvalidArgument,
+         "scheme.key_mode is \"independent\" with scheme.id \"{}\"; a classifier can learn without "
+         "a common key from \"pe\" only",
+         options.id);
+  }
+
+  e.gan.epochs = config.get_int("gan.epochs", e.transform.recipe.epochs, 1, 100'000);
+  e.gan.options.fields(ReadFields(config, "gan."));
+  e.table1_rows = config.get_strings("table1.rows", {"plain", "transform", "le", "pe-same",
+                                                     "pe-independent", "ele", "etc", "gan"});
+
+  e.attacks.schemes =
+      config.get_strings("attacks.schemes", {"le", "pe-same", "pe-independent", "ele", "etc",
+                                             "pixel-shuffle", "bit-flip", "ffx", "blur", "pixelate",
+                                             "noise", "transform", "gan", "random"});
+  e.attacks.only = config.get_strings("attacks.only", {});
+  e.attacks.budget =
+      config.get_choice("attacks.budget", e.attacks.budget, {"small", "standard", "large"});
+  e.attacks.attacked = config.get_int("attacks.attacked", 0, 0, 10'000'000);
+  e.attacks.known = config.get_int("attacks.known", 0, 0, 10'000'000);
+  e.attacks.epochs = config.get_int("attacks.epochs", 0, 0, 100'000);
+  e.attacks.transports = config.get_strings(
+      "attacks.transports",
+      {"png", "jpeg:95", "jpeg:75", "jpeg:50", "webp:80", "webp:50", "resize:0.5", "crop:0.875"});
+  e.attacks.attributes = config.get_bool("attacks.attributes", true);
+  e.attacks.curve = config.get_bool("attacks.curve", true);
+
+  config.refuse_unknown();
+  e.resolved_toml = config.resolved_toml();
+  e.config_sha256 = sha256_of(e.resolved_toml);
+  return e;
+}
+
+}  // namespace veilnet::experiment

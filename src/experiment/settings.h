@@ -1,0 +1,126 @@
+// One experiment as its configuration describes it: data, psi, phi, h, the attack and a
+// conventional scheme, each a struct of its own, and the run folders they live in.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/settings.h"
+#include "train/compute.h"
+#include "train/gan.h"
+#include "train/recipe.h"
+#include "train/scheme.h"
+#include "train/transform.h"
+
+namespace veilnet::experiment {
+
+/// The whole configuration, read and checked. Every command reads all of it, so that one file
+/// serves them all and a misspelt key is refused by each. configs/*.toml show every key.
+struct Experiment {
+  std::string name;
+  std::filesystem::path runs;  ///< folder that holds <name>/
+
+  double checkpoint_minutes = 5;  ///< 0 saves the state after every step
+
+  struct Data {
+    std::string source;  ///< "cifar10", "cifar100", "folder" or "synthetic"
+    std::filesystem::path path;
+    int height = 32, width = 32;  ///< folder
+    uint64_t seed = 1;            ///< synthetic
+    int64_t train_size = 6000, test_size = 1000;
+    double validation_fraction = 0.1;
+    uint64_t split_seed = 300;
+  } data;
+
+  train::Compute compute;
+
+  struct Classifier {
+    std::string architecture;  ///< "resnet", "resnet18", "vgg16_bn" or "densenet"
+    int64_t depth = 20;
+    std::array<double, 3> mean_rgb, std_rgb;
+    train::Recipe recipe;
+  } classifier;
+
+  struct Phi {
+    std::filesystem::path file;  ///< empty: cut from a VGG trained on the data
+    std::string layer;
+    int64_t epochs = 10;  ///< of that VGG
+  } phi;
+
+  struct Transform {
+    int64_t width = 16;
+    train::TransformOptions options;
+    train::Recipe recipe;
+  } transform;
+
+  struct Attack {
+    int64_t width = 16;
+    train::Recipe recipe;
+  } attack;
+
+  /// Further values of alpha, trained and attacked with these (usually shorter) budgets for the
+  /// trade-off curve.
+  struct Curve {
+    std::vector<double> alphas;
+    int64_t epochs = 0, attack_epochs = 0;
+  } curve;
+
+  /// A conventional scheme and how a classifier learns from its pictures; the recipe and the
+  /// classifier are those of psi. options.id is empty where none is configured, and may be "gan".
+  struct Scheme : train::KeyedScheme {
+    std::string adaptation;  ///< of nn/adaptation.h, or "none"
+  } scheme;
+
+  /// The GAN-based transformation; network width and recipe are those of [transform].
+  struct Gan {
+    train::GanOptions options;
+    int64_t epochs = 0;
+  } gan;
+
+  std::vector<std::string> table1_rows;  ///< of the comparison table: see eval/table1.h
+
+  /// What `reproduce attacks` and `audit` do: see attack/suite.h.
+  struct Attacks {
+    std::vector<std::string> schemes;  ///< names of attack::make_victim
+    std::vector<std::string> only;     ///< names of attacks; empty for all
+    std::string budget = "small";
+    int64_t attacked = 0, known = 0, epochs = 0;  ///< 0: the budget's
+    std::vector<std::string> transports;          ///< of image/transport.h
+    bool attributes = true, curve = true;
+  } attacks;
+
+  bool on_curve = false;  ///< see at_curve_point
+  std::string resolved_toml;
+  std::string config_sha256;
+
+  std::filesystem::path folder() const { return runs / name; }
+  std::filesystem::path classifier_folder() const { return folder() / "classifier"; }
+  std::filesystem::path phi_folder() const { return folder() / "phi-vgg"; }
+  std::filesystem::path encoder_folder() const { return folder() / "encoder"; }
+  std::filesystem::path transform_folder() const;
+  std::filesystem::path scheme_folder() const { return folder() / ("scheme-" + scheme.label()); }
+
+  std::filesystem::path itn_folder() const { return transform_folder() / "attack-itn"; }
+
+  /// The same experiment at one point of its trade-off curve; its configuration states that alpha.
+  Experiment at_curve_point(double alpha) const;
+  /// This one, then those of its curve.
+  std::vector<Experiment> points() const;
+  /// The same experiment with the scheme that Scheme::label names so. @throws
+  /// Error{InvalidArgument} for another name.
+  Experiment at_scheme(const std::string& label) const;
+};
+
+/// "none" or the adaptation network that the papers use for a scheme.
+std::string default_adaptation(const std::string& scheme_id);
+
+/// @throws Error{InvalidArgument} for values out of range and unknown keys. Applies the thread
+/// count.
+Experiment read_experiment(Config& config);
+
+/// "0.005" for 0.005: shortest text that names a run.
+std::string alpha_text(double alpha);
+
+}  // namespace veilnet::experiment

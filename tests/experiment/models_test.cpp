@@ -1,0 +1,282 @@
+#include "experiment/models.h"
+
+#include <fstream>
+#include <map>
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+
+namespace veilnet::experiment {
+namespace {
+
+// Small enough to train in a second or two on one thread.
+Experiment tiny(const std::filesystem::path& runs, const std::string& more = "") {
+  auto config =
+      Config::parse("name = \"t\"\nruns = \"" + runs.string() +
+                        "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
+                        "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = "
+                        "1\nlayer = \"relu1_1\"\n"
+                        "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = "
+                        "1\n[attack]\nwidth = 2\nepochs "
+                        "= 1\nbatch_size = 32\n" +
+                        more,
+                    "tiny");
+  return read_experiment(config);
+}
+
+TEST(Models, RefusesUnknownKeysAndMissingPaths) {
+  const test::TemporaryFolder folder;
+  test::expect_error(ErrorCode::InvalidArgument, {"transform.alhpa"}, [&] {
+    auto config = Config::parse("[transform]\nalhpa = 1", "x");
+    read_experiment(config);
+  });
+  test::expect_error(ErrorCode::InvalidArgument, {"data.path", "cifar10"}, [&] {
+    auto config = Config::parse("[data]\nsource = \"cifar10\"", "x");
+    read_experiment(config);
+  });
+  test::expect_error(ErrorCode::InvalidArgument, {"compute.device", "tpu"}, [&] {
+    auto config = Config::parse("[compute]\ndevice = \"tpu\"", "x");
+    read_experiment(config);
+  });
+}
+
+TEST(SchemeConfig, RowsAndKeyModes) {
+  auto config = Config::parse("[scheme]\nid = 'le'\n", "test.toml");
+  const auto e = read_experiment(config);
+  EXPECT_EQ(e.scheme.adaptation, "tanaka");
+  EXPECT_EQ(e.at_scheme("pe-independent").scheme_folder().filename(), "scheme-pe-independent");
+  EXPECT_EQ(e.at_scheme("pe-independent").scheme.adaptation, "pixel");
+  EXPECT_EQ(e.at_scheme("ele").scheme.adaptation, "ele");
+  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same", "pe-independent"},
+                     [&] { e.at_scheme("cat"); });
+  auto keyless = Config::parse("[scheme]\nid = 'ele'\nkey_mode = 'independent'\n", "test.toml");
+  test::expect_error(ErrorCode::InvalidArgument, {"key_mode", "\"ele\""},
+                     [&] { read_experiment(keyless); });
+}
+
+TEST(Models, PaperRecipeLeavesThePublishedLossAlone) {
+  auto config = Config::parse("[transform]\nrecipe = \"paper\"\nalpha = 0.01", "x");
+  const auto options = read_experiment(config).transform.options;
+  EXPECT_EQ(options.alpha, 0.01);
+  EXPECT_EQ(options.alpha_start, 0.01);
+  EXPECT_EQ(options.encoder_epochs, 0);
+  EXPECT_EQ(options.bottleneck_weight, 0);
+  EXPECT_EQ(options.feature_share, 1);
+}
+
+TEST(Models, TrainsEveryStageAndRecordsProvenance) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  const auto h = train_transform(e, w, psi, Mode::Fresh);
+
+  EXPECT_TRUE(finished_classifier(e, w));
+  EXPECT_EQ(h.card.notes.at("data_sha256"), w.data_sha256);
+  EXPECT_NE(h.card.notes.at("phi").find("cut from a VGG16-BN trained on synthetic"),
+            std::string::npos)
+      << h.card.notes.at("phi");
+  // A finished stage is loaded, not trained again; a second fresh start is refused.
+  const auto before = std::filesystem::last_write_time(e.classifier_folder() / "model.safetensors");
+  train_classifier(e, w, Mode::Complete);
+  EXPECT_EQ(std::filesystem::last_write_time(e.classifier_folder() / "model.safetensors"), before);
+  test::expect_error(ErrorCode::AlreadyExists, {"finished", "--force"},
+                     [&] { train_classifier(e, w, Mode::Fresh); });
+}
+
+TEST(Models, TrainingHDoesNotTouchPsi) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  std::vector<torch::Tensor> before;
+  for (const auto& [name, tensor] : nn::state_tensors(*psi.net)) before.push_back(tensor.clone());
+  train_transform(e, w, psi, Mode::Fresh);
+  size_t i = 0;
+  for (const auto& [name, tensor] : nn::state_tensors(*psi.net))
+    EXPECT_TRUE(torch::equal(before[i++], tensor)) << name;
+}
+
+TEST(Models, ResumingWithAnotherConfigurationIsRefused) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  train_classifier(e, w, Mode::Fresh);
+  test::expect_error(ErrorCode::InvalidArgument, {"classifier.depth: 8 -> 14", "--force"}, [&] {
+    auto deeper = e;
+    deeper.classifier.depth = 14;
+    train_classifier(deeper, w, Mode::Resume);
+  });
+  test::expect_error(ErrorCode::NotFound, {"no checkpoint"},
+                     [&] { train_classifier(tiny(folder.path() / "elsewhere"), w, Mode::Resume); });
+}
+
+// What is done where, and how often it is saved, is no matter to what comes out.
+TEST(Models, ThreadsCheckpointsAndPlaceDoNotMatter) {
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path() / "a");
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  train_transform(e, w, psi, Mode::Fresh);
+  std::filesystem::rename(folder.path() / "a", folder.path() / "b");
+  e.runs = folder.path() / "b";
+  e.compute.threads = 2;
+  e.checkpoint_minutes = 0;
+  e.attack.width = 4;  // psi and h do not depend on the attack
+  EXPECT_TRUE(finished_classifier(e, w));
+  EXPECT_TRUE(finished_transform(e, w));
+  e.compute.bf16 = !e.compute.bf16;
+  test::expect_error(ErrorCode::InvalidArgument, {"compute.precision"},
+                     [&] { finished_classifier(e, w); });
+}
+
+TEST(Models, AModelThatIsNotTheRecordedOneIsRefused) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  auto psi = train_classifier(e, w, Mode::Fresh);
+  nn::state_tensors(*psi.net).front().second.mul_(1.5);
+  nn::save_model(psi, e.classifier_folder() / "model.safetensors", Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {"run.json", "--force"},
+                     [&] { train_classifier(e, w, Mode::Complete); });
+}
+
+TEST(Models, ACurvePointStatesItsOwnAlpha) {
+  const test::TemporaryFolder folder;
+  auto config = Config::parse(
+      "[transform]\nalpha = 0.005\n[curve]\nalphas = [0.1]\nepochs = 7\n"
+      "attack_epochs = 5\n",
+      "x");
+  const auto points = read_experiment(config).points();
+  ASSERT_EQ(points.size(), 2u);
+  auto again = Config::parse(points[1].resolved_toml, "x");
+  const auto read = read_experiment(again);
+  EXPECT_EQ(read.transform.options.alpha, 0.1);
+  EXPECT_EQ(read.transform.options.alpha_start, points[1].transform.options.alpha_start);
+  EXPECT_EQ(read.transform.recipe.epochs, 7);
+  EXPECT_EQ(read.attack.recipe.epochs, 5);
+}
+
+// Which stages of an experiment ran between two looks at it.
+class Ran {
+ public:
+  explicit Ran(const std::filesystem::path& root) : root_(root) { look(); }
+  std::vector<std::string> since() {
+    const auto before = times_;
+    look();
+    std::vector<std::string> out;
+    for (const auto& [name, time] : times_) {
+      const auto old = before.find(name);
+      if (old == before.end() || old->second != time) out.push_back(name);
+    }
+    return out;
+  }
+
+ private:
+  void look() {
+    times_.clear();
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root_)) {
+      if (entry.path().filename() == "run.json")
+        times_[entry.path().parent_path().lexically_relative(root_).string()] =
+            entry.last_write_time();
+    }
+  }
+  std::filesystem::path root_;
+  std::map<std::string, std::filesystem::file_time_type> times_;
+};
+
+void complete(const Experiment& e, const Workspace& w) {
+  const auto psi = train_classifier(e, w, Mode::Complete);
+  for (const auto& point : e.points())
+    train_itn(point, w, train_transform(point, w, psi, Mode::Complete), Mode::Complete);
+}
+
+TEST(Models, WhatDependsOnAChangeRunsAgainAndNothingElse) {
+  using Names = std::vector<std::string>;
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path(), "[curve]\nalphas = [0.1]\n");
+  const auto w = open_workspace(e);
+  std::filesystem::create_directories(e.folder());
+  Ran ran(e.folder());
+  complete(e, w);
+  const Names all{"classifier", "curve-a0.1",       "curve-a0.1/attack-itn",      "encoder",
+                  "phi-vgg",    "transform-a0.005", "transform-a0.005/attack-itn"};
+  EXPECT_EQ(ran.since(), all);
+  complete(e, w);
+  EXPECT_EQ(ran.since(), Names{}) << "all is finished";
+
+  e.classifier.depth = 14;
+  complete(e, w);
+  EXPECT_EQ(ran.since(), (Names{"classifier", "curve-a0.1", "curve-a0.1/attack-itn",
+                                "transform-a0.005", "transform-a0.005/attack-itn"}));
+  e.attack.width = 4;
+  complete(e, w);
+  EXPECT_EQ(ran.since(), (Names{"curve-a0.1/attack-itn", "transform-a0.005/attack-itn"}));
+  e.phi.epochs = 2;
+  complete(e, w);
+  EXPECT_EQ(ran.since(), (Names{"curve-a0.1", "curve-a0.1/attack-itn", "phi-vgg",
+                                "transform-a0.005", "transform-a0.005/attack-itn"}));
+}
+
+TEST(Models, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  auto w = open_workspace(e);
+  auto psi = train_classifier(e, w, Mode::Fresh);
+  psi.card.class_names.pop_back();
+  test::expect_error(ErrorCode::InvalidArgument, {"9 classes", "10"},
+                     [&] { train_transform(e, w, psi, Mode::Fresh); });
+  psi.card = train_classifier(e, w, Mode::Complete).card;
+  psi.card.height = 64;
+  test::expect_error(ErrorCode::InvalidArgument, {"64x32", "32x32"},
+                     [&] { train_transform(e, w, psi, Mode::Fresh); });
+  EXPECT_FALSE(std::filesystem::exists(e.transform_folder()));
+}
+
+TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path(), "");
+  const auto w = open_workspace(e);
+  auto wild = e;
+  wild.classifier.recipe.lr = 100;
+  wild.classifier.recipe.epochs = 50;
+  wild.classifier.recipe.momentum = 0.999;
+  wild.classifier.recipe.weight_decay = 1;
+  test::expect_error(ErrorCode::Diverged, {"step", "class_loss"},
+                     [&] { train_classifier(wild, w, Mode::Fresh); });
+  EXPECT_FALSE(finished_classifier(wild, w));
+}
+
+TEST(Models, TheLogIsJsonLinesWithTheMachineFirst) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  train_classifier(e, w, Mode::Fresh);
+  std::ifstream in(e.classifier_folder() / "log.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+  ASSERT_GE(lines.size(), 3u);
+  const std::string machine = lines.front().at("compute");
+  for (const char* item : {"device: ", "threads: ", "LibTorch: ", "BLAS: ", "ISA: "})
+    EXPECT_NE(machine.find(item), std::string::npos) << item;
+  EXPECT_EQ(lines.back().at("event"), "done");
+}
+
+TEST(Models, AnAttackRefusesAModelForAnotherInputSize) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  model::Card card;
+  card.role = model::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = 2;
+  card.height = 48;
+  card.width = 32;
+  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"},
+                     [&] { train_itn(e, w, nn::make_model(card), Mode::Fresh); });
+}
+
+}  // namespace
+}  // namespace veilnet::experiment
