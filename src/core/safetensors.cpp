@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <fmt/format.h>
 #include <limits>
 #include <optional>
 #include <set>
@@ -10,6 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_file.h"
+#include "core/text.h"
 
 namespace veilnet {
 
@@ -44,12 +47,8 @@ std::string allowed_dtypes() {
   return names;
 }
 
-/// Text from the file as a message may show it: short and printable.
-std::string shown(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 80)) result += c >= 0x20 && c < 0x7f ? c : '?';
-  return text.size() > 80 ? result + "..." : result;
-}
+/// Text from the file as a message may show it.
+std::string shown(std::string_view text) { return printable(text, 80); }
 
 std::optional<std::uint64_t> multiply(std::uint64_t a, std::uint64_t b) {
   std::uint64_t result = 0;
@@ -73,10 +72,7 @@ std::optional<std::uint64_t> byte_count(DType dtype, std::span<const std::int64_
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text.append(i ? "," : "").append(std::to_string(shape[i]));
-  return text + "]";
+  return fmt::format("[{}]", fmt::join(shape, ","));
 }
 
 /// Reads the header of one file; every complaint names that file.
@@ -85,67 +81,41 @@ class HeaderReader {
   HeaderReader(const std::string& file, const SafetensorsLimits& limits)
       : file_(file), limits_(limits) {}
 
-  [[noreturn]] void fail(const std::string& message) const {
-    throw Error(ErrorCode::BadData, file_ + ": " + message);
-  }
-
   std::uint64_t header_bytes(std::span<const std::uint8_t> bytes) const {
     if (bytes.size() > limits_.max_file_bytes)
-      fail("has " + std::to_string(bytes.size()) + " bytes; allowed are at most " +
-           std::to_string(limits_.max_file_bytes));
+      refuse("has {} bytes; allowed are at most {}", bytes.size(), limits_.max_file_bytes);
     if (bytes.size() < 8)
-      fail("truncated: has " + std::to_string(bytes.size()) +
-           " bytes; a safetensors file has at least 8");
+      refuse("truncated: has {} bytes; a safetensors file has at least 8", bytes.size());
     std::uint64_t length = 0;
     for (int i = 0; i < 8; ++i) length |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
     if (length > limits_.max_header_bytes)
-      fail("the header claims " + std::to_string(length) + " bytes; allowed are at most " +
-           std::to_string(limits_.max_header_bytes));
+      refuse("the header claims {} bytes; allowed are at most {}", length,
+             limits_.max_header_bytes);
     if (length > bytes.size() - 8)
-      fail("truncated: the header claims " + std::to_string(length) + " bytes, the file has " +
-           std::to_string(bytes.size() - 8) + " after its length");
+      refuse("truncated: the header claims {} bytes, the file has {} after its length", length,
+             bytes.size() - 8);
     return length;
   }
 
   json parse(std::string_view text) const {
     if (text.empty() || text.front() != '{')
-      fail("the header is not a JSON object: it must begin with '{'");
-    // nlohmann takes a zero byte for the end, whatever follows.
-    if (text.find('\0') != text.npos) fail("the header is not valid JSON: it holds a zero byte");
-    // It keeps the last of several equal keys and has no depth limit, so both are watched here.
-    constexpr int deepest = 3;  // header > tensor > shape
-    std::vector<std::set<std::string>> open_objects;
-    const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-      if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-        if (depth >= deepest)
-          fail("the header is nested deeper than " + std::to_string(deepest) + " levels");
-      }
-      if (event == json::parse_event_t::object_start) open_objects.emplace_back();
-      if (event == json::parse_event_t::object_end) open_objects.pop_back();
-      if (event == json::parse_event_t::key) {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!open_objects.back().insert(key).second)
-          fail("the header repeats the key '" + shown(key) + "'");
-        // One more than the tensors, for the metadata.
-        if (open_objects.size() == 1 && open_objects.back().size() > limits_.max_tensors + 1)
-          fail_count();
-      }
-      return true;
-    };
-    try {
-      return json::parse(text, watch);
-    } catch (const json::exception& e) {
-      fail("the header is not valid JSON: " + shown(std::string_view(e.what())));
-    }
+      refuse("the header is not a JSON object: it must begin with '{{'");
+    auto header = parse_json(text, file_ + ": header",
+                             {.max_bytes = limits_.max_header_bytes,
+                              .max_depth = 3,  // header > tensor > shape
+                              .max_values = static_cast<std::size_t>(limits_.max_header_bytes)});
+    if (header.size() - header.count(metadata_key) > limits_.max_tensors)
+      refuse("more tensors than the {} that are allowed", limits_.max_tensors);
+    return header;
   }
 
   std::map<std::string, std::string> metadata(const json& value) const {
-    if (!value.is_object()) fail("__metadata__ is no object of strings");
+    if (!value.is_object()) refuse("__metadata__ is no object of strings");
     std::map<std::string, std::string> result;
     for (const auto& [key, entry] : value.items()) {
       if (!entry.is_string())
-        fail("__metadata__ value of '" + shown(key) + "' is a " + entry.type_name() +
-             "; it must be a string");
+        refuse("__metadata__ value of '{}' is a {}; it must be a string", shown(key),
+               entry.type_name());
       result.emplace(key, entry.get<std::string>());
     }
     return result;
@@ -153,25 +123,25 @@ class HeaderReader {
 
   TensorView tensor(const std::string& name, const json& value,
                     std::span<const std::uint8_t> data) const {
-    const std::string where = "tensor '" + shown(name) + "': ";
-    if (!value.is_object()) fail(where + "its entry is no object");
+    if (!value.is_object()) refuse("tensor '{}': its entry is no object", shown(name));
     for (const auto& [key, entry] : value.items())
       if (key != "dtype" && key != "shape" && key != "data_offsets")
-        fail(where + "unknown entry '" + shown(key) + "'; allowed are dtype, shape, data_offsets");
-    TensorView view{name, read_dtype(value, where), read_shape(value, where), {}};
+        refuse("tensor '{}': unknown entry '{}'; allowed are dtype, shape, data_offsets",
+               shown(name), shown(key));
+    TensorView view{name, read_dtype(name, value), read_shape(name, value), {}};
 
     const auto size = byte_count(view.dtype, view.shape);
-    if (!size) fail(where + "shape " + shape_text(view.shape) + " overflows 64 bits");
-    const auto [begin, end] = read_offsets(value, where);
-    const std::string range = "[" + std::to_string(begin) + "," + std::to_string(end) + "]";
-    if (begin > end) fail(where + "data_offsets " + range + " run backwards");
-    if (end > data.size())
-      fail(where + "data_offsets " + range + " reach past the " + std::to_string(data.size()) +
-           " bytes of data");
+    if (!size)
+      refuse("tensor '{}': shape {} overflows 64 bits", shown(name), shape_text(view.shape));
+    const auto [begin, end] = read_offsets(name, value);
+    const auto at = [&, begin = begin, end = end] {
+      return fmt::format("tensor '{}': data_offsets [{},{}]", shown(name), begin, end);
+    };
+    if (begin > end) refuse("{} run backwards", at());
+    if (end > data.size()) refuse("{} reach past the {} bytes of data", at(), data.size());
     if (end - begin != *size)
-      fail(where + "data_offsets " + range + " hold " + std::to_string(end - begin) + " bytes; " +
-           std::string(dtype_name(view.dtype)) + " " + shape_text(view.shape) + " needs " +
-           std::to_string(*size));
+      refuse("{} hold {} bytes; {} {} needs {}", at(), end - begin, dtype_name(view.dtype),
+             shape_text(view.shape), *size);
     view.bytes = data.subspan(begin, end - begin);
     return view;
   }
@@ -188,71 +158,68 @@ class HeaderReader {
                       [&](const TensorView* t) { return std::pair(begin(t), t->bytes.size()); });
     std::size_t reached = 0;
     for (const auto* tensor : order) {
-      const std::string at =
-          std::to_string(begin(tensor)) + ", expected " + std::to_string(reached);
       if (begin(tensor) < reached)
-        fail("tensor '" + shown(tensor->name) + "' overlaps another: it begins at byte " + at);
+        refuse("tensor '{}' overlaps another: it begins at byte {}, expected {}",
+               shown(tensor->name), begin(tensor), reached);
       if (begin(tensor) > reached)
-        fail("gap before tensor '" + shown(tensor->name) + "': it begins at byte " + at);
+        refuse("gap before tensor '{}': it begins at byte {}, expected {}", shown(tensor->name),
+               begin(tensor), reached);
       reached += tensor->bytes.size();
     }
     if (reached != data.size())
-      fail(std::to_string(data.size() - reached) +
-           " trailing bytes after the last tensor, which ends at byte " + std::to_string(reached) +
-           " of " + std::to_string(data.size()));
-  }
-
-  void check_count(std::size_t tensors) const {
-    if (tensors > limits_.max_tensors) fail_count();
+      refuse("{} trailing bytes after the last tensor, which ends at byte {} of {}",
+             data.size() - reached, reached, data.size());
   }
 
  private:
-  [[noreturn]] void fail_count() const {
-    fail("more tensors than the " + std::to_string(limits_.max_tensors) + " that are allowed");
+  template <class... Values>
+  [[noreturn]] void refuse(fmt::format_string<Values...> format, Values&&... values) const {
+    fail(ErrorCode::BadData, "{}: {}", file_, fmt::format(format, std::forward<Values>(values)...));
   }
 
-  const json& entry(const json& value, const char* key, const std::string& where) const {
+  const json& entry(const std::string& name, const json& value, const char* key) const {
     const auto found = value.find(key);
-    if (found == value.end()) fail(where + "lacks '" + key + "'");
+    if (found == value.end()) refuse("tensor '{}': lacks '{}'", shown(name), key);
     return *found;
   }
 
-  DType read_dtype(const json& value, const std::string& where) const {
-    const auto& given = entry(value, "dtype", where);
+  DType read_dtype(const std::string& name, const json& value) const {
+    const auto& given = entry(name, value, "dtype");
     if (!given.is_string())
-      fail(where + "dtype is a " + given.type_name() + "; it must be a string");
-    const auto& name = given.get_ref<const std::string&>();
-    const auto known = std::ranges::find(dtypes, name, &DTypeEntry::name);
+      refuse("tensor '{}': dtype is a {}; it must be a string", shown(name), given.type_name());
+    const auto& dtype = given.get_ref<const std::string&>();
+    const auto known = std::ranges::find(dtypes, dtype, &DTypeEntry::name);
     if (known == dtypes.end())
-      fail(where + "dtype '" + shown(name) + "' is unknown; allowed are " + allowed_dtypes());
+      refuse("tensor '{}': dtype '{}' is unknown; allowed are {}", shown(name), shown(dtype),
+             allowed_dtypes());
     return known->dtype;
   }
 
-  std::vector<std::int64_t> read_shape(const json& value, const std::string& where) const {
-    const auto& given = entry(value, "shape", where);
+  std::vector<std::int64_t> read_shape(const std::string& name, const json& value) const {
+    const auto& given = entry(name, value, "shape");
     if (!given.is_array())
-      fail(where + "shape is a " + given.type_name() + "; it must be an array");
+      refuse("tensor '{}': shape is a {}; it must be an array", shown(name), given.type_name());
     if (given.size() > limits_.max_dims)
-      fail(where + "shape has " + std::to_string(given.size()) +
-           " dimensions; allowed are at most " + std::to_string(limits_.max_dims));
+      refuse("tensor '{}': shape has {} dimensions; allowed are at most {}", shown(name),
+             given.size(), limits_.max_dims);
     constexpr std::uint64_t longest = std::numeric_limits<std::int64_t>::max();
     std::vector<std::int64_t> shape;
     for (const auto& side : given) {
       if (!side.is_number_unsigned() || side.get<std::uint64_t>() > longest)
-        fail(where + "shape holds " + shown(side.dump()) + "; allowed are integers from 0 to " +
-             std::to_string(longest));
+        refuse("tensor '{}': shape holds {}; allowed are integers from 0 to {}", shown(name),
+               shown(side.dump()), longest);
       shape.push_back(side.get<std::int64_t>());
     }
     return shape;
   }
 
-  std::pair<std::uint64_t, std::uint64_t> read_offsets(const json& value,
-                                                       const std::string& where) const {
-    const auto& given = entry(value, "data_offsets", where);
+  std::pair<std::uint64_t, std::uint64_t> read_offsets(const std::string& name,
+                                                       const json& value) const {
+    const auto& given = entry(name, value, "data_offsets");
     if (!given.is_array() || given.size() != 2 || !given[0].is_number_unsigned() ||
         !given[1].is_number_unsigned())
-      fail(where + "data_offsets is " + shown(given.dump()) +
-           "; it must be two non-negative 64-bit integers");
+      refuse("tensor '{}': data_offsets is {}; it must be two non-negative 64-bit integers",
+             shown(name), shown(given.dump()));
     return {given[0].get<std::uint64_t>(), given[1].get<std::uint64_t>()};
   }
 
@@ -281,7 +248,6 @@ Safetensors Safetensors::parse(std::vector<std::uint8_t> bytes, const std::strin
   const auto data = all.subspan(8 + length);
   const json header =
       reader.parse(std::string_view(reinterpret_cast<const char*>(all.data()) + 8, length));
-  reader.check_count(header.size() - header.count(metadata_key));
   for (const auto& [key, value] : header.items()) {  // sorted by key
     if (key == metadata_key)
       file.metadata_ = reader.metadata(value);
@@ -300,15 +266,15 @@ const TensorView* Safetensors::find(std::string_view name) const {
 
 const TensorView& Safetensors::at(std::string_view name) const {
   if (const auto* tensor = find(name)) return *tensor;
-  throw Error(ErrorCode::BadData, name_ + ": has no tensor '" + shown(name) + "' among its " +
-                                      std::to_string(tensors_.size()) + " tensors");
+  fail(ErrorCode::BadData, "{}: has no tensor '{}' among its {} tensors", name_, shown(name),
+       tensors_.size());
 }
 
 void save_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                       const std::map<std::string, std::string>& metadata, Overwrite overwrite) {
   const auto refuse = [&](const TensorView& tensor, const std::string& message) {
-    throw Error(ErrorCode::InvalidArgument,
-                path.string() + ": tensor '" + shown(tensor.name) + "': " + message);
+    fail(ErrorCode::InvalidArgument, "{}: tensor '{}': {}", path.string(), shown(tensor.name),
+         message);
   };
   // Built entry by entry: JSON objects of the library would sort the names or search them linearly.
   std::string header;
@@ -321,8 +287,8 @@ void save_safetensors(const std::filesystem::path& path, std::span<const TensorV
       if (!names.insert(tensor.name).second) refuse(tensor, "the name repeats");
       const auto size = byte_count(tensor.dtype, tensor.shape);
       if (size != tensor.bytes.size())
-        refuse(tensor, "has " + std::to_string(tensor.bytes.size()) + " bytes, which do not fit " +
-                           std::string(dtype_name(tensor.dtype)) + " " + shape_text(tensor.shape));
+        refuse(tensor, fmt::format("has {} bytes, which do not fit {} {}", tensor.bytes.size(),
+                                   dtype_name(tensor.dtype), shape_text(tensor.shape)));
       const json entry = {{"dtype", dtype_name(tensor.dtype)},
                           {"shape", tensor.shape},
                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
@@ -330,8 +296,8 @@ void save_safetensors(const std::filesystem::path& path, std::span<const TensorV
       offset += tensor.bytes.size();
     }
   } catch (const json::exception&) {
-    throw Error(ErrorCode::InvalidArgument,
-                path.string() + ": a tensor name or metadata entry is not valid UTF-8");
+    fail(ErrorCode::InvalidArgument, "{}: a tensor name or metadata entry is not valid UTF-8",
+         path.string());
   }
   header = "{" + header + "}";
   header.resize((header.size() + 7) / 8 * 8,
