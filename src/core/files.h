@@ -26,7 +26,8 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes
 
 /// Writes to a temporary name in the same folder, flushes, and renames. Creates missing parent
 /// folders. A file that is written again keeps its mode unless that gave others access and
-/// OwnerOnly is asked for; the temporary file is never more open.
+/// OwnerOnly is asked for; the temporary file is never more open. A link in the file's place is
+/// replaced, not followed. What killed processes left of temporary files in the folder is removed.
 /// @throws Error{AlreadyExists} if the file exists and overwrite is No, Error{Io} if writing fails
 /// (the temporary is removed).
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
