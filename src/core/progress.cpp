@@ -123,17 +123,16 @@ void Progress::print() {
 }
 
 JsonLog::JsonLog(const std::filesystem::path& path) : path_(path) {
-  const auto fail = [&](const std::error_code& cause) {
-    if (cause)
-      throw Error(ErrorCode::Io, path.string() + ": cannot open the log: " + cause.message());
+  const auto check = [&](const std::error_code& cause) {
+    if (cause) fail(ErrorCode::Io, "{}: cannot open the log: {}", path.string(), cause.message());
   };
   std::error_code cause;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), cause);
-  fail(cause);
+  check(cause);
   if (std::filesystem::exists(path, cause)) {
     // A process that was killed may have left half a line: cut after the last line break.
     auto size = std::filesystem::file_size(path, cause);
-    fail(cause);
+    check(cause);
     std::ifstream in(path, std::ios::binary);
     const auto whole = size;
     std::vector<char> block;
@@ -141,24 +140,24 @@ JsonLog::JsonLog(const std::filesystem::path& path) : path_(path) {
       block.resize(static_cast<std::size_t>(std::min<std::uintmax_t>(size, 64 << 10)));
       in.seekg(static_cast<std::streamoff>(size - block.size()));
       if (!in.read(block.data(), static_cast<std::streamsize>(block.size())))
-        throw Error(ErrorCode::Io, path.string() + ": cannot read the log");
+        fail(ErrorCode::Io, "{}: cannot read the log", path.string());
       const auto last = std::find(block.rbegin(), block.rend(), '\n');
       size -= static_cast<std::uintmax_t>(last - block.rbegin());
       if (last != block.rend()) break;
     }
     if (size != whole) std::filesystem::resize_file(path, size, cause);
-    fail(cause);
+    check(cause);
   }
   errno = 0;
   out_.open(path, std::ios::binary | std::ios::app);
-  if (!out_) fail({errno ? errno : EIO, std::generic_category()});
+  if (!out_) check({errno ? errno : EIO, std::generic_category()});
 }
 
 void JsonLog::write(const std::string& json_object) {
   if (json_object.find('\n') != json_object.npos)
-    throw Error(ErrorCode::InvalidArgument, path_.string() + ": a log entry must be one line");
+    fail(ErrorCode::InvalidArgument, "{}: a log entry must be one line", path_.string());
   out_ << json_object + '\n' << std::flush;
-  if (!out_) throw Error(ErrorCode::Io, path_.string() + ": cannot write to the log");
+  if (!out_) fail(ErrorCode::Io, "{}: cannot write to the log", path_.string());
 }
 
 void install_interrupt_handler() {
@@ -169,6 +168,7 @@ void install_interrupt_handler() {
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 bool interrupted() { return interrupt_seen != 0; }

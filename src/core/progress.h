@@ -56,6 +56,7 @@ class JsonLog {
 };
 
 /// Installs SIGINT/SIGTERM handlers that only set a flag; a second signal ends the process at once.
+/// From then on writing to a closed pipe is an error like others and does not end the process.
 void install_interrupt_handler();
 bool interrupted();
 
