@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build make ccache pkg-config python3
-  libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev
+  libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev libkainjow-mustache-dev
   libpng-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev
   libgtest-dev libgmock-dev
 )

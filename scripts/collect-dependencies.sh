@@ -14,7 +14,7 @@ scripts/bootstrap.sh
 
 # Each -dev package with the packages of its shared libraries; pkgconf because CMake finds webp and sodium through it.
 packages=(
-  libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
+  libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libkainjow-mustache-dev
   libpng-dev zlib1g-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev libgtest-dev libgmock-dev
   pkgconf-bin
 )

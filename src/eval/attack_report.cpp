@@ -10,10 +10,12 @@
 #include "eval/html.h"
 #include "eval/json_reader.h"
 #include "eval/summary.h"
-#include "eval/svg.h"
 #include "image/metrics.h"
+#include "report/svg.h"
 
 namespace veilnet::eval {
+
+using namespace report;
 
 namespace {
 

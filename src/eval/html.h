@@ -13,10 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "eval/text.h"
 #include "image/image.h"
+#include "report/text.h"
 
 namespace veilnet::eval {
+
+using namespace report;
 
 /// A well-formed piece of HTML.
 struct Markup {

@@ -16,9 +16,11 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "eval/summary.h"
-#include "eval/text.h"
+#include "report/text.h"
 
 namespace veilnet::eval {
+
+using namespace report;
 
 /// A whole file. @throws Error{BadData} naming the file when it is no JSON, and as read_text.
 inline nlohmann::json read_json(const std::filesystem::path& path) {

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "core/error.h"
-#include "eval/text.h"
+#include "report/text.h"
 
 namespace veilnet::eval {
+
+using namespace report;
 
 namespace {
 

@@ -1,9 +1,11 @@
 #include "eval/html.h"
 
-#include "eval/markup.h"
+#include "report/markup.h"
 #include "support.h"
 
 namespace veilnet::eval {
+
+using namespace veilnet::report;
 namespace {
 
 using test::contains;

@@ -2,13 +2,15 @@
 
 #include <limits>
 
-#include "eval/markup.h"
 #include "eval/summary.h"
-#include "eval/text.h"
 #include "image/metrics.h"
+#include "report/markup.h"
+#include "report/text.h"
 #include "support.h"
 
 namespace veilnet::eval {
+
+using namespace veilnet::report;
 namespace {
 
 using nlohmann::json;

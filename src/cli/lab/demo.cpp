@@ -12,7 +12,7 @@ namespace {
 
 // configs/demo.toml, embedded so that the program alone can run it.
 constexpr const char* kDemoConfig =
-#include "demo_config.inc"
+#include "demo.toml.inc"
     ;
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "eval/attacks.h"
 #include "eval/scheme.h"
 #include "eval/table1.h"
+#include "report/page.h"
 
 namespace veilnet::cli {
 void add_evaluate(CLI::App& command) {
@@ -50,7 +51,9 @@ void add_report(CLI::App& command) {
       ->type_name("FOLDER");
   add_json(command, *options);
   command.callback([folder, options] {
-    const auto path = eval::write_report(*folder);
+    const auto path = std::filesystem::exists(*folder / "matrix.json")
+                          ? report::write_page(*folder)
+                          : eval::write_report(*folder);
     std::cout << path.string() << "\n";
     write_json(*options, {{"report", path.string()}});
   });

@@ -1,4 +1,4 @@
-#include "eval/svg.h"
+#include "report/svg.h"
 
 #include <algorithm>
 #include <array>
@@ -8,10 +8,12 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "eval/summary.h"
-#include "eval/text.h"
+#include "record/summary.h"
+#include "report/text.h"
 
-namespace veilnet::eval {
+namespace veilnet::report {
+
+using record::quantile;
 
 namespace {
 
@@ -321,8 +323,8 @@ void draw_outliers(Canvas& canvas, const Frame& frame, double x, const BoxNumber
 
 std::vector<double> nice_ticks(double low, double high, int about) {
   if (!std::isfinite(low) || !std::isfinite(high) || low > high)
-    throw Error(ErrorCode::InvalidArgument, "nice_ticks: the range is " + shortest(low) + " to " +
-                                                shortest(high) + ", allowed is low <= high");
+    fail(ErrorCode::InvalidArgument, "nice_ticks: the range is {} to {}, allowed is low <= high",
+         shortest(low), shortest(high));
   // Equal ends, or ends so close that steps would drown in rounding.
   const double least = std::max(std::abs(low), std::abs(high)) * 1e-9;
   if (high - low <= least) {
@@ -338,11 +340,10 @@ std::vector<double> nice_ticks(double low, double high, int about) {
 }
 
 BoxNumbers box_numbers(std::span<const double> values) {
-  if (values.empty()) throw Error(ErrorCode::InvalidArgument, "box_numbers: no values");
+  if (values.empty()) fail(ErrorCode::InvalidArgument, "box_numbers: no values");
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
-      throw Error(ErrorCode::InvalidArgument,
-                  "box_numbers: value " + std::to_string(i) + " is not finite");
+      fail(ErrorCode::InvalidArgument, "box_numbers: value {} is not finite", i);
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   BoxNumbers box;
@@ -364,7 +365,7 @@ BoxNumbers box_numbers(std::span<const double> values) {
 
 std::string box_plot(const BoxPlot& chart) {
   if (chart.groups.empty())
-    throw Error(ErrorCode::InvalidArgument, "box_plot '" + chart.title + "': no groups");
+    fail(ErrorCode::InvalidArgument, "box_plot '{}': no groups", chart.title);
   Range range;
   std::size_t dropped = 0, label_lines = 1;
   const auto count = chart.groups.size();
@@ -456,7 +457,7 @@ std::string box_plot(const BoxPlot& chart) {
 
 std::string line_chart(const LineChart& chart) {
   const std::string name = "line_chart '" + chart.title + "'";
-  if (chart.series.empty()) throw Error(ErrorCode::InvalidArgument, name + ": no series");
+  if (chart.series.empty()) fail(ErrorCode::InvalidArgument, "{}: no series", name);
   const bool logarithmic = chart.x_scale == XScale::Logarithmic,
              categorical = chart.x_scale == XScale::Categorical;
   Range xs, ys;
@@ -473,14 +474,13 @@ std::string line_chart(const LineChart& chart) {
       }
       const double x = point.first;
       if (logarithmic && x <= 0)
-        throw Error(ErrorCode::InvalidArgument,
-                    name + ": x is " + shortest(x) +
-                        ", a logarithmic axis needs x > 0; use a categorical one");
+        fail(ErrorCode::InvalidArgument,
+             "{}: x is {}, a logarithmic axis needs x > 0; use a categorical one", name,
+             shortest(x));
       if (categorical &&
           (x != std::floor(x) || x < 0 || x >= static_cast<double>(chart.categories.size())))
-        throw Error(ErrorCode::InvalidArgument,
-                    name + ": x is " + shortest(x) + ", allowed are the indices of " +
-                        std::to_string(chart.categories.size()) + " categories");
+        fail(ErrorCode::InvalidArgument, "{}: x is {}, allowed are the indices of {} categories",
+             name, shortest(x), chart.categories.size());
       xs.add(place(x));
       ys.add(point.second);
     }
@@ -570,7 +570,7 @@ std::string line_chart(const LineChart& chart) {
 
 std::string histogram(const Histogram& chart) {
   if (chart.values.empty())
-    throw Error(ErrorCode::InvalidArgument, "histogram '" + chart.title + "': no values");
+    fail(ErrorCode::InvalidArgument, "histogram '{}': no values", chart.title);
   auto values = finite_only(chart.values);
   const std::string note = dropped_note(chart.values.size() - values.size());
   std::sort(values.begin(), values.end());
@@ -647,4 +647,4 @@ std::string histogram(const Histogram& chart) {
                        chart.x_label + ", " + grouped(values.size()) + " values");
 }
 
-}  // namespace veilnet::eval
+}  // namespace veilnet::report

@@ -1,12 +1,12 @@
-#include "eval/text.h"
+#include "report/text.h"
 
 #include <cmath>
 #include <limits>
 
-#include "eval/markup.h"
+#include "report/markup.h"
 #include "support.h"
 
-namespace veilnet::eval {
+namespace veilnet::report {
 namespace {
 
 TEST(Text, EscapesMarkup) {
@@ -60,4 +60,4 @@ TEST(MarkupChecker, FindsFaults) {
 }
 
 }  // namespace
-}  // namespace veilnet::eval
+}  // namespace veilnet::report

@@ -1,9 +1,9 @@
-#include "eval/text.h"
+#include "report/text.h"
 
 #include <charconv>
 #include <cmath>
 
-namespace veilnet::eval {
+namespace veilnet::report {
 
 namespace {
 
@@ -98,4 +98,4 @@ std::string grouped(std::uint64_t count) {
   return text;
 }
 
-}  // namespace veilnet::eval
+}  // namespace veilnet::report

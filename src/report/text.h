@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace veilnet::eval {
+namespace veilnet::report {
 
 /// Text for HTML and XML, in content and in double-quoted attributes: < > & " ' become entities;
 /// control characters and bytes that are not UTF-8 become U+FFFD, so that the page stays
@@ -25,4 +25,4 @@ std::string grouped(std::uint64_t count);
 /// What stands where a figure is missing.
 inline constexpr std::string_view dash = "\u2013";
 
-}  // namespace veilnet::eval
+}  // namespace veilnet::report

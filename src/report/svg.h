@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace veilnet::eval {
+namespace veilnet::report {
 
 /// Round numbers (1, 2 or 5 times a power of ten apart) from the last one at or below low to the
 /// first one at or above high.
@@ -103,4 +103,4 @@ struct Histogram {
 /// @throws Error{InvalidArgument} if there are no values.
 std::string histogram(const Histogram& chart);
 
-}  // namespace veilnet::eval
+}  // namespace veilnet::report

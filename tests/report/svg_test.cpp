@@ -1,4 +1,4 @@
-#include "eval/svg.h"
+#include "report/svg.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,10 +6,10 @@
 #include <numeric>
 #include <sstream>
 
-#include "eval/markup.h"
+#include "report/markup.h"
 #include "support.h"
 
-namespace veilnet::eval {
+namespace veilnet::report {
 namespace {
 
 using test::attributes;
@@ -318,4 +318,4 @@ TEST(Histogram, EqualNonFiniteAndNoValues) {
 }
 
 }  // namespace
-}  // namespace veilnet::eval
+}  // namespace veilnet::report
