@@ -1,10 +1,13 @@
 // What several test programs need.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 
@@ -33,6 +36,11 @@ inline std::filesystem::path vector_file(const std::string& name) {
   const char* given = std::getenv("VEILNET_VECTORS");
   const std::filesystem::path folder = given ? given : "../shared/vectors";
   return std::filesystem::exists(folder / name) ? folder / name : std::filesystem::path();
+}
+
+/// A copy, for comparisons that gtest can print.
+inline std::vector<std::uint8_t> bytes(std::span<const std::uint8_t> of) {
+  return {of.begin(), of.end()};
 }
 
 /// Runs `action` and expects an Error with this code whose message contains every given part.

@@ -13,19 +13,21 @@ namespace {
 
 // The upper halves of stacked pairs, labelled with whether the lower ones are above `median`.
 data::Dataset labelled(const data::Dataset& pairs, const std::string& name, double median) {
-  const int height = pairs.height / 2;
+  const int height = pairs.pictures.height() / 2;
   const size_t half = pairs.image_bytes() / 2;
   std::vector<uint8_t> pictures;
   for (size_t i = 0; i < pairs.size(); ++i) {
     const auto above = pairs.image(i).first(half);
     pictures.insert(pictures.end(), above.begin(), above.end());
   }
-  auto out = unlabelled(pictures, height, pairs.width);
+  auto out = unlabelled(pictures, height, pairs.pictures.width());
   out.name = name;
   out.class_names = {"below the median", "above the median"};
   for (size_t i = 0; i < pairs.size(); ++i)
     out.labels[i] =
-        attribute_value(name, pairs.image(i).subspan(half), height, pairs.width) > median ? 1 : 0;
+        attribute_value(name, pairs.image(i).subspan(half), height, pairs.pictures.width()) > median
+            ? 1
+            : 0;
   return out;
 }
 
@@ -70,8 +72,8 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
   const size_t half = known.image_bytes() / 2;
   std::vector<double> values;
   for (size_t i = 0; i < known.size(); ++i)
-    values.push_back(
-        attribute_value(name, known.image(i).subspan(half), known.height / 2, known.width));
+    values.push_back(attribute_value(name, known.image(i).subspan(half),
+                                     known.pictures.height() / 2, known.pictures.width()));
   std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
   const double median = values[values.size() / 2];
 
@@ -82,8 +84,8 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
     card.architecture = "resnet";
     card.depth = 8;
     card.class_names = training.class_names;
-    card.height = training.height;
-    card.width = training.width;
+    card.height = training.pictures.height();
+    card.width = training.pictures.width();
     card.mean_rgb.fill(0.5);
     card.std_rgb.fill(0.25);
     auto recipe = plan.recipe;

@@ -78,13 +78,13 @@ OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own,
       auto tried = options;
       tried.total_variation = total_variation;
       tried.nearness = nearness;
-      const auto found =
-          invert_by_optimisation(h, protected_nhwc, start, own.height, own.width, tried, compute);
+      const auto found = invert_by_optimisation(h, protected_nhwc, start, own.pictures.height(),
+                                                own.pictures.width(), tried, compute);
       double ssim = 0;
       for (size_t i = 0; i < own.size(); ++i) {
         const auto one = std::span(found).subspan(i * own.image_bytes(), own.image_bytes());
-        ssim +=
-            image::ssim(own.image(i), one, own.height, own.width) / static_cast<double>(own.size());
+        ssim += image::ssim(own.image(i), one, own.pictures.height(), own.pictures.width()) /
+                static_cast<double>(own.size());
       }
       spdlog::info(
           "optimise: total variation {}, nearness {}: SSIM {:.3f} on the attacker's own pictures",

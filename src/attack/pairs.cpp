@@ -1,5 +1,6 @@
 #include "attack/pairs.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/error.h"
@@ -8,24 +9,20 @@
 namespace veilnet::attack {
 
 data::Dataset stack_pairs(std::span<const uint8_t> protected_nhwc, const data::Dataset& plain) {
-  if (protected_nhwc.size() != plain.images_nhwc.size()) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the protected pictures have " + std::to_string(protected_nhwc.size()) +
-                    " bytes, the plain ones " + std::to_string(plain.images_nhwc.size()) +
-                    "; pairs need the same number");
+  if (protected_nhwc.size() != plain.pictures.pixels().size()) {
+    fail(ErrorCode::InvalidArgument,
+         "the protected pictures have {} bytes, the plain ones {}; pairs need the same number",
+         protected_nhwc.size(), plain.pictures.pixels().size());
   }
   data::Dataset pairs;
   pairs.name = plain.name + " pairs";
-  pairs.height = 2 * plain.height;
-  pairs.width = plain.width;
   pairs.class_names = plain.class_names;
   pairs.labels = plain.labels;
-  pairs.images_nhwc.reserve(2 * protected_nhwc.size());
+  pairs.pictures = image::Batch(2 * plain.pictures.height(), plain.pictures.width(), plain.size());
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto above = protected_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes()),
                below = plain.image(i);
-    pairs.images_nhwc.insert(pairs.images_nhwc.end(), above.begin(), above.end());
-    pairs.images_nhwc.insert(pairs.images_nhwc.end(), below.begin(), below.end());
+    std::ranges::copy(below, std::ranges::copy(above, pairs.pictures.picture(i).begin()).out);
   }
   return pairs;
 }
@@ -50,13 +47,9 @@ data::Split tenth_validates(size_t count) {
 
 data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> positions) {
   auto out = from;
-  out.images_nhwc.clear();
+  out.pictures = from.pictures.subset(positions);
   out.labels.clear();
-  for (const auto i : positions) {
-    const auto image = from.image(i);
-    out.images_nhwc.insert(out.images_nhwc.end(), image.begin(), image.end());
-    out.labels.push_back(from.labels[i]);
-  }
+  for (const auto i : positions) out.labels.push_back(from.labels[i]);
   return out;
 }
 
@@ -66,7 +59,7 @@ std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Data
   std::vector<uint32_t> all(pictures.size());
   std::iota(all.begin(), all.end(), 0u);
   std::vector<uint8_t> out;
-  out.reserve(pictures.images_nhwc.size());
+  out.reserve(pictures.pictures.pixels().size());
   train::for_each_batch(pictures, all, 256, compute.device,
                         [&](const torch::Tensor& batch, const torch::Tensor&, size_t) {
                           const auto bytes = nn::to_bytes(nn::transform(model, batch));
@@ -77,12 +70,10 @@ std::vector<uint8_t> transform_to_bytes(const nn::Model& model, const data::Data
 
 data::Dataset unlabelled(std::span<const uint8_t> images_nhwc, int height, int width) {
   data::Dataset out;
-  out.height = height;
-  out.width = width;
   out.class_names = {"?", "??"};
-  out.images_nhwc.assign(images_nhwc.begin(), images_nhwc.end());
-  out.labels.assign(
-      images_nhwc.size() / (3 * static_cast<size_t>(height) * static_cast<size_t>(width)), 0);
+  out.pictures =
+      image::Batch(height, width, std::vector<uint8_t>(images_nhwc.begin(), images_nhwc.end()));
+  out.labels.assign(out.pictures.count(), 0);
   return out;
 }
 

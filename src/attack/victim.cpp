@@ -18,7 +18,7 @@ constexpr uint64_t kFirstObservedKey = 2ull << 32, kFirstOwnKey = 3ull << 32;
 
 std::vector<uint8_t> random_pictures(const data::Dataset& plain, uint64_t seed) {
   Random random({977, seed});
-  std::vector<uint8_t> out(plain.images_nhwc.size());
+  std::vector<uint8_t> out(plain.pictures.pixels().size());
   for (auto& value : out) value = static_cast<uint8_t>(random.below(256));
   return out;
 }
@@ -28,7 +28,7 @@ std::vector<uint8_t> mix(
     const data::Dataset& plain,
     const std::function<std::vector<uint8_t>(const cipher::PictureSet&)>& use) {
   const std::vector<int64_t> labels(plain.labels.begin(), plain.labels.end());
-  return use({plain.images_nhwc, labels, plain.height, plain.width,
+  return use({plain.pictures.pixels(), labels, plain.pictures.height(), plain.pictures.width(),
               static_cast<int64_t>(plain.class_names.size())});
 }
 
@@ -126,8 +126,8 @@ Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model
     refuse(victim, model, kAccessPart, "it is no scheme with a key holder");
   Materials m;
   m.granted = model;
-  m.height = sets.attacked.height;
-  m.width = sets.attacked.width;
+  m.height = sets.attacked.pictures.height();
+  m.width = sets.attacked.pictures.width();
   m.attacked = protect(victim, sets.attacked, train::kFirstTestKey, compute);
   if (model.method == Method::Public) {
     auto own = victim;
@@ -162,17 +162,13 @@ Materials grant(const Victim& victim, const Sets& sets, const ThreatModel& model
       break;
     case Auxiliary::Candidates: {
       // In an order that says nothing: that of their values.
-      std::vector<size_t> order(sets.attacked.size());
-      std::iota(order.begin(), order.end(), size_t{0});
-      std::ranges::sort(order, [&](size_t a, size_t b) {
+      std::vector<uint32_t> order(sets.attacked.size());
+      std::iota(order.begin(), order.end(), 0u);
+      std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
         return std::ranges::lexicographical_compare(sets.attacked.image(a), sets.attacked.image(b));
       });
       auto candidates = sets.attacked;
-      candidates.images_nhwc.clear();
-      for (const auto i : order) {
-        const auto image = sets.attacked.image(i);
-        candidates.images_nhwc.insert(candidates.images_nhwc.end(), image.begin(), image.end());
-      }
+      candidates.pictures = sets.attacked.pictures.subset(order);
       std::ranges::fill(candidates.labels, 0);
       m.candidates = std::move(candidates);
     }

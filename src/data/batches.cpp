@@ -18,8 +18,8 @@ namespace veilnet::data {
 
 Split stratified_split(std::span<const std::int32_t> labels, double fraction, std::uint64_t seed) {
   if (!(fraction > 0 && fraction < 1)) {
-    throw Error(ErrorCode::InvalidArgument, "validation fraction " + std::to_string(fraction) +
-                                                "; it must be greater than 0 and less than 1");
+    fail(ErrorCode::InvalidArgument,
+         "validation fraction {}; it must be greater than 0 and less than 1", fraction);
   }
   std::map<std::int32_t, std::vector<std::uint32_t>> by_class;
   for (std::size_t i = 0; i < labels.size(); ++i)
@@ -36,9 +36,9 @@ Split stratified_split(std::span<const std::int32_t> labels, double fraction, st
     split.train.insert(split.train.end(), members.begin() + wanted, members.end());
   }
   if (split.validation.empty()) {
-    throw Error(ErrorCode::InvalidArgument,
-                "cannot split " + std::to_string(labels.size()) +
-                    " pictures into train and validation: no class has two or more");
+    fail(ErrorCode::InvalidArgument,
+         "cannot split {} pictures into train and validation: no class has two or more",
+         labels.size());
   }
   std::sort(split.train.begin(), split.train.end());
   std::sort(split.validation.begin(), split.validation.end());
@@ -68,8 +68,16 @@ void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
   }
 }
 
+/// Where a loader draws from: pictures with labels, or with their plain versions.
+struct BatchLoader::Source {
+  std::string text;
+  const image::Batch& pictures;
+  const image::Batch* plain = nullptr;
+  std::span<const std::int32_t> labels;
+};
+
 struct BatchLoader::Impl {
-  const Dataset& dataset;
+  const Source source;
   const std::vector<std::uint32_t> indices;
   const Options options;
   const std::uint64_t steps_per_epoch;
@@ -80,14 +88,14 @@ struct BatchLoader::Impl {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Batch> ready;
+  std::deque<Minibatch> ready;
   std::exception_ptr failure;
   bool stopping = false;
   std::thread worker;
 
-  Impl(const Dataset& data, std::vector<std::uint32_t> given, const Options& given_options,
+  Impl(const Source& from, std::vector<std::uint32_t> given, const Options& given_options,
        std::uint64_t steps)
-      : dataset(data), indices(std::move(given)), options(given_options), steps_per_epoch(steps) {
+      : source(from), indices(std::move(given)), options(given_options), steps_per_epoch(steps) {
     worker = std::thread([this] { run(); });
   }
 
@@ -119,7 +127,19 @@ struct BatchLoader::Impl {
     }
   }
 
-  Batch make(std::uint64_t step) {
+  /// Picture `index` as the generator turns it, which is handed over as a copy: the pictures of a
+  /// pair see the same draws.
+  void copy(const image::Batch& from, std::uint32_t index, Random random,
+            std::span<std::uint8_t> out) const {
+    if (options.augmentation) {
+      augment(from.picture(index), from.height(), from.width(), *options.augmentation, random,
+              out.data());
+    } else {
+      std::ranges::copy(from.picture(index), out.begin());
+    }
+  }
+
+  Minibatch make(std::uint64_t step) {
     const auto epoch = step / steps_per_epoch;
     if (epoch != order_epoch) {
       order = indices;
@@ -130,60 +150,69 @@ struct BatchLoader::Impl {
     }
     const auto begin = static_cast<std::size_t>(step % steps_per_epoch) * options.batch_size;
     const auto count = std::min(options.batch_size, order.size() - begin);
-    Batch batch;
+    Minibatch batch;
     batch.indices.assign(order.begin() + static_cast<std::ptrdiff_t>(begin),
                          order.begin() + static_cast<std::ptrdiff_t>(begin + count));
-    batch.labels.reserve(count);
-    batch.images_nhwc.resize(count * dataset.image_bytes());
-    auto* out = batch.images_nhwc.data();
-    for (std::size_t i = 0; i < count; ++i, out += dataset.image_bytes()) {
+    const auto black = [count](const image::Batch& like) {
+      return image::Batch(like.height(), like.width(), count);
+    };
+    batch.pictures = black(source.pictures);
+    if (source.plain) batch.plain = black(*source.plain);
+    for (std::size_t i = 0; i < count; ++i) {
       const auto index = batch.indices[i];
-      if (index >= dataset.size()) {
-        throw Error(ErrorCode::InvalidArgument,
-                    "picture index " + std::to_string(index) + " for data set '" + dataset.name +
-                        "', which has " + std::to_string(dataset.size()) + " pictures");
+      if (index >= source.pictures.count()) {
+        fail(ErrorCode::InvalidArgument, "picture index {} for {}, which has {} pictures", index,
+             source.text, source.pictures.count());
       }
-      batch.labels.push_back(dataset.labels[index]);
-      if (options.augmentation) {
-        Random random({options.seed, epoch, begin + i});
-        augment(dataset.image(index), dataset.height, dataset.width, *options.augmentation, random,
-                out);
-      } else {
-        std::ranges::copy(dataset.image(index), out);
-      }
-      if (options.encrypt) options.encrypt({out, dataset.image_bytes()});
+      const Random random({options.seed, epoch, begin + i});
+      copy(source.pictures, index, random, batch.pictures.picture(i));
+      if (source.plain)
+        copy(*source.plain, index, random, batch.plain.picture(i));
+      else
+        batch.labels.push_back(source.labels[index]);
+      if (options.encrypt) options.encrypt(batch.pictures.picture(i));
     }
     return batch;
   }
 };
 
 BatchLoader::BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices,
+                         const Options& options)
+    : BatchLoader(Source{fmt::format("data set '{}'", dataset.name), dataset.pictures, nullptr,
+                         dataset.labels},
+                  std::move(indices), options) {}
+
+BatchLoader::BatchLoader(const Pairs& pairs, std::vector<std::uint32_t> indices,
+                         const Options& options)
+    : BatchLoader(Source{"pairs of pictures", pairs.protected_pictures(), &pairs.plain(), {}},
+                  std::move(indices), options) {}
+
+BatchLoader::BatchLoader(const Source& source, std::vector<std::uint32_t> indices,
                          const Options& options) {
-  const auto refuse = [](const std::string& what) {
-    throw Error(ErrorCode::InvalidArgument, what);
-  };
-  if (indices.empty())
-    refuse("no pictures to make batches of from data set '" + dataset.name + "'");
-  if (options.batch_size == 0) refuse("batch size 0; it must be at least 1");
+  constexpr auto wrong = ErrorCode::InvalidArgument;
+  if (indices.empty()) fail(wrong, "no pictures to make batches of from {}", source.text);
+  if (options.batch_size == 0) fail(wrong, "batch size 0; it must be at least 1");
+  if (source.plain && options.encrypt) fail(wrong, "pairs of pictures cannot be encrypted");
   const int padding = options.augmentation ? options.augmentation->crop_padding : 0;
-  if (const int side = std::max(dataset.height, dataset.width); padding < 0 || padding > side) {
-    refuse("crop padding " + std::to_string(padding) + "; allowed is 0 to " + std::to_string(side) +
-           ", the picture's side");
+  if (const int side = std::max(source.pictures.height(), source.pictures.width());
+      padding < 0 || padding > side) {
+    fail(wrong, "crop padding {}; allowed is 0 to {}, the picture's side", padding, side);
   }
   const auto whole = indices.size() / options.batch_size;
   if (options.drop_last && whole == 0) {
-    refuse("batch size " + std::to_string(options.batch_size) + " with " +
-           std::to_string(indices.size()) +
-           " pictures gives no whole batch; lower it or keep the last, smaller batch");
+    fail(wrong,
+         "batch size {} with {} pictures gives no whole batch; lower it or keep the last, smaller "
+         "batch",
+         options.batch_size, indices.size());
   }
   const auto steps =
       whole + (!options.drop_last && indices.size() % options.batch_size != 0 ? 1 : 0);
-  impl_ = std::make_unique<Impl>(dataset, std::move(indices), options, steps);
+  impl_ = std::make_unique<Impl>(source, std::move(indices), options, steps);
 }
 
 BatchLoader::~BatchLoader() = default;
 
-Batch BatchLoader::next() {
+Minibatch BatchLoader::next() {
   std::unique_lock lock(impl_->mutex);
   impl_->changed.wait(lock, [this] { return !impl_->ready.empty() || impl_->failure; });
   if (impl_->ready.empty()) std::rethrow_exception(impl_->failure);

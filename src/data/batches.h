@@ -10,6 +10,7 @@
 
 #include "core/random.h"
 #include "data/dataset.h"
+#include "data/pairs.h"
 
 namespace veilnet::data {
 
@@ -30,10 +31,12 @@ struct Augmentation {
       4;  ///< random crop of the original size from the zero-padded picture; 0 for none
 };
 
-struct Batch {
-  std::vector<std::uint8_t> images_nhwc;  ///< [size, height, width, 3]
-  std::vector<std::int32_t> labels;       ///< [size]
-  std::vector<std::uint32_t> indices;     ///< positions in the data set, [size]
+/// The pictures of one training step.
+struct Minibatch {
+  image::Batch pictures;               ///< of pairs the protected ones
+  image::Batch plain;                  ///< of pairs the plain ones, augmented alike; else empty
+  std::vector<std::int32_t> labels;    ///< one a picture; of pairs none
+  std::vector<std::uint32_t> indices;  ///< positions in the data set, one a picture
 };
 
 /// Copies one picture into `out` (height * width * 3 bytes): flipped, then cropped from the
@@ -60,20 +63,24 @@ class BatchLoader {
     std::size_t prefetch = 4;      ///< batches held ready; 0 counts as 1
   };
 
-  /// `dataset` must outlive the loader.
+  /// What is given must outlive the loader. Both pictures of a pair are flipped and cropped alike.
   /// @throws Error{InvalidArgument} for no indices, batch size 0, drop_last with fewer pictures
-  /// than a batch, or a crop padding outside 0 to the longer side of a picture.
+  /// than a batch, a crop padding outside 0 to the longer side of a picture, or pairs that are to
+  /// be encrypted.
   BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options);
+  BatchLoader(const Pairs& pairs, std::vector<std::uint32_t> indices, const Options& options);
   ~BatchLoader();
   /// Waits for the next batch. Call from one thread.
   /// @throws what went wrong in the background thread, once the batches before it are used up and
   /// at every call from then on: Error{InvalidArgument} for an index outside the data set, naming
   /// it.
-  Batch next();
+  Minibatch next();
   std::size_t steps_per_epoch() const;
 
  private:
+  struct Source;
   struct Impl;
+  BatchLoader(const Source& source, std::vector<std::uint32_t> indices, const Options& options);
   std::unique_ptr<Impl> impl_;
 };
 

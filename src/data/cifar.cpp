@@ -95,8 +95,8 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
                     " bytes, so this one is truncated or in another format");
   }
   const auto count = bytes.size() / record_bytes;
-  auto next = set.images_nhwc.size();
-  set.images_nhwc.resize(next + count * 3 * kPlane);
+  image::Batch pictures(kSide, kSide, count);
+  auto out = pictures.pixels().begin();
   set.labels.reserve(set.labels.size() + count);
   for (std::size_t record = 0; record < count; ++record) {
     const auto* at = bytes.data() + record * record_bytes;
@@ -112,9 +112,10 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
     const auto* planes = at + label_bytes;
     for (std::size_t pixel = 0; pixel < kPlane; ++pixel) {
       for (std::size_t channel = 0; channel < 3; ++channel)
-        set.images_nhwc[next++] = planes[channel * kPlane + pixel];
+        *out++ = planes[channel * kPlane + pixel];
     }
   }
+  set.pictures.append(pictures.pixels());
 }
 
 TrainTest load(const fs::path& given, const Format& format,
@@ -123,7 +124,7 @@ TrainTest load(const fs::path& given, const Format& format,
   TrainTest data;
   for (auto* set : {&data.train, &data.test}) {
     set->name = format.name;
-    set->height = set->width = kSide;
+    set->pictures = image::Batch(kSide, kSide);
     set->class_names = read_class_names(folder / format.names_file, format);
   }
   for (std::size_t i = 0; i < train_files.size(); ++i) {

@@ -17,9 +17,9 @@ void append(std::vector<std::uint8_t>& bytes, std::uint64_t value) {
 /// same bytes.
 std::vector<std::uint8_t> describe(const Dataset& set) {
   std::vector<std::uint8_t> bytes;
-  for (std::uint64_t value :
-       {set.size(), static_cast<std::size_t>(set.height), static_cast<std::size_t>(set.width),
-        set.class_names.size(), set.images_nhwc.size()}) {
+  for (std::uint64_t value : {set.size(), static_cast<std::size_t>(set.pictures.height()),
+                              static_cast<std::size_t>(set.pictures.width()),
+                              set.class_names.size(), set.pictures.pixels().size()}) {
     append(bytes, value);
   }
   for (const auto& name : set.class_names) {
@@ -30,29 +30,24 @@ std::vector<std::uint8_t> describe(const Dataset& set) {
   return bytes;
 }
 
-[[noreturn]] void refuse(const Dataset& set, const char* part, const std::string& what) {
-  throw Error(ErrorCode::BadData, "data set '" + set.name + "' (" + part + "): " + what);
+template <class... Values>
+[[noreturn]] void refuse(const Dataset& set, const char* part, fmt::format_string<Values...> format,
+                         Values&&... values) {
+  fail(ErrorCode::BadData, "data set '{}' ({}): {}", set.name, part,
+       fmt::format(format, std::forward<Values>(values)...));
 }
 
 void check_part(const Dataset& set, const char* part) {
   if (set.size() == 0) refuse(set, part, "no pictures; at least one is needed");
-  if (set.height < 1 || set.width < 1) {
-    refuse(set, part,
-           "picture size " + std::to_string(set.height) + "x" + std::to_string(set.width) +
-               "; both sides must be at least 1");
-  }
-  if (set.images_nhwc.size() != set.size() * set.image_bytes()) {
-    refuse(set, part,
-           std::to_string(set.images_nhwc.size()) + " bytes of pixels; " +
-               std::to_string(set.size()) + " pictures need " +
-               std::to_string(set.size() * set.image_bytes()));
+  if (set.pictures.count() != set.size()) {
+    refuse(set, part, "{} pictures and {} labels; equally many are needed", set.pictures.count(),
+           set.size());
   }
   for (std::size_t i = 0; i < set.size(); ++i) {
     const auto label = set.labels[i];
     if (label < 0 || static_cast<std::size_t>(label) >= set.class_names.size()) {
-      refuse(set, part,
-             "label " + std::to_string(label) + " of picture " + std::to_string(i) +
-                 " is not in [0, " + std::to_string(set.class_names.size()) + ")");
+      refuse(set, part, "label {} of picture {} is not in [0, {})", label, i,
+             set.class_names.size());
     }
   }
 }
@@ -61,8 +56,8 @@ void check_part(const Dataset& set, const char* part) {
 
 std::string TrainTest::hash() const {
   const auto train_description = describe(train), test_description = describe(test);
-  const std::span<const std::uint8_t> parts[] = {train_description, train.images_nhwc,
-                                                 test_description, test.images_nhwc};
+  const std::span<const std::uint8_t> parts[] = {train_description, train.pictures.pixels(),
+                                                 test_description, test.pictures.pixels()};
   return sha256_hex(parts);
 }
 
@@ -70,20 +65,17 @@ void check(const TrainTest& data) {
   const auto& [train, test] = data;
   check_part(train, "train");
   check_part(test, "test");
-  if (train.height != test.height || train.width != test.width) {
-    refuse(test, "test",
-           "picture size " + std::to_string(test.height) + "x" + std::to_string(test.width) +
-               " differs from train's " + std::to_string(train.height) + "x" +
-               std::to_string(train.width));
+  if (!train.pictures.same_size(test.pictures)) {
+    refuse(test, "test", "picture size {}x{} differs from train's {}x{}", test.pictures.height(),
+           test.pictures.width(), train.pictures.height(), train.pictures.width());
   }
   if (train.class_names != test.class_names)
     refuse(test, "test", "class names differ from train's");
   const auto first = train.labels.front();
   if (std::all_of(train.labels.begin(), train.labels.end(),
                   [&](auto label) { return label == first; })) {
-    refuse(train, "train",
-           "only one class occurs: '" + train.class_names[static_cast<std::size_t>(first)] +
-               "'; at least two are needed");
+    refuse(train, "train", "only one class occurs: '{}'; at least two are needed",
+           train.class_names[static_cast<std::size_t>(first)]);
   }
 }
 

@@ -6,22 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "image/batch.h"
+
 namespace veilnet::data {
 
-/// images_nhwc: uint8 RGB [size, height, width, 3]; labels: size values in [0, class_names.size()).
+/// As many labels as pictures, each in [0, class_names.size()).
 struct Dataset {
   std::string name;  ///< "cifar10", "cifar100", "synthetic" or the folder's name
-  int height = 0;
-  int width = 0;
   std::vector<std::string> class_names;
-  std::vector<std::uint8_t> images_nhwc;
+  image::Batch pictures;
   std::vector<std::int32_t> labels;
 
   std::size_t size() const { return labels.size(); }
-  std::size_t image_bytes() const { return static_cast<std::size_t>(height) * width * 3; }
-  std::span<const std::uint8_t> image(std::size_t i) const {
-    return {images_nhwc.data() + i * image_bytes(), image_bytes()};
-  }
+  std::size_t image_bytes() const { return pictures.picture_bytes(); }
+  std::span<const std::uint8_t> image(std::size_t i) const { return pictures.picture(i); }
 };
 
 /// What every loader returns: the official training and test sets.

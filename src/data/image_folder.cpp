@@ -41,8 +41,8 @@ std::vector<fs::path> list_pictures(const fs::path& folder) {
 
 void append_pictures(const std::vector<fs::path>& files, std::size_t label, Dataset& set) {
   for (const auto& file : files) {
-    const auto picture = image::resize_and_crop(image::read_image(file), set.height, set.width);
-    set.images_nhwc.insert(set.images_nhwc.end(), picture.rgb.begin(), picture.rgb.end());
+    set.pictures.append(image::resize_and_crop(image::read_image(file), set.pictures.height(),
+                                               set.pictures.width()));
     set.labels.push_back(static_cast<std::int32_t>(label));
   }
 }
@@ -85,8 +85,7 @@ TrainTest load_image_folder(const fs::path& folder, int height, int width) {
   TrainTest data;
   for (auto* set : {&data.train, &data.test}) {
     set->name = fs::canonical(folder).filename().string();
-    set->height = height;
-    set->width = width;
+    set->pictures = image::Batch(height, width);
     for (const auto& path : classes) set->class_names.push_back(path.filename().string());
   }
   const auto& names = data.train.class_names;

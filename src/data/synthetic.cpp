@@ -381,12 +381,10 @@ class Picture {
 };
 
 Dataset make_set(std::uint64_t seed, std::uint64_t part, std::size_t size) {
-  Dataset set{"synthetic", kSide, kSide, kClassNames, {}, {}};
-  set.images_nhwc.resize(size * set.image_bytes());
+  Dataset set{"synthetic", kClassNames, image::Batch(kSide, kSide, size), {}};
   for (std::size_t i = 0; i < size; ++i) {
     set.labels.push_back(static_cast<std::int32_t>(i % kClassNames.size()));
-    Picture(Random({seed, part, i}))
-        .draw(set.labels.back(), set.images_nhwc.data() + i * set.image_bytes());
+    Picture(Random({seed, part, i})).draw(set.labels.back(), set.pictures.picture(i).data());
   }
   return set;
 }

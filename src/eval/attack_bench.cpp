@@ -38,7 +38,8 @@ AttackBench::AttackBench(const experiment::Experiment& experiment)
     data::SyntheticOptions options;
     options.train_size = std::max<size_t>(sets.auxiliary.size(), 10);
     auto pictures = data::make_synthetic(options).train;
-    if (pictures.height == sets.attacked.height && pictures.width == sets.attacked.width)
+    if (pictures.pictures.height() == sets.attacked.pictures.height() &&
+        pictures.pictures.width() == sets.attacked.pictures.width())
       sets.unrelated = std::move(pictures);
   }
   e.attack.recipe.epochs = budget.epochs;
@@ -187,7 +188,7 @@ std::vector<uint32_t> positions(size_t count, size_t available, size_t step, siz
 
 image::Image picture_at(const data::Dataset& like, std::span<const uint8_t> images_nhwc, size_t i) {
   const auto bytes = images_nhwc.subspan(i * like.image_bytes(), like.image_bytes());
-  return {like.height, like.width, {bytes.begin(), bytes.end()}};
+  return {like.pictures.height(), like.pictures.width(), {bytes.begin(), bytes.end()}};
 }
 
 }  // namespace veilnet::eval

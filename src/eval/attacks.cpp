@@ -72,7 +72,8 @@ json describe(const AttackBench& bench, const attack::Victim& victim) {
   const auto& id = victim.scheme.options.id;
   if (!id.empty() && cipher::scheme_traits(id).keyed) {
     out["key_space_bits"] =
-        cipher::make_scheme(victim.scheme.options, {}, attacked.height, attacked.width)
+        cipher::make_scheme(victim.scheme.options, {}, attacked.pictures.height(),
+                            attacked.pictures.width())
             ->key_space_bits();
   }
   if (const auto service = bench.service(victim))
@@ -95,7 +96,7 @@ void keep_pictures(const AttackBench& bench, const attack::Victim& victim,
   pictures.scheme = victim.label;
   pictures.attack = attack;
   for (const auto i : order) {
-    pictures.plain.push_back(picture_at(attacked, attacked.images_nhwc, i));
+    pictures.plain.push_back(picture_at(attacked, attacked.pictures.pixels(), i));
     pictures.protected_pictures.push_back(picture_at(attacked, seen, i));
     pictures.recovered.push_back(picture_at(attacked, recovered, i));
     pictures.labels.push_back(attacked.class_names[static_cast<size_t>(attacked.labels[i])]);
@@ -188,8 +189,8 @@ json make_matrix(const AttackBench& bench) {
   set_flags(cells, baselines);
   auto dataset = dataset_json(bench.w);
   if (bench.psi) {
-    dataset["plain_accuracy"] = accuracy_on_bytes(*bench.psi, bench.sets.attacked,
-                                                  bench.sets.attacked.images_nhwc, bench.e.compute);
+    dataset["plain_accuracy"] = accuracy_on_bytes(
+        *bench.psi, bench.sets.attacked, bench.sets.attacked.pictures.pixels(), bench.e.compute);
   }
   json matrix = {{"title", "Veilnet: attacks on " + bench.w.data.train.name},
                  {"dataset", dataset},

@@ -50,13 +50,14 @@ json similarity_json(const Similarity& s) {
 
 data::Dataset with_pictures(const data::Dataset& like, std::span<const uint8_t> images_nhwc) {
   data::Dataset out = like;
-  out.images_nhwc.assign(images_nhwc.begin(), images_nhwc.end());
+  out.pictures = image::Batch(like.pictures.height(), like.pictures.width(),
+                              std::vector<uint8_t>(images_nhwc.begin(), images_nhwc.end()));
   return out;
 }
 
 image::Image picture(const data::Dataset& like, std::span<const uint8_t> images_nhwc, size_t i) {
   const auto bytes = images_nhwc.subspan(i * like.image_bytes(), like.image_bytes());
-  return {like.height, like.width, {bytes.begin(), bytes.end()}};
+  return {like.pictures.height(), like.pictures.width(), {bytes.begin(), bytes.end()}};
 }
 
 // What an attacker gets without any attack: the mean training picture as the guess for every test
@@ -100,9 +101,10 @@ Similarity compare(const data::Dataset& plain, std::span<const uint8_t> others_n
     const auto a = plain.image(i),
                b = others_nhwc.subspan(i * plain.image_bytes(), plain.image_bytes());
     s.psnr_db.push_back(image::psnr_db(a, b));
-    s.ssim.push_back(image::ssim(a, b, plain.height, plain.width, image::SsimWindow::Uniform7));
-    s.ssim_gaussian.push_back(
-        image::ssim(a, b, plain.height, plain.width, image::SsimWindow::Gaussian11));
+    s.ssim.push_back(image::ssim(a, b, plain.pictures.height(), plain.pictures.width(),
+                                 image::SsimWindow::Uniform7));
+    s.ssim_gaussian.push_back(image::ssim(a, b, plain.pictures.height(), plain.pictures.width(),
+                                          image::SsimWindow::Gaussian11));
   }
   return s;
 }
@@ -136,7 +138,7 @@ json evaluate_model(const experiment::Experiment& e, const experiment::Workspace
       {"recipe", train::describe(e.transform.recipe) +
                      (e.transform.options.freeze_encoder ? ", frozen encoder" : "")},
       {"accuracy",
-       {{"plain", accuracy_on_bytes(psi, test, test.images_nhwc, e.compute)},
+       {{"plain", accuracy_on_bytes(psi, test, test.pictures.pixels(), e.compute)},
         {"protected_float", static_cast<double>(right) / static_cast<double>(test.size())},
         {"protected_png8", accuracy_on_bytes(psi, test, protected_bytes, e.compute)}}},
       {"paper_accuracy", paper_accuracy(e, "transform-a" + experiment::alpha_text(alpha))},
@@ -172,7 +174,7 @@ json evaluate_model(const experiment::Experiment& e, const experiment::Workspace
     }
   }
   for (const size_t i : shown) {
-    pictures.plain.push_back(picture(test, test.images_nhwc, i));
+    pictures.plain.push_back(picture(test, test.pictures.pixels(), i));
     pictures.protected_pictures.push_back(picture(test, protected_bytes, i));
     if (inverse) pictures.reconstructed.push_back(picture(test, reconstructed_bytes, i));
   }
@@ -266,7 +268,7 @@ json reproduce(const experiment::Experiment& e, experiment::Mode mode) {
   const auto w = experiment::open_workspace(e);
   spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes",
                w.data.train.name, w.split.train.size(), w.split.validation.size(),
-               w.data.test.size(), w.data.train.height, w.data.train.width,
+               w.data.test.size(), w.data.train.pictures.height(), w.data.train.pictures.width(),
                w.data.train.class_names.size());
   const auto psi = experiment::train_classifier(e, w, mode);
   for (const auto& point : e.points()) {

@@ -64,7 +64,7 @@ double share_reidentified(const data::Dataset& plain, std::span<const uint8_t> r
                             torch::kUInt8)
         .to(torch::kFloat);
   };
-  const auto candidates = matrix(std::span(plain.images_nhwc).first(n * plain.image_bytes())),
+  const auto candidates = matrix(plain.pictures.pixels().first(n * plain.image_bytes())),
              guesses = matrix(recovered);
   const auto lengths = candidates.square().sum(1);
   int64_t right = 0;
@@ -87,17 +87,20 @@ json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered
     throw Error(ErrorCode::InvalidArgument,
                 "the recovered pictures have " + std::to_string(recovered.size()) +
                     " bytes; allowed are multiples of " + std::to_string(bytes) + " up to " +
-                    std::to_string(plain.images_nhwc.size()));
+                    std::to_string(plain.pictures.pixels().size()));
   }
   auto seen = plain;
-  seen.images_nhwc.resize(n * bytes);
+  const auto first = plain.pictures.pixels().first(n * bytes);
+  seen.pictures = image::Batch(plain.pictures.height(), plain.pictures.width(),
+                               std::vector<uint8_t>(first.begin(), first.end()));
   seen.labels.resize(n);
   const auto similarity = compare(seen, recovered);
   std::vector<double> ms_ssim;
   size_t exact = 0;
   for (size_t i = 0; i < n; ++i) {
     const auto guess = recovered.subspan(i * bytes, bytes);
-    ms_ssim.push_back(image::ms_ssim(seen.image(i), guess, seen.height, seen.width));
+    ms_ssim.push_back(
+        image::ms_ssim(seen.image(i), guess, seen.pictures.height(), seen.pictures.width()));
     exact += std::ranges::equal(seen.image(i), guess);
   }
   const auto numbers = [](const std::vector<double>& values) {
@@ -113,8 +116,8 @@ json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered
                {"exact", static_cast<double>(exact) / static_cast<double>(n)},
                {"reidentified", share_reidentified(seen, recovered, n)},
                {"candidates", n},
-               {"diversity",
-                diversity(recovered, bytes) / std::max(diversity(seen.images_nhwc, bytes), 1e-9)},
+               {"diversity", diversity(recovered, bytes) /
+                                 std::max(diversity(seen.pictures.pixels(), bytes), 1e-9)},
                {"ssim_values", numbers(similarity.ssim)},
                {"psnr_db_values", numbers(similarity.psnr_db)}};
   if (judges.psi)
@@ -125,12 +128,12 @@ json measure_leak(const data::Dataset& plain, std::span<const uint8_t> recovered
     const auto tensor = [&](std::span<const uint8_t> pictures, size_t at, size_t count) {
       return nn::normalise(
           nn::to_tensor(pictures.subspan(at * bytes, count * bytes), static_cast<int64_t>(count),
-                        seen.height, seen.width, compute.device),
+                        seen.pictures.height(), seen.pictures.width(), compute.device),
           model::Card());
     };
     for (size_t at = 0; at < n; at += 256) {
       const auto count = std::min<size_t>(256, n - at);
-      const auto difference = judges.phi->forward(tensor(seen.images_nhwc, at, count)) -
+      const auto difference = judges.phi->forward(tensor(seen.pictures.pixels(), at, count)) -
                               judges.phi->forward(tensor(recovered, at, count));
       const auto means =
           difference.square().mean({1, 2, 3}).to(torch::kCPU, torch::kDouble).contiguous();

@@ -40,8 +40,8 @@ json dataset_json(const experiment::Workspace& w) {
           {"train", w.split.train.size()},
           {"test", w.data.test.size()},
           {"classes", w.data.train.class_names.size()},
-          {"height", w.data.train.height},
-          {"width", w.data.train.width}};
+          {"height", w.data.train.pictures.height()},
+          {"width", w.data.train.pictures.width()}};
 }
 
 json record_of(const experiment::Experiment& e, const std::string& name) {

@@ -22,20 +22,21 @@ json evaluate_scheme(const experiment::Experiment& e, const experiment::Workspac
   const auto encrypted = gan ? attack::transform_to_bytes(trained, test, e.compute)
                              : train::encrypt_pictures(e.scheme, test, train::kFirstTestKey);
   const auto similarity = compare(test, encrypted);
-  json out = {{"label", e.scheme.label()},
-              {"classifier", model::describe(classifier.card)},
-              {"accuracy", accuracy_on_bytes(classifier, test, encrypted, e.compute)},
-              {"plain_accuracy", accuracy_on_bytes(classifier, test, test.images_nhwc, e.compute)},
-              {"similarity",
-               {{"psnr_db", to_json(summarise(similarity.psnr_db))},
-                {"ssim", to_json(summarise(similarity.ssim))},
-                {"ssim_gaussian", to_json(summarise(similarity.ssim_gaussian))}}},
-              {"key_space_bits",
-               gan ? 0.0
-                   : cipher::make_scheme(e.scheme.options, cipher::key_from_seed(e.scheme.key_seed),
-                                         test.height, test.width)
-                         ->key_space_bits()},
-              {"provenance", trained.card.notes}};
+  json out = {
+      {"label", e.scheme.label()},
+      {"classifier", model::describe(classifier.card)},
+      {"accuracy", accuracy_on_bytes(classifier, test, encrypted, e.compute)},
+      {"plain_accuracy", accuracy_on_bytes(classifier, test, test.pictures.pixels(), e.compute)},
+      {"similarity",
+       {{"psnr_db", to_json(summarise(similarity.psnr_db))},
+        {"ssim", to_json(summarise(similarity.ssim))},
+        {"ssim_gaussian", to_json(summarise(similarity.ssim_gaussian))}}},
+      {"key_space_bits",
+       gan ? 0.0
+           : cipher::make_scheme(e.scheme.options, cipher::key_from_seed(e.scheme.key_seed),
+                                 test.pictures.height(), test.pictures.width())
+                 ->key_space_bits()},
+      {"provenance", trained.card.notes}};
   write_file(folder / "metrics.json", out.dump(1) + "\n", Overwrite::Yes);
   return out;
 }

@@ -56,7 +56,7 @@ class Comparison {
   json plain() {
     const auto model = psi();
     const auto& test = workspace().data.test;
-    const double accuracy = accuracy_on_bytes(model, test, test.images_nhwc, e_.compute);
+    const double accuracy = accuracy_on_bytes(model, test, test.pictures.pixels(), e_.compute);
     return {{"recipe", train::describe(e_.classifier.recipe)},
             {"seed", e_.classifier.recipe.seed},
             {"classifier", model::describe(model.card)},

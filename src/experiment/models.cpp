@@ -183,8 +183,8 @@ std::string recorded(const fs::path& folder, const Stage& stage) {
 model::Card base_card(const Experiment& e, const Workspace& w) {
   model::Card card;
   card.class_names = w.data.train.class_names;
-  card.height = w.data.train.height;
-  card.width = w.data.train.width;
+  card.height = w.data.train.pictures.height();
+  card.width = w.data.train.pictures.width();
   card.mean_rgb = e.classifier.mean_rgb;
   card.std_rgb = e.classifier.std_rgb;
   card.notes = {{"data_sha256", w.data_sha256}, {"data", w.data.train.name}, {"commit", commit()}};
@@ -193,9 +193,9 @@ model::Card base_card(const Experiment& e, const Workspace& w) {
 
 void require_sides(const data::TrainTest& data, const std::string& architecture) {
   const int minimum = architecture == "vgg16_bn" ? 32 : architecture == "unet_encoder" ? 16 : 8;
-  if (data.train.height >= minimum && data.train.width >= minimum) return;
+  if (data.train.pictures.height() >= minimum && data.train.pictures.width() >= minimum) return;
   fail(ErrorCode::InvalidArgument, "{} needs pictures of at least {}x{}; the data has {}x{}",
-       architecture, minimum, minimum, data.train.height, data.train.width);
+       architecture, minimum, minimum, data.train.pictures.height(), data.train.pictures.width());
 }
 
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
@@ -389,10 +389,10 @@ void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::pat
          "{} knows {} classes ({}, ...); the data set {} has {} ({}, ...); they must be the same",
          psi_path.string(), card.class_names.size(), card.class_names.front(), data.train.name,
          data.train.class_names.size(), data.train.class_names.front());
-  if (card.height != data.train.height || card.width != data.train.width)
+  if (card.height != data.train.pictures.height() || card.width != data.train.pictures.width())
     fail(ErrorCode::InvalidArgument, "{} was trained on {}x{} pictures; the data set {} has {}x{}",
-         psi_path.string(), card.height, card.width, data.train.name, data.train.height,
-         data.train.width);
+         psi_path.string(), card.height, card.width, data.train.name, data.train.pictures.height(),
+         data.train.pictures.width());
 }
 
 nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
@@ -510,10 +510,12 @@ std::optional<nn::Model> finished_gan(const Experiment& e, const Workspace& w) {
 }
 
 nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h, Mode mode) {
-  if (h.card.height != w.data.train.height || h.card.width != w.data.train.width)
+  if (h.card.height != w.data.train.pictures.height() ||
+      h.card.width != w.data.train.pictures.width())
     fail(ErrorCode::InvalidArgument,
          "the attacked model was trained on {}x{} pictures; the data set {} has {}x{}",
-         h.card.height, h.card.width, w.data.train.name, w.data.train.height, w.data.train.width);
+         h.card.height, h.card.width, w.data.train.name, w.data.train.pictures.height(),
+         w.data.train.pictures.width());
   return train_stage(e, e.itn_folder(), itn_stage(e, w, content_hash(h)), model::Role::Inverse,
                      "ITN-Attack, alpha " + alpha_text(e.transform.options.alpha), mode,
                      [&](const train::Run& run) {

@@ -116,8 +116,8 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
   while (info.step < info.total_steps) {
     const auto batch = loader.next();
     const auto count = static_cast<int64_t>(batch.labels.size());
-    const auto pictures =
-        nn::to_tensor(batch.images_nhwc, count, dataset.height, dataset.width, compute.device);
+    const auto pictures = nn::to_tensor(batch.pictures.pixels(), count, batch.pictures.height(),
+                                        batch.pictures.width(), compute.device);
     const auto labels = torch::tensor(batch.labels, torch::kInt).to(compute.device, torch::kLong);
 
     // Seeding every step makes dropout and the like depend on the step alone, so that no generator

@@ -85,7 +85,8 @@ void for_each_batch(const data::Dataset& dataset, std::span<const uint32_t> indi
       bytes.insert(bytes.end(), image.begin(), image.end());
       labels.push_back(dataset.labels[indices[i]]);
     }
-    fn(nn::to_tensor(bytes, static_cast<int64_t>(count), dataset.height, dataset.width, device),
+    fn(nn::to_tensor(bytes, static_cast<int64_t>(count), dataset.pictures.height(),
+                     dataset.pictures.width(), device),
        torch::tensor(labels, torch::kLong).to(device), begin);
   }
 }

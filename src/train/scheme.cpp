@@ -11,12 +11,14 @@ namespace {
 
 std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const data::Dataset& plain,
                                             const cipher::Key& key) {
-  auto opened = cipher::make_scheme(scheme.options, key, plain.height, plain.width);
-  if (opened->padded_height() != plain.height || opened->padded_width() != plain.width) {
+  auto opened =
+      cipher::make_scheme(scheme.options, key, plain.pictures.height(), plain.pictures.width());
+  if (opened->padded_height() != plain.pictures.height() ||
+      opened->padded_width() != plain.pictures.width()) {
     fail(ErrorCode::InvalidArgument,
          "scheme.block_size is {}; the pictures of {} are {}x{}, and their sides must be multiples "
          "of it",
-         scheme.options.block_size, plain.name, plain.height, plain.width);
+         scheme.options.block_size, plain.name, plain.pictures.height(), plain.pictures.width());
   }
   return opened;
 }
@@ -47,7 +49,7 @@ std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dat
   auto keyed = open_scheme(scheme, plain, master);
   const bool own_keys =
       scheme.independent_keys || scheme.options.id == "noise";  // the noise of a picture is its own
-  std::vector<uint8_t> out(plain.images_nhwc.size());
+  std::vector<uint8_t> out(plain.pictures.pixels().size());
   for (size_t i = 0; i < plain.size(); ++i) {
     if (own_keys) keyed = open_scheme(scheme, plain, cipher::derive_key(master, first_key + i));
     keyed->encrypt(plain.image(i),
@@ -60,15 +62,14 @@ EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Data
                                      const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
   if (scheme.options.id == "pe" || scheme.options.id == "noise") {
-    training.pictures.images_nhwc = encrypt_pictures(scheme, plain);
+    training.pictures.pictures = image::Batch(plain.pictures.height(), plain.pictures.width(),
+                                              encrypt_pictures(scheme, plain));
     return training;
   }
   const std::shared_ptr<cipher::Scheme> keyed =
       open_scheme(scheme, plain, cipher::key_from_seed(scheme.key_seed));
   for (const auto index : split.validation) {
-    keyed->encrypt(plain.image(index),
-                   std::span(training.pictures.images_nhwc)
-                       .subspan(index * plain.image_bytes(), plain.image_bytes()));
+    keyed->encrypt(plain.image(index), training.pictures.pictures.picture(index));
   }
   training.encrypt = [keyed, buffer = std::vector<uint8_t>(plain.image_bytes())](
                          std::span<uint8_t> picture) mutable {

@@ -29,7 +29,7 @@ TEST(Pairs, HoldTheProtectedPictureAboveItsOwnPlainOne) {
   const train::Compute compute;
   const auto pairs = stack_pairs(transform_to_bytes(h, plain, compute), plain);
   ASSERT_EQ(pairs.size(), plain.size());
-  EXPECT_EQ(pairs.height, 64);
+  EXPECT_EQ(pairs.pictures.height(), 64);
   EXPECT_EQ(pairs.labels, plain.labels);
   for (const size_t i : {size_t{0}, size_t{3}, plain.size() - 1}) {
     const auto pair = pairs.image(i);
@@ -97,7 +97,7 @@ TEST(Itn, UndoesATransformationThatHidesNothing) {
   const double mse =
       std::pow(10, -std::stod(inverse.card.notes.at("metric.validation_psnr_db")) / 10);
   const auto pixels =
-      nn::to_tensor(pictures.images_nhwc, static_cast<int64_t>(pictures.size()), 32, 32);
+      nn::to_tensor(pictures.pictures.pixels(), static_cast<int64_t>(pictures.size()), 32, 32);
   const double mean_picture_mse = (pixels - pixels.mean(0, true)).square().mean().item<double>();
   EXPECT_LT(mse, 0.3 * mean_picture_mse);
   EXPECT_EQ(inverse.card.notes.at(train::kStageNote), "a key");
@@ -127,8 +127,8 @@ TEST(Optimise, FindsThePictureThroughATransformationThatHidesNothing) {
     options.nearness = nearness;
     return invert_by_optimisation(h, seen, grey, 32, 32, options, compute);
   };
-  const double before = mean_squared_error(plain.images_nhwc, grey);
-  EXPECT_LT(mean_squared_error(plain.images_nhwc, invert(0)), 0.1 * before);
+  const double before = mean_squared_error(plain.pictures.pixels(), grey);
+  EXPECT_LT(mean_squared_error(plain.pictures.pixels(), invert(0)), 0.1 * before);
   EXPECT_LT(mean_squared_error(grey, invert(100)), 0.01 * before)
       << "a strong prior keeps the start";
   test::expect_error(ErrorCode::InvalidArgument, {"9216", "3072"}, [&] {
@@ -142,12 +142,12 @@ TEST(Optimise, TunesItsPriorsOnPicturesOfItsOwn) {
   const train::Compute compute;
   OptimiseOptions options;
   options.steps = 30;
-  auto negative = own.images_nhwc;
+  auto negative = test::bytes(own.pictures.pixels());
   for (auto& value : negative) value = static_cast<uint8_t>(255 - value);
   // Keeping near to negatives can only hurt; to the pictures themselves, it can only help.
   EXPECT_EQ(tune_priors(h, own, negative, options, compute).nearness, 0);
   options.lr = 1;
-  EXPECT_GT(tune_priors(h, own, own.images_nhwc, options, compute).nearness, 0);
+  EXPECT_GT(tune_priors(h, own, own.pictures.pixels(), options, compute).nearness, 0);
 }
 
 }  // namespace

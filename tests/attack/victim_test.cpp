@@ -1,7 +1,9 @@
 #include "attack/victim.h"
 
+#include <numeric>
 #include <torch/torch.h>
 
+#include "attack/pairs.h"
 #include "attack/retrieval.h"
 #include "cipher/key_file.h"
 #include "data/sources.h"
@@ -25,15 +27,11 @@ Sets sets() {
   options.train_size = 40;
   options.test_size = 10;
   const auto pictures = data::make_synthetic(options);
-  auto half = pictures.train;
-  half.images_nhwc.resize(20 * half.image_bytes());
-  half.labels.resize(20);
-  auto other = pictures.train;
-  other.images_nhwc.erase(
-      other.images_nhwc.begin(),
-      other.images_nhwc.begin() + static_cast<ptrdiff_t>(20 * half.image_bytes()));
-  other.labels.resize(20);
-  return {pictures.test, half, other, std::nullopt};
+  std::vector<uint32_t> first(20), second(20);
+  std::iota(first.begin(), first.end(), 0u);
+  std::iota(second.begin(), second.end(), 20u);
+  return {pictures.test, subset(pictures.train, first), subset(pictures.train, second),
+          std::nullopt};
 }
 
 // What an attack is handed is what its threat model grants, and nothing else.
@@ -69,9 +67,9 @@ TEST(Grant, HandsOutWhatTheThreatModelSaysAndNothingElse) {
                     access != Access::CiphertextOnly || auxiliary != Auxiliary::SameDistribution);
           EXPECT_FALSE(m.network.has_value()) << "none of these is a network";
           EXPECT_EQ(m.attacked, protect(victim, all.attacked, 1ull << 32, kCompute));
-          EXPECT_NE(m.attacked, all.attacked.images_nhwc);
+          EXPECT_NE(m.attacked, test::bytes(all.attacked.pictures.pixels()));
           if (m.candidates) {
-            EXPECT_NE(m.candidates->images_nhwc, all.attacked.images_nhwc)
+            EXPECT_NE(m.candidates->pictures, all.attacked.pictures)
                 << "their order must not tell which is which";
           }
         }
@@ -102,7 +100,7 @@ TEST(Victim, MixingDrawsAnewForTheAttackersOwnPictures) {
     const auto m =
         grant(victim, one, {Method::Public, Access::CiphertextOnly, victim.keys, Auxiliary::None},
               kCompute);
-    EXPECT_NE(m.attacked, pictures.images_nhwc) << label;
+    EXPECT_NE(m.attacked, test::bytes(pictures.pictures.pixels())) << label;
     EXPECT_NE(m.run(pictures), m.attacked) << label;
     EXPECT_TRUE(m.scheme.id.empty()) << label;
   }
@@ -124,7 +122,7 @@ TEST(Grant, RefusesWhatDoesNotFitTheVictim) {
   const auto m =
       grant(le, more, {Method::Public, Access::CiphertextOnly, Keys::Same, Auxiliary::Unrelated},
             kCompute);
-  EXPECT_EQ(m.auxiliary->images_nhwc, more.unrelated->images_nhwc);
+  EXPECT_EQ(m.auxiliary->pictures, more.unrelated->pictures);
   test::expect_error(ErrorCode::InvalidArgument, {"chosen_plaintext", "\"random\""}, [&] {
     grant(random, all,
           {Method::Unknown, Access::ChosenPlaintext, Keys::Independent, Auxiliary::None}, kCompute);
@@ -139,11 +137,11 @@ TEST(Retrieval, FingerprintsDoNotDependOnTheKey) {
       cipher::SchemeOptions options;
       options.id = id;
       options.shuffle_components = shuffle;
-      std::vector<uint8_t> one(plain.images_nhwc.size()), other(one.size());
+      std::vector<uint8_t> one(plain.pictures.pixels().size()), other(one.size());
       cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32),
-                          plain.images_nhwc, one);
+                          plain.pictures.pixels(), one);
       cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(2), 32, 32),
-                          plain.images_nhwc, other);
+                          plain.pictures.pixels(), other);
       ASSERT_NE(one, other);
       const auto found = retrieve(options, one, other, 32, 32);
       for (size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], i) << id;

@@ -25,7 +25,8 @@ std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augm
                                     std::uint64_t seed) {
   std::vector<std::uint8_t> out(set.image_bytes(), 0xcd);
   Random random(seed);
-  augment(set.image(0), set.height, set.width, augmentation, random, out.data());
+  augment(set.image(0), set.pictures.height(), set.pictures.width(), augmentation, random,
+          out.data());
   return out;
 }
 
@@ -83,7 +84,8 @@ TEST(StratifiedSplit, RefusesBadFractionsAndEmptyParts) {
 
 TEST(Augment, WithNothingToDoCopies) {
   const auto set = numbered(1, 5, 7, 1);
-  EXPECT_EQ(augmented(set, {.horizontal_flip = false, .crop_padding = 0}, 1), set.images_nhwc);
+  EXPECT_EQ(augmented(set, {.horizontal_flip = false, .crop_padding = 0}, 1),
+            bytes(set.pictures.pixels()));
 }
 
 TEST(Augment, FlipsAboutHalf) {
@@ -91,12 +93,12 @@ TEST(Augment, FlipsAboutHalf) {
   std::vector<std::uint8_t> mirrored(set.image_bytes());
   for (std::size_t y = 0; y < 5; ++y) {
     for (std::size_t x = 0; x < 7; ++x)
-      std::copy_n(&set.images_nhwc[(y * 7 + x) * 3], 3, &mirrored[(y * 7 + 6 - x) * 3]);
+      std::copy_n(&set.pictures.pixels()[(y * 7 + x) * 3], 3, &mirrored[(y * 7 + 6 - x) * 3]);
   }
   int flips = 0;
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     const auto out = augmented(set, {.horizontal_flip = true, .crop_padding = 0}, seed);
-    ASSERT_TRUE(out == set.images_nhwc || out == mirrored) << seed;
+    ASSERT_TRUE(std::ranges::equal(out, set.pictures.pixels()) || out == mirrored) << seed;
     flips += out == mirrored;
   }
   EXPECT_GT(flips, 150);
@@ -114,8 +116,8 @@ TEST(Augment, CropsFromTheZeroPaddedPicture) {
         for (int x = left; x < left + 5; ++x) {
           for (int c = 0; c < 3; ++c) {
             const bool inside = y >= 0 && y < 4 && x >= 0 && x < 5;
-            crop.push_back(inside ? set.images_nhwc[static_cast<std::size_t>((y * 5 + x) * 3 + c)]
-                                  : 0);
+            crop.push_back(
+                inside ? set.pictures.pixels()[static_cast<std::size_t>((y * 5 + x) * 3 + c)] : 0);
           }
         }
       }
@@ -145,8 +147,8 @@ TEST(Augment, MovesAFlippedPictureTheSameWay) {
     for (int y = 0; y < 4; ++y) {
       for (int x = 0; x < 2; ++x) {
         for (int c = 0; c < 3; ++c)
-          std::swap(set.images_nhwc[static_cast<std::size_t>((y * 5 + x) * 3 + c)],
-                    set.images_nhwc[static_cast<std::size_t>((y * 5 + 4 - x) * 3 + c)]);
+          std::swap(set.pictures.pixels()[static_cast<std::size_t>((y * 5 + x) * 3 + c)],
+                    set.pictures.pixels()[static_cast<std::size_t>((y * 5 + 4 - x) * 3 + c)]);
       }
     }
   }
@@ -165,11 +167,10 @@ TEST(BatchLoader, AnEpochHoldsEveryPictureOnce) {
       const auto batch = loader.next();
       ASSERT_EQ(batch.indices.size(), step < 4 ? 5u : 3u);
       ASSERT_EQ(batch.labels.size(), batch.indices.size());
-      ASSERT_EQ(batch.images_nhwc.size(), batch.indices.size() * 27);
+      ASSERT_EQ(batch.pictures.count(), batch.indices.size());
       for (std::size_t i = 0; i < batch.indices.size(); ++i) {
         EXPECT_EQ(batch.labels[i], set.labels[batch.indices[i]]);
-        EXPECT_TRUE(std::ranges::equal(set.image(batch.indices[i]),
-                                       std::span(batch.images_nhwc).subspan(i * 27, 27)));
+        EXPECT_TRUE(std::ranges::equal(set.image(batch.indices[i]), batch.pictures.picture(i)));
       }
       order.insert(order.end(), batch.indices.begin(), batch.indices.end());
     }
@@ -203,7 +204,7 @@ TEST(BatchLoader, StartedAnywhereYieldsWhatOneStartedAtZeroYields) {
   for (bool drop_last : {false, true}) {
     BatchLoader::Options options{
         .batch_size = 4, .augmentation = Augmentation{}, .seed = 9, .drop_last = drop_last};
-    std::vector<Batch> expected;
+    std::vector<Minibatch> expected;
     {
       BatchLoader loader(set, all(set), options);
       for (int step = 0; step < 20; ++step) expected.push_back(loader.next());
@@ -216,7 +217,7 @@ TEST(BatchLoader, StartedAnywhereYieldsWhatOneStartedAtZeroYields) {
         const auto batch = loader.next();
         ASSERT_EQ(batch.indices, expected[step].indices) << start << ' ' << step;
         ASSERT_EQ(batch.labels, expected[step].labels) << start << ' ' << step;
-        ASSERT_EQ(batch.images_nhwc, expected[step].images_nhwc) << start << ' ' << step;
+        ASSERT_EQ(batch.pictures, expected[step].pictures) << start << ' ' << step;
       }
     }
   }
@@ -230,7 +231,7 @@ TEST(BatchLoader, SeedChangesOrderAndEpochChangesAugmentation) {
 
   BatchLoader one(set, {0}, {.batch_size = 1, .augmentation = Augmentation{}, .seed = 1});
   std::set<std::vector<std::uint8_t>> seen;
-  for (int epoch = 0; epoch < 50; ++epoch) seen.insert(one.next().images_nhwc);
+  for (int epoch = 0; epoch < 50; ++epoch) seen.insert(bytes(one.next().pictures.pixels()));
   EXPECT_GT(seen.size(), 30u);  // of 162 possible pictures
 }
 
@@ -249,7 +250,7 @@ TEST(BatchLoader, BatchesBeforeAnErrorStillArrive) {
   BatchLoader sound(enough, all(enough), options), broken(small, all(enough), options);
   int batches = 0;
   for (auto batch = sound.next(); batch.indices[0] != 4; batch = sound.next(), ++batches) {
-    EXPECT_EQ(broken.next().images_nhwc, batch.images_nhwc);
+    EXPECT_EQ(broken.next().pictures, batch.pictures);
   }
   EXPECT_GT(batches, 0);
   expect_error(ErrorCode::InvalidArgument, {"picture index 4"}, [&] { broken.next(); });
@@ -262,6 +263,53 @@ TEST(BatchLoader, EndsWhileTheQueueIsFullAndWithoutAnyCallOfNext) {
     BatchLoader loader(set, all(set), {.batch_size = 2, .augmentation = {}, .prefetch = prefetch});
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+// Pairs were once pictures of twice the height; a training on either form must see the same.
+TEST(BatchLoader, TurnsPairsAsOneStackedPicture) {
+  const auto above = numbered(23, 5, 6, 5);
+  auto below = above;
+  for (auto& value : below.pictures.pixels()) value = static_cast<std::uint8_t>(255 - value);
+  auto stacked = above;
+  stacked.pictures = image::Batch(10, 6, 23);
+  for (std::size_t i = 0; i < 23; ++i) {
+    const auto out = stacked.pictures.picture(i);
+    std::ranges::copy(above.image(i), out.begin());
+    std::ranges::copy(below.image(i), out.begin() + 90);
+  }
+  const Pairs pairs(above.pictures, below.pictures);
+  int flipped = 0;
+  for (const bool flip : {true, false}) {
+    const BatchLoader::Options options{
+        .batch_size = 4, .augmentation = Augmentation{flip, 0}, .seed = 9, .drop_last = true};
+    BatchLoader one(pairs, all(above), options), other(stacked, all(above), options);
+    for (int step = 0; step < 15; ++step) {
+      const auto pair = one.next(), picture = other.next();
+      ASSERT_EQ(pair.indices, picture.indices);
+      ASSERT_EQ(pair.plain.count(), 4u);
+      EXPECT_TRUE(pair.labels.empty());
+      for (std::size_t i = 0; i < 4; ++i) {
+        ASSERT_TRUE(
+            std::ranges::equal(pair.pictures.picture(i), picture.pictures.picture(i).first(90)));
+        ASSERT_TRUE(
+            std::ranges::equal(pair.plain.picture(i), picture.pictures.picture(i).subspan(90)));
+        flipped += !std::ranges::equal(pair.plain.picture(i), below.image(pair.indices[i]));
+      }
+    }
+  }
+  EXPECT_GT(flipped, 15);
+  EXPECT_LT(flipped, 45);  // of the 60 that may be
+}
+
+TEST(BatchLoader, CropsBothPicturesOfAPairAtOnePlace) {
+  const auto set = numbered(9, 4, 5, 3);
+  const Pairs same(set.pictures, set.pictures);
+  std::vector<std::uint32_t> indices(9);
+  std::iota(indices.begin(), indices.end(), 0u);
+  BatchLoader loader(same, indices, {.batch_size = 9, .augmentation = Augmentation{true, 2}});
+  const auto batch = loader.next();
+  EXPECT_EQ(batch.pictures, batch.plain);
+  EXPECT_NE(batch.pictures, set.pictures.subset(batch.indices));
 }
 
 TEST(BatchLoader, RefusesWhatCannotGiveBatches) {
@@ -277,6 +325,12 @@ TEST(BatchLoader, RefusesWhatCannotGiveBatches) {
           {"batch size 3", "2 pictures"});
   refused({0}, {.augmentation = Augmentation{.crop_padding = -1}}, {"crop padding -1", "0 to 2"});
   refused({0}, {.augmentation = Augmentation{.crop_padding = 3}}, {"crop padding 3", "0 to 2"});
+  const Pairs pairs(set.pictures, set.pictures);
+  expect_error(ErrorCode::InvalidArgument, {"pairs", "encrypted"}, [&] {
+    BatchLoader(pairs, {0}, {.augmentation = {}, .encrypt = [](std::span<std::uint8_t>) {}});
+  });
+  expect_error(ErrorCode::InvalidArgument, {"no pictures", "pairs"},
+               [&] { BatchLoader(pairs, {}, {}); });
 }
 
 }  // namespace

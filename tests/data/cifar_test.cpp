@@ -37,8 +37,8 @@ TEST(Cifar10, ReadsRecordsOfAnyCount) {
   write_cifar10(folder.path());
   const auto data = load_cifar10(folder.path());
   EXPECT_EQ(data.train.name, "cifar10");
-  EXPECT_EQ(data.train.height, 32);
-  EXPECT_EQ(data.train.width, 32);
+  EXPECT_EQ(data.train.pictures.height(), 32);
+  EXPECT_EQ(data.train.pictures.width(), 32);
   EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{0, 9, 3}));
   EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{1, 2}));
   ASSERT_EQ(data.train.class_names.size(), 10u);

@@ -35,8 +35,8 @@ TEST(Dataset, HashIsStableAndNamesTheContent) {
     change(data);
     EXPECT_TRUE(hashes.insert(data.hash()).second) << what;
   };
-  differs("pixel of train", [](auto& d) { d.train.images_nhwc[7] ^= 1; });
-  differs("pixel of test", [](auto& d) { d.test.images_nhwc[7] ^= 1; });
+  differs("pixel of train", [](auto& d) { d.train.pictures.pixels()[7] ^= 1; });
+  differs("pixel of test", [](auto& d) { d.test.pictures.pixels()[7] ^= 1; });
   differs("label of train", [](auto& d) { d.train.labels[0] = 1; });
   differs("label of test", [](auto& d) { d.test.labels[0] = 1; });
   differs("class name", [](auto& d) { d.train.class_names[0] += 'x'; });
@@ -44,7 +44,10 @@ TEST(Dataset, HashIsStableAndNamesTheContent) {
     d.train.class_names[0] = "class0c";
     d.train.class_names[1] = "lass1";
   });
-  differs("sides swapped", [](auto& d) { std::swap(d.train.height, d.train.width); });
+  differs("sides swapped", [](auto& d) {
+    const auto& now = d.train.pictures;
+    d.train.pictures = image::Batch(now.width(), now.height(), bytes(now.pixels()));
+  });
   differs("sets swapped", [](auto& d) { std::swap(d.train, d.test); });
 }
 
@@ -54,17 +57,10 @@ TEST(Dataset, RefusesAnEmptySet) {
   expect_error(ErrorCode::BadData, {"'numbered' (test)", "no pictures"}, [&] { check(data); });
 }
 
-TEST(Dataset, RefusesABadPictureSize) {
+TEST(Dataset, RefusesOtherThanOneLabelAPicture) {
   auto data = valid();
-  data.train.height = 0;
-  expect_error(ErrorCode::BadData, {"(train)", "0x5", "at least 1"}, [&] { check(data); });
-}
-
-TEST(Dataset, RefusesPixelsThatDoNotFit) {
-  auto data = valid();
-  data.train.images_nhwc.pop_back();
-  expect_error(ErrorCode::BadData, {"(train)", "359 bytes", "6 pictures need 360"},
-               [&] { check(data); });
+  data.train.labels.pop_back();
+  expect_error(ErrorCode::BadData, {"(train)", "6 pictures and 5 labels"}, [&] { check(data); });
 }
 
 TEST(Dataset, RefusesDifferentSizes) {

@@ -12,6 +12,7 @@
 
 namespace veilnet::data::test {
 
+using veilnet::test::bytes;
 using veilnet::test::expect_error;
 using veilnet::test::TemporaryFolder;
 
@@ -31,13 +32,12 @@ inline void write_lines(const std::filesystem::path& path, const std::string& te
 inline Dataset numbered(std::size_t count, int height, int width, int classes) {
   Dataset set;
   set.name = "numbered";
-  set.height = height;
-  set.width = width;
+  set.pictures = image::Batch(height, width, count);
   for (int c = 0; c < classes; ++c) set.class_names.push_back("class" + std::to_string(c));
   for (std::size_t i = 0; i < count; ++i) {
     set.labels.push_back(static_cast<std::int32_t>(i % static_cast<std::size_t>(classes)));
     for (std::size_t b = 0; b < set.image_bytes(); ++b)
-      set.images_nhwc.push_back(static_cast<std::uint8_t>(1 + (i * 37 + b) % 255));
+      set.pictures.picture(i)[b] = static_cast<std::uint8_t>(1 + (i * 37 + b) % 255);
   }
   return set;
 }

@@ -55,8 +55,8 @@ TEST(ImageFolder, ResizesAndCropsTheCentre) {
   for (int y = 0; y < 4; ++y) std::fill_n(wide.rgb.begin() + (y * 12 + 4) * 3, 4 * 3, 255);
   image::write_png(folder / "train/cat/1.png", wide, Overwrite::Yes);
   const auto data = load_image_folder(folder.path(), 2, 2);
-  EXPECT_EQ(data.train.height, 2);
-  EXPECT_EQ(data.train.width, 2);
+  EXPECT_EQ(data.train.pictures.height(), 2);
+  EXPECT_EQ(data.train.pictures.width(), 2);
   EXPECT_EQ(std::vector<std::uint8_t>(data.train.image(0).begin(), data.train.image(0).end()),
             std::vector<std::uint8_t>(12, 255));
 }

@@ -17,8 +17,8 @@ TEST(Synthetic, HasTenBalancedClassesOf32x32) {
   const auto data = make_synthetic({.seed = 1, .train_size = 50, .test_size = 20});
   EXPECT_EQ(data.train.name, "synthetic");
   EXPECT_EQ(data.train.class_names.size(), 10u);
-  EXPECT_EQ(data.train.height, 32);
-  EXPECT_EQ(data.train.width, 32);
+  EXPECT_EQ(data.train.pictures.height(), 32);
+  EXPECT_EQ(data.train.pictures.width(), 32);
   EXPECT_EQ(data.train.size(), 50u);
   EXPECT_EQ(data.test.size(), 20u);
   EXPECT_NO_THROW(check(data));
@@ -53,8 +53,8 @@ TEST(Synthetic, DrawsThePicturesThatWereMeasured) {
 TEST(Synthetic, ALargerSetStartsWithTheSmallerOne) {
   const auto small = make_synthetic({.seed = 5, .train_size = 20, .test_size = 10}).train;
   const auto large = make_synthetic({.seed = 5, .train_size = 40, .test_size = 10}).train;
-  EXPECT_TRUE(
-      std::equal(small.images_nhwc.begin(), small.images_nhwc.end(), large.images_nhwc.begin()));
+  EXPECT_TRUE(std::ranges::equal(small.pictures.pixels(),
+                                 large.pictures.pixels().first(small.pictures.pixels().size())));
 }
 
 TEST(Synthetic, NoPictureOccursTwice) {

@@ -213,7 +213,7 @@ TEST(Flags, TrainingsThatHadNotEnded) {
 
 TEST(Leak, MeasuresExactAndReidentified) {
   const auto plain = data::make_synthetic({7, 40, 10}).test;
-  auto guess = plain.images_nhwc;
+  auto guess = test::bytes(plain.pictures.pixels());
   const train::Compute compute;
   const auto perfect = measure_leak(plain, guess, {}, compute);
   EXPECT_EQ(perfect.at("exact"), 1.0);

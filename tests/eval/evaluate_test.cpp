@@ -20,14 +20,16 @@ class LeftOrRight : public nn::Network {
 data::Dataset four_pictures() {
   data::Dataset set;
   set.name = "four";
-  set.height = set.width = 8;
+  set.pictures = image::Batch(8, 8);
   set.class_names = {"left", "right"};
   set.labels = {0, 1, 0, 1};
   for (const int bright : {0, 1, 1, 1}) {  // the third one is labelled wrongly
+    std::vector<uint8_t> picture;
     for (int y = 0; y < 8; ++y) {
       for (int x = 0; x < 8; ++x)
-        set.images_nhwc.insert(set.images_nhwc.end(), 3, (x < 4) == (bright == 0) ? 250 : 5);
+        picture.insert(picture.end(), 3, (x < 4) == (bright == 0) ? 250 : 5);
     }
+    set.pictures.append(picture);
   }
   return set;
 }
@@ -35,15 +37,15 @@ data::Dataset four_pictures() {
 TEST(Accuracy, CountsRightAnswers) {
   const auto set = four_pictures();
   const nn::Model psi{model::Card{}, std::make_shared<LeftOrRight>()};
-  EXPECT_DOUBLE_EQ(accuracy_on_bytes(psi, set, set.images_nhwc, {}), 0.75);
-  auto inverted = set.images_nhwc;
+  EXPECT_DOUBLE_EQ(accuracy_on_bytes(psi, set, set.pictures.pixels(), {}), 0.75);
+  auto inverted = test::bytes(set.pictures.pixels());
   for (auto& v : inverted) v = static_cast<uint8_t>(255 - v);
   EXPECT_DOUBLE_EQ(accuracy_on_bytes(psi, set, inverted, {}), 0.25);
 }
 
 TEST(Similarity, HasOneValuePerPictureInOrder) {
   const auto set = data::make_synthetic({3, 40, 10}).test;
-  auto other = set.images_nhwc;
+  auto other = test::bytes(set.pictures.pixels());
   for (size_t j = 0; j < set.image_bytes(); ++j)
     other[j] = static_cast<uint8_t>(255 - other[j]);  // the first picture only
   const auto s = compare(set, other);

@@ -42,8 +42,7 @@ std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Aug
 TEST(SchemeTraining, IndependentKeysDifferBetweenPicturesAndSets) {
   auto plain = pictures(20);
   for (size_t i = 0; i < plain.size(); ++i) {
-    std::copy_n(plain.images_nhwc.begin(), plain.image_bytes(),
-                plain.images_nhwc.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()));
+    std::ranges::copy(plain.image(0), plain.pictures.picture(i).begin());
   }
   const auto same = encrypt_pictures(scheme("pe"), plain);
   const auto own = encrypt_pictures(scheme("pe", true), plain);
@@ -93,7 +92,7 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
   const auto split = split_of(plain.size());
   const auto pe = encrypted_training(scheme("pe"), plain, split);
   EXPECT_FALSE(pe.encrypt);
-  EXPECT_EQ(pe.pictures.images_nhwc, encrypt_pictures(scheme("pe"), plain));
+  EXPECT_EQ(test::bytes(pe.pictures.pictures.pixels()), encrypt_pictures(scheme("pe"), plain));
 
   for (const std::string id : {"le", "ele", "etc"}) {
     const auto training = encrypted_training(scheme(id), plain, split);
@@ -104,9 +103,9 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
           all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
     };
     for (const auto i : split.validation)
-      EXPECT_EQ(record(training.pictures.images_nhwc, i), record(encrypted, i)) << id;
+      EXPECT_EQ(test::bytes(training.pictures.image(i)), record(encrypted, i)) << id;
     for (const auto i : split.train) {
-      auto picture = record(training.pictures.images_nhwc, i);
+      auto picture = test::bytes(training.pictures.image(i));
       EXPECT_TRUE(std::ranges::equal(picture, plain.image(i))) << id;
       training.encrypt(picture);
       EXPECT_EQ(picture, record(encrypted, i)) << id;
@@ -116,7 +115,7 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
 
 TEST(SchemeTraining, NoiseDiffersBetweenPictures) {
   auto plain = pictures(20);
-  std::ranges::fill(plain.images_nhwc, uint8_t{128});
+  std::ranges::fill(plain.pictures.pixels(), uint8_t{128});
   const auto noisy = encrypted_training(scheme("noise"), plain, split_of(plain.size()));
   EXPECT_FALSE(noisy.encrypt);
   EXPECT_FALSE(std::ranges::equal(noisy.pictures.image(0), noisy.pictures.image(1)));

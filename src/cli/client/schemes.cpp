@@ -45,17 +45,18 @@ image::Image grid() {
   const auto plain = set.image(kShown);
   const auto key = cipher::key_from_seed(1);
   const auto picture = [&](std::span<const uint8_t> bytes) {
-    return image::Image{set.height, set.width, {bytes.begin(), bytes.end()}};
+    return image::Image{set.pictures.height(), set.pictures.width(), {bytes.begin(), bytes.end()}};
   };
   std::vector<image::Image> pictures{picture(plain)};
   for (const auto& variant : all_variants()) {
     std::vector<uint8_t> out(plain.size());
-    cipher::make_scheme(variant, key, set.height, set.width)->encrypt(plain, out);
+    cipher::make_scheme(variant, key, set.pictures.height(), set.pictures.width())
+        ->encrypt(plain, out);
     pictures.push_back(picture(out));
   }
   const std::vector<int64_t> labels(set.labels.begin(), set.labels.end());
-  const cipher::PictureSet all{set.images_nhwc, labels, set.height, set.width,
-                               static_cast<int64_t>(set.class_names.size())};
+  const cipher::PictureSet all{set.pictures.pixels(), labels, set.pictures.height(),
+                               set.pictures.width(), static_cast<int64_t>(set.class_names.size())};
   const auto shown = [&](const std::vector<uint8_t>& mixed) {
     return picture(std::span(mixed).subspan(kShown * set.image_bytes(), set.image_bytes()));
   };

@@ -21,7 +21,7 @@ struct DataOptions {
 
 image::Image picture(const data::Dataset& set, size_t i) {
   const auto bytes = set.image(i);
-  return {set.height, set.width, {bytes.begin(), bytes.end()}};
+  return {set.pictures.height(), set.pictures.width(), {bytes.begin(), bytes.end()}};
 }
 
 void export_set(const data::Dataset& set, const fs::path& folder, Overwrite overwrite) {
@@ -45,7 +45,8 @@ image::Image class_grid(const data::Dataset& set) {
       }
     }
     for (; found < kColumns; ++found)
-      pictures.push_back({set.height, set.width, std::vector<uint8_t>(set.image_bytes(), 255)});
+      pictures.push_back({set.pictures.height(), set.pictures.width(),
+                          std::vector<uint8_t>(set.image_bytes(), 255)});
   }
   return image::tile(pictures, kColumns, 2, 2);
 }
@@ -59,7 +60,7 @@ void run(const DataOptions& o) {
   for (const auto label : w.data.train.labels) ++counts[static_cast<size_t>(label)];
   fmt::print("{}: {} training ({} for validation), {} test pictures of {}x{}, SHA-256 {}\n",
              w.data.train.name, w.data.train.size(), w.split.validation.size(), w.data.test.size(),
-             w.data.train.height, w.data.train.width, w.data_sha256);
+             w.data.train.pictures.height(), w.data.train.pictures.width(), w.data_sha256);
   nlohmann::json classes = nlohmann::json::array();
   for (size_t c = 0; c < counts.size(); ++c) {
     fmt::print("  {:<20} {} training pictures\n", w.data.train.class_names[c], counts[c]);
