@@ -1,6 +1,7 @@
 // `veilnet <command>`: what a client runs, without LibTorch. Commands of veilnet-lab are passed on
 // to it, as git runs its commands.
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -21,9 +22,19 @@ bool is_lab_command(std::string_view word) {
   return false;
 }
 
+/// At the end of every operation OpenMP's threads wait for each other, by default spinning for
+/// milliseconds. On a machine that others use too, they spin while the thread that they wait for
+/// has no processor, and trainings fall to a tenth of their speed (bench/busy.py). Spinning briefly
+/// costs an idle machine next to nothing. Read when libgomp is loaded, hence set here; what the
+/// user has set stands.
+void spin_briefly() {
+  if (!std::getenv("OMP_WAIT_POLICY")) ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
+}
+
 /// Becomes the veilnet-lab that lies beside this program, or the one in PATH. Returns where there
 /// is none.
 int run_lab(char** argv) {
+  spin_briefly();
   std::error_code cause;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", cause);
   if (!cause) ::execv((self.parent_path() / kLab).c_str(), argv);
