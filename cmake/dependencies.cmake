@@ -11,6 +11,13 @@ find_package(JPEG REQUIRED)
 find_path(MUSTACHE_INCLUDE_DIR kainjow/mustache.hpp REQUIRED)
 pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+# Debian's CMake file of oneDNN also asks for OpenCL's headers, which nothing here needs.
+find_path(ONEDNN_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
+find_library(ONEDNN_LIBRARY dnnl REQUIRED)
+add_library(veilnet_onednn INTERFACE)
+target_include_directories(veilnet_onednn SYSTEM INTERFACE ${ONEDNN_INCLUDE_DIR})
+target_link_libraries(veilnet_onednn INTERFACE ${ONEDNN_LIBRARY})
 
 if(VEILNET_LAB)
   find_package(Torch 1.13 REQUIRED)

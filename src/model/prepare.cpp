@@ -1,7 +1,6 @@
 #include "model/prepare.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "core/error.h"
@@ -11,6 +10,30 @@ namespace veilnet::model {
 image::Image fit(const image::Image& picture, const Card& card) {
   return image::resize_and_crop(picture, static_cast<int>(card.height),
                                 static_cast<int>(card.width));
+}
+
+InputLevels input_levels(const Card& card) {
+  InputLevels levels;
+  for (size_t c = 0; c < 3; ++c) {
+    const auto mean = static_cast<float>(card.mean_rgb[c]);
+    const auto std = static_cast<float>(card.std_rgb[c]);
+    for (size_t v = 0; v < 256; ++v) {
+      const float x = static_cast<float>(v) / 255.0f;
+      levels[c][v] = card.role == Role::Classifier ? (x - mean) / std : x;
+    }
+  }
+  return levels;
+}
+
+void write_input(const InputLevels& levels, const uint8_t* picture, int64_t height, int64_t width,
+                 const Shape& padded, float* input) {
+  for (int64_t y = 0; y < padded.height; ++y) {
+    const auto* row = picture + std::min(y, height - 1) * width * 3;
+    for (int64_t x = 0; x < padded.width; ++x) {
+      const auto* pixel = row + std::min(x, width - 1) * 3;
+      for (size_t c = 0; c < 3; ++c) *input++ = levels[c][pixel[c]];
+    }
+  }
 }
 
 Activations network_input(const Model& model, std::span<const uint8_t> images_nhwc, int64_t height,
@@ -23,27 +46,11 @@ Activations network_input(const Model& model, std::span<const uint8_t> images_nh
   }
   Activations input{
       static_cast<int64_t>(images_nhwc.size() / bytes), padded.height, padded.width, 3, {}};
-  // The value of each of the 256 levels, so that every picture is normalised by one look-up.
-  std::array<std::array<float, 256>, 3> level;
-  for (size_t c = 0; c < 3; ++c) {
-    const auto mean = static_cast<float>(model.card.mean_rgb[c]);
-    const auto std = static_cast<float>(model.card.std_rgb[c]);
-    for (size_t v = 0; v < 256; ++v) {
-      const float x = static_cast<float>(v) / 255.0f;
-      level[c][v] = model.card.role == Role::Classifier ? (x - mean) / std : x;
-    }
-  }
   input.values.resize(static_cast<size_t>(input.count * padded.size()));
-  auto* out = input.values.data();
+  const auto levels = input_levels(model.card);
   for (int64_t n = 0; n < input.count; ++n) {
-    const auto* picture = images_nhwc.data() + static_cast<size_t>(n) * bytes;
-    for (int64_t y = 0; y < padded.height; ++y) {
-      const auto* row = picture + std::min(y, height - 1) * width * 3;
-      for (int64_t x = 0; x < padded.width; ++x) {
-        const auto* pixel = row + std::min(x, width - 1) * 3;
-        for (size_t c = 0; c < 3; ++c) *out++ = level[c][pixel[c]];
-      }
-    }
+    write_input(levels, images_nhwc.data() + static_cast<size_t>(n) * bytes, height, width, padded,
+                input.values.data() + n * padded.size());
   }
   return input;
 }

@@ -1,6 +1,7 @@
 // What a model does to pictures before and after its layers, the same for every back end.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -20,9 +21,17 @@ struct Activations {
   std::vector<float> values;
 };
 
-/// The network's input for uint8 NHWC pictures of one size: value / 255, for a classifier then
-/// (x - mean_rgb) / std_rgb; padded at the bottom and the right by repeating the last row and
-/// column until the sides are multiples of what a U-Net needs.
+/// What each of the 256 levels of each channel is in a network's input: level / 255, for a
+/// classifier then (x - mean_rgb) / std_rgb.
+using InputLevels = std::array<std::array<float, 256>, 3>;
+InputLevels input_levels(const Card& card);
+
+/// Writes one uint8 HWC picture as a network's input, [padded.height, padded.width, 3]: below and
+/// to the right of the picture its last row and column are repeated.
+void write_input(const InputLevels& levels, const uint8_t* picture, int64_t height, int64_t width,
+                 const Shape& padded, float* input);
+
+/// The network's input for uint8 NHWC pictures of one size, padded to padded_shape.
 /// @throws Error{InvalidArgument} unless images_nhwc holds whole pictures, and as padded_shape.
 Activations network_input(const Model& model, std::span<const uint8_t> images_nhwc, int64_t height,
                           int64_t width);

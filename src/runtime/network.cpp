@@ -1,0 +1,192 @@
+#include "runtime/network.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <list>
+#include <mutex>
+
+#include "core/error.h"
+#include "core/progress.h"
+#include "runtime/kernels.h"
+#include "runtime/parallel.h"
+
+namespace veilnet::runtime {
+namespace {
+
+// Activations of one batch stay below this where a picture is small enough.
+constexpr uint64_t kBatchBytes = 256u << 20;
+// Plans kept for later calls; more sizes than these are planned again.
+constexpr size_t kIdlePlans = 16;
+
+Way first_guess(const ConvolutionJob&, const std::vector<Way>& ways) { return ways.front(); }
+
+}  // namespace
+
+struct Network::Impl {
+  Impl(model::Model m, const Options& o)
+      : program(std::move(m)),
+        levels(model::input_levels(program.model.card)),
+        threads(o.threads > 0 ? o.threads : physical_cores()),
+        largest_batch(std::max<int64_t>(o.largest_batch, 1)) {}
+
+  // A plan that nobody else uses, given back when it goes.
+  class Borrowed {
+   public:
+    Borrowed(Impl& owner, const model::Shape& input, int64_t count)
+        : owner_(owner), input_(input), plan_(owner.take(input, count)) {}
+    ~Borrowed() { owner_.give_back(input_, std::move(plan_)); }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Plan* operator->() { return plan_.get(); }
+
+   private:
+    Impl& owner_;
+    model::Shape input_;
+    std::unique_ptr<Plan> plan_;
+  };
+
+  std::unique_ptr<Plan> take(const model::Shape& input, int64_t count) {
+    {
+      const std::lock_guard lock(mutex);
+      const auto found = std::ranges::find_if(
+          idle, [&](const Idle& i) { return i.input == input && i.plan->count() == count; });
+      if (found != idle.end()) {
+        auto plan = std::move(found->plan);
+        idle.erase(found);
+        return plan;
+      }
+    }
+    return std::make_unique<Plan>(program, count, input.height, input.width, threads, first_guess);
+  }
+
+  void give_back(const model::Shape& input, std::unique_ptr<Plan> plan) {
+    const std::lock_guard lock(mutex);
+    idle.push_front({input, std::move(plan)});
+    if (idle.size() > kIdlePlans) idle.pop_back();
+  }
+
+  // Calls body(plan, first picture) for parts of `count` pictures whose numbers repeat from call to
+  // call: the largest batch, then halves of it.
+  template <class Body>
+  void in_batches(const model::Shape& input, int64_t count, Body&& body) {
+    const auto each = model::activation_bytes(program.model.graph, input.height, input.width);
+    const auto fitting = static_cast<int64_t>(kBatchBytes / std::max<uint64_t>(each, 1));
+    auto batch = std::clamp<int64_t>(fitting, 1, largest_batch);
+    for (int64_t first = 0; first < count;) {
+      while (batch > count - first) batch = (batch + 1) / 2;
+      Borrowed plan(*this, input, batch);
+      body(plan, first);
+      first += batch;
+    }
+  }
+
+  // As in_batches for uint8 pictures; body finds the output computed.
+  template <class Body>
+  void compute(std::span<const uint8_t> images, int64_t height, int64_t width, Body&& body) {
+    const auto input = model::padded_shape(program.model.graph, height, width);
+    const auto bytes = static_cast<size_t>(height * width * 3);
+    if (images.size() % bytes != 0) {
+      fail(ErrorCode::InvalidArgument, "picture batch has {} bytes; expected a multiple of {}",
+           images.size(), bytes);
+    }
+    in_batches(
+        input, static_cast<int64_t>(images.size() / bytes), [&](Borrowed& plan, int64_t first) {
+          parallel_for(threads, plan->count(), [&](int64_t i, int) {
+            model::write_input(levels, images.data() + static_cast<size_t>(first + i) * bytes,
+                               height, width, input, plan->input() + i * input.size());
+          });
+          plan->run();
+          body(plan, first);
+        });
+  }
+
+  void require(bool fits, std::string_view call) const {
+    if (fits) return;
+    fail(ErrorCode::InvalidArgument, "a {} model cannot {} pictures",
+         model::role_name(program.model.card.role), call);
+  }
+
+  Program program;
+  model::InputLevels levels;
+  int threads;
+  int64_t largest_batch;
+
+  struct Idle {
+    model::Shape input;
+    std::unique_ptr<Plan> plan;
+  };
+  std::mutex mutex;
+  std::list<Idle> idle;  // the latest used first
+};
+
+Network::Network(model::Model model, const Options& options)
+    : impl_(std::make_unique<Impl>(std::move(model), options)) {}
+Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+
+const model::Card& Network::card() const { return impl_->program.model.card; }
+
+std::vector<float> Network::logits(std::span<const uint8_t> images_nhwc, int64_t height,
+                                   int64_t width) const {
+  impl_->require(card().role == model::Role::Classifier, "classify");
+  std::vector<float> all;
+  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t) {
+    const auto* begin = plan->output();
+    all.insert(all.end(), begin, begin + plan->count() * plan->output_shape().size());
+  });
+  if (!std::ranges::all_of(all, [](float x) { return std::isfinite(x); }))
+    fail(ErrorCode::BadData, "the classifier's output is not finite");
+  return all;
+}
+
+std::vector<uint8_t> Network::transform(std::span<const uint8_t> images_nhwc, int64_t height,
+                                        int64_t width) const {
+  impl_->require(card().role != model::Role::Classifier, "transform");
+  std::vector<uint8_t> out(images_nhwc.size());
+  std::atomic<bool> finite = true;
+  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t first) {
+    const auto shape = plan->output_shape();
+    parallel_for(impl_->threads, plan->count() * height, [&](int64_t row, int) {
+      const float* from = plan->output() + (row / height * shape.height + row % height) *
+                                               shape.width * shape.channels;
+      if (!kernels().sigmoid_bytes(width * 3, from,
+                                   out.data() + (first * height + row) * width * 3))
+        finite = false;
+    });
+  });
+  if (!finite) fail(ErrorCode::BadData, "the network's output is not finite");
+  return out;
+}
+
+model::Activations Network::forward(const model::Activations& input) const {
+  const auto& layers = impl_->program.model.graph.layers;
+  const model::Shape in{layers[0].channels, input.height, input.width};
+  model::Activations output{input.count, 0, 0, 0, {}};
+  impl_->in_batches(in, input.count, [&](auto& plan, int64_t first) {
+    std::copy_n(input.values.data() + first * in.size(), plan->count() * in.size(), plan->input());
+    plan->run();
+    const auto shape = plan->output_shape();
+    output.height = shape.height;
+    output.width = shape.width;
+    output.channels = shape.channels;
+    output.values.insert(output.values.end(), plan->output(),
+                         plan->output() + plan->count() * shape.size());
+  });
+  return output;
+}
+
+std::vector<StepTime> Network::profile(int64_t count, int64_t height, int64_t width,
+                                       int repeats) const {
+  const auto input = model::padded_shape(impl_->program.model.graph, height, width);
+  Impl::Borrowed plan(*impl_, input, count);
+  std::fill_n(plan->input(), count * input.size(), 0.5f);
+  plan->run();
+  std::vector<StepTime> times;
+  for (int i = 0; i < repeats; ++i) plan->run(times);
+  for (auto& time : times) time.seconds /= repeats;
+  return times;
+}
+
+}  // namespace veilnet::runtime

@@ -1,0 +1,121 @@
+#include "runtime/network.h"
+
+#include <atomic>
+#include <cmath>
+#include <gmock/gmock.h>
+#include <thread>
+
+#include "model/reference.h"
+#include "runtime/models.h"
+#include "support.h"
+
+namespace veilnet::runtime {
+namespace {
+
+using model::Role;
+
+// Largest difference divided by the largest expected value.
+double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+  EXPECT_EQ(got.size(), expected.size());
+  double difference = 0, largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference = std::max(difference, std::abs(double{got[i]} - expected[i]));
+    largest = std::max(largest, std::abs(double{expected[i]}));
+  }
+  EXPECT_GT(largest, 1e-3);
+  return difference / largest;
+}
+
+TEST(Network, ComputesWhatTheReferenceComputes) {
+  for (const auto& card : test::every_architecture()) {
+    SCOPED_TRACE(model::describe(card));
+    const auto model = test::drawn_model(card);
+    const auto input = model::network_input(model, test::drawn_pictures(3, card.height, card.width),
+                                            card.height, card.width);
+    const auto expected = model::ref_forward(model, input);
+    for (const int threads : {1, 2}) {
+      const Network network(model, {.threads = threads});
+      const auto got = network.forward(input);
+      EXPECT_EQ(got.height, expected.height);
+      EXPECT_EQ(got.width, expected.width);
+      EXPECT_LT(relative_error(got.values, expected.values), 2e-5) << threads << " threads";
+    }
+  }
+}
+
+TEST(Network, GivesPicturesAndLogits) {
+  const auto h = test::drawn_model(test::picture_card(Role::Transform, "unet", 16));
+  const auto pictures = test::drawn_pictures(2, 21, 35);
+  const auto protected_pictures = Network(h).transform(pictures, 21, 35);
+  const auto expected =
+      model::pictures_of(model::ref_forward(h, model::network_input(h, pictures, 21, 35)), 21, 35);
+  ASSERT_EQ(protected_pictures.size(), expected.size());
+  size_t different = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_LE(std::abs(int{protected_pictures[i]} - int{expected[i]}), 1) << i;
+    different += protected_pictures[i] != expected[i];
+  }
+  EXPECT_LT(different, expected.size() / 100);
+
+  const auto psi = test::drawn_model(test::classifier_card("resnet", 16));
+  const auto input = model::network_input(psi, pictures, 21, 35);
+  EXPECT_LT(
+      relative_error(Network(psi).logits(pictures, 21, 35), model::ref_forward(psi, input).values),
+      2e-5);
+}
+
+TEST(Network, TakesAnyNumberOfPicturesOfAnySize) {
+  const auto h = test::drawn_model(test::picture_card(Role::Transform, "unet", 16));
+  const Network network(h, {.threads = 2, .largest_batch = 4});
+  for (const int64_t count : {0, 1, 3, 7}) {
+    for (const int64_t side : {1, 20}) {
+      const auto pictures = test::drawn_pictures(count, side, 17);
+      const auto together = network.transform(pictures, side, 17);
+      ASSERT_EQ(together.size(), pictures.size());
+      const size_t bytes = static_cast<size_t>(side) * 17 * 3;
+      for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+        const auto alone =
+            network.transform(std::span(pictures).subspan(i * bytes, bytes), side, 17);
+        for (size_t j = 0; j < bytes; ++j)
+          ASSERT_LE(std::abs(int{together[i * bytes + j]} - int{alone[j]}), 1);
+      }
+    }
+  }
+}
+
+TEST(Network, RefusesWhatItCannotCompute) {
+  auto psi_model = test::drawn_model(test::classifier_card("vgg16_bn", 32));
+  const Network psi(psi_model),
+      h(test::drawn_model(test::picture_card(Role::Transform, "unet", 1)));
+  const auto pictures = test::drawn_pictures(1, 32, 32);
+  test::expect_error(ErrorCode::InvalidArgument, {"classifier", "transform"},
+                     [&] { psi.transform(pictures, 32, 32); });
+  test::expect_error(ErrorCode::InvalidArgument, {"transform", "classify"},
+                     [&] { h.logits(pictures, 32, 32); });
+  test::expect_error(ErrorCode::InvalidArgument, {"16x32", "at least 32"},
+                     [&] { psi.logits(test::drawn_pictures(1, 16, 32), 16, 32); });
+  test::expect_error(ErrorCode::InvalidArgument, {"3072", "3069"},
+                     [&] { h.transform(pictures, 31, 33); });
+  psi_model.weights["classifier.6.bias"].values[0] = INFINITY;
+  test::expect_error(ErrorCode::BadData, {"not finite"},
+                     [&] { Network(psi_model).logits(pictures, 32, 32); });
+}
+
+TEST(Network, MayBeUsedByManyThreads) {
+  const Network network(test::drawn_model(test::picture_card(Role::Transform, "unet", 16)),
+                        {.threads = 1});
+  const auto pictures = test::drawn_pictures(4, 32, 32);
+  const auto expected = network.transform(pictures, 32, 32);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5; ++i) wrong += network.transform(pictures, 32, 32) != expected;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace veilnet::runtime
