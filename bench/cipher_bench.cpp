@@ -17,7 +17,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cipher/explicit_key.h"
-#include "cipher/reference.h"
 #include "cipher/scheme.h"
 #include "core/error.h"
 #include "core/random.h"

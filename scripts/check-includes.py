@@ -32,7 +32,7 @@ DIRECT = {
     "report": ["record", "image"],
     "experiment": ["measure", "report"],
     "eval": ["attack", "report", "experiment"],  # until measure, report and experiment have taken it over
-    "cli": ["image"],  # what both programs share
+    "cli": ["cipher"],  # what both programs share
     "cli/client": ["cli", "data", "http"],
     "cli/lab": ["cli", "eval", "experiment", "protection"],
 }

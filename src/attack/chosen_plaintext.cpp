@@ -45,7 +45,10 @@ class Numbering {
 class Break {
  public:
   Break(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle, const Geometry& geometry)
-      : scheme_(scheme), oracle_(oracle), geometry_(geometry), moves_(moves_of(scheme)) {}
+      : scheme_(scheme),
+        oracle_(oracle),
+        geometry_(geometry),
+        moves_(moves_of(cipher::structure_of(scheme))) {}
 
   UnitMap units() const {
     const bool shared = moves_.scope == Scope::Block && geometry_.height >= geometry_.side &&
@@ -228,8 +231,9 @@ Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle,
   const auto geometry = breakable(scheme, height, width);
   const Break attack(scheme, oracle, geometry);
 
-  if (scheme.id == "ffx") return {opener(geometry, attack.substitution())};
-  return {opener(geometry, moves_of(scheme).bits, attack.units())};
+  const auto& structure = cipher::structure_of(scheme);
+  if (structure.substitutes) return {opener(geometry, attack.substitution())};
+  return {opener(geometry, moves_of(structure).bits, attack.units())};
 }
 
 }  // namespace veilnet::attack

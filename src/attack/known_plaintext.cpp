@@ -56,8 +56,8 @@ class UnitMatch {
  public:
   UnitMatch(const cipher::SchemeOptions& scheme, const Geometry& geometry,
             std::span<const ExactPair> pairs)
-      : moves_(moves_of(scheme)),
-        etc_(scheme.id == "etc"),
+      : moves_(moves_of(cipher::structure_of(scheme))),
+        oriented_(cipher::structure_of(scheme).order == cipher::Structure::Order::Oriented),
         geometry_(geometry),
         blocks_(geometry.rows() * geometry.columns()),
         units_a_value_(8 / moves_.bits),
@@ -120,7 +120,7 @@ class UnitMatch {
   };
 
   std::optional<Sources> sources(std::size_t plain_block, std::size_t cipher_block) const {
-    if (etc_) return arranged(plain_block, cipher_block, 48);
+    if (oriented_) return arranged(plain_block, cipher_block, 48);
     if (moves_.scope == Scope::Value) return arranged(plain_block, cipher_block, 1);
     return permuted(plain_block, cipher_block);
   }
@@ -161,7 +161,7 @@ class UnitMatch {
       for (std::size_t i = 0; i < units_; ++i) {
         if (plain(plain_block, source(order, i)).key() != cipher(cipher_block, i).key())
           return false;
-        if (etc_ && complemented(i) != complemented(0)) return false;  // all values or none
+        if (oriented_ && complemented(i) != complemented(0)) return false;  // all values or none
       }
       return true;
     };
@@ -244,7 +244,7 @@ class UnitMatch {
   }
 
   Moves moves_;
-  bool etc_;
+  bool oriented_;
   const Geometry& geometry_;
   std::size_t blocks_, units_a_value_, units_;  // units_: of a block
   bool shared_;
@@ -333,10 +333,12 @@ RecoveredFromPairs recover_from_pairs(const cipher::SchemeOptions& scheme,
   check_pairs(geometry, pairs);
 
   std::optional<RecoveredFromPairs> recovered;
-  if (scheme.id == "ffx") {
+  const auto& structure = cipher::structure_of(scheme);
+  if (structure.substitutes) {
     recovered = match_values(geometry, pairs);
   } else if (UnitMatch match(scheme, geometry, pairs); match.run()) {
-    recovered = {opener(geometry, moves_of(scheme).bits, std::move(match.map())), match.unique()};
+    recovered = {opener(geometry, moves_of(structure).bits, std::move(match.map())),
+                 match.unique()};
   }
   const auto opened = [&](const ExactPair& pair) {
     return recovered->decrypt(pair.cipher).rgb == pair.plain.rgb;

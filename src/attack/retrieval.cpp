@@ -40,33 +40,34 @@ std::vector<Bytes> blocks_of(const image::Image& picture, int side, bool nibbles
 
 std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,
                                       const image::Image& picture) {
-  const auto& id = scheme.id;
-  if (id == "pe" || id == "bit-flip") {
+  using Order = cipher::Structure::Order;
+  const auto structure = scheme.id.empty() ? cipher::Structure{} : cipher::structure_of(scheme);
+  const bool nibbles = structure.unit_bits == 4;
+  const auto fold = [&](Bytes& units) {
+    if (!structure.complements) return;
+    for (auto& v : units) v = folded(v, nibbles ? 15 : 255);
+  };
+  const bool by_blocks = structure.order == Order::Block || structure.order == Order::Oriented;
+  if (!by_blocks && !structure.moves_blocks) {
     auto values = picture.rgb;
-    for (auto& v : values) v = folded(v, 255);
-    if (id == "pe" && scheme.shuffle_components) {
+    fold(values);
+    if (structure.order == Order::Pixel) {
       for (auto pixel = values.begin(); pixel != values.end(); pixel += 3)
         std::sort(pixel, pixel + 3);
     }
     return values;
   }
-  if (id != "le" && id != "ele" && id != "etc" && id != "pixel-shuffle") return picture.rgb;
   const int side = scheme.block_size;
-  if (side < 1 || picture.height % side != 0 || picture.width % side != 0) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the protected picture is " + std::to_string(picture.height) + "x" +
-                    std::to_string(picture.width) +
-                    "; its sides must be multiples of the block size " + std::to_string(side));
-  }
-  const bool nibbles = id == "le" || id == "ele";
+  if (side < 1 || picture.height % side != 0 || picture.width % side != 0)
+    fail(ErrorCode::InvalidArgument,
+         "the protected picture is {}x{}; its sides must be multiples of the block size {}",
+         picture.height, picture.width, side);
   auto blocks = blocks_of(picture, side, nibbles);
   for (auto& block : blocks) {
-    if (id != "pixel-shuffle") {
-      for (auto& v : block) v = folded(v, nibbles ? 15 : 255);
-    }
-    std::ranges::sort(block);
+    fold(block);
+    if (by_blocks) std::ranges::sort(block);
   }
-  if (id == "ele" || id == "etc") {
+  if (structure.moves_blocks) {
     std::ranges::sort(blocks, [](const Bytes& a, const Bytes& b) {
       return std::ranges::lexicographical_compare(a, b);
     });

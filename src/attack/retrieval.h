@@ -13,11 +13,10 @@ namespace veilnet::attack {
 /// What no key of the scheme changes in a picture, in a canonical form; two pictures with equal
 /// fingerprints differ at most in what the key hides.
 ///
-/// le: per block, its nibbles with v and 15 - v taken as one, sorted; ele: the same with the blocks
-/// sorted. pe, bit-flip: every byte with v and 255 - v taken as one, in place; where pe permutes
-/// components, sorted within the pixel. etc: such bytes sorted per block and the blocks sorted.
-/// pixel-shuffle: bytes sorted per block. Everything else, a transformation without a key included
-/// (scheme.id empty): the picture itself.
+/// By the scheme's cipher::Structure: its units, v and 255 - v (15 - v) taken as one where units
+/// are complemented, sorted within the pixel or block in which they are permuted; the blocks sorted
+/// where blocks move. Of everything else, a transformation without a key included (scheme.id
+/// empty): the picture itself.
 /// @param picture protected, sides multiples of the block size. @throws Error{InvalidArgument}
 /// otherwise.
 std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,

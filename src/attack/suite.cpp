@@ -20,7 +20,12 @@ using image::Image;
 using Against = std::variant<ThreatModel, std::string>;
 
 bool has_key_holder(const Victim& v) {
-  return v.keys == Keys::Same && !v.scheme.options.as_published;
+  return v.keys == Keys::Same && !cipher::structure_of(v.scheme.options).loses_data;
+}
+
+// Noise: pairs are to be had from the method itself.
+bool is_drawn_anew(const Victim& v) {
+  return !v.scheme.options.id.empty() && cipher::scheme_spec(v.scheme.options.id).drawn_anew;
 }
 
 std::string why_no_key_holder(const Victim& v) {
@@ -50,7 +55,7 @@ model::Card inverse_card(const Materials& m, const Setting& s, const std::string
   card.width = m.width;
   if (architecture == "unet" || architecture == "position_inverse")
     card.base_width = s.budget.width;
-  const bool blocks = !m.scheme.id.empty() && cipher::scheme_traits(m.scheme.id).blocks;
+  const bool blocks = !m.scheme.id.empty() && cipher::scheme_spec(m.scheme.id).blocks;
   if (architecture == "block_inverse") card.block_size = m.scheme.block_size;
   if (architecture == "position_inverse") card.block_size = blocks ? m.scheme.block_size : 1;
   card.notes = {{"commit", commit()}, {"threat_model", to_text(m.granted)}};
@@ -132,7 +137,7 @@ Outcome gan(const Materials& m, const Setting& s, GanKind kind, const std::strin
 }
 
 std::string small_network(const Materials& m) {
-  return cipher::scheme_traits(m.scheme.id).blocks ? "block_inverse" : "pixel_inverse";
+  return cipher::scheme_spec(m.scheme.id).blocks ? "block_inverse" : "pixel_inverse";
 }
 
 Against ciphertext_only(const Victim& v, Auxiliary auxiliary) {
@@ -163,7 +168,7 @@ std::vector<Attack> make_attacks() {
   list.push_back(
       {"fr", "Takes every value v and 255 - v as one and shows the smaller (FR-Attack, basic).",
        [](const Victim& v) -> Against {
-         if (v.scheme.options.id.empty() || !cipher::scheme_traits(v.scheme.options.id).keyed)
+         if (v.scheme.options.id.empty() || !cipher::scheme_spec(v.scheme.options.id).keyed())
            return "it does not complement values";
          return ThreatModel{Method::Public, Access::CiphertextOnly, v.keys, Auxiliary::None};
        },
@@ -194,8 +199,7 @@ std::vector<Attack> make_attacks() {
                   "Trains the published small network so that its output cannot be told from plain "
                   "pictures (GAN-Attack).",
                   [](const Victim& v) -> Against {
-                    if (v.scheme.options.id.empty() || v.keys == Keys::None ||
-                        v.scheme.options.id == "noise")
+                    if (v.scheme.options.id.empty() || v.keys == Keys::None || is_drawn_anew(v))
                       return "the published networks are for keyed schemes; exact pairs are to be "
                              "had here, see itn";
                     return ciphertext_only(v, Auxiliary::SameDistribution);
@@ -209,7 +213,7 @@ std::vector<Attack> make_attacks() {
        "The same with weights for every position, a stronger discriminator and hinge losses (after "
        "SIA-GAN).",
        [](const Victim& v) -> Against {
-         if (v.keys == Keys::None || v.scheme.options.id == "noise")
+         if (v.keys == Keys::None || is_drawn_anew(v))
            return "exact pairs are to be had here, see itn";
          return ciphertext_only(v, Auxiliary::SameDistribution);
        },
@@ -221,7 +225,7 @@ std::vector<Attack> make_attacks() {
        "of his own "
        "(ITN-Attack of the robustness study).",
        [](const Victim& v) -> Against {
-         if (v.scheme.options.id.empty() || !cipher::scheme_traits(v.scheme.options.id).keyed)
+         if (v.scheme.options.id.empty() || !cipher::scheme_spec(v.scheme.options.id).keyed())
            return "the published networks are for keyed schemes, see itn";
          return ciphertext_only(v, Auxiliary::SameDistribution);
        },

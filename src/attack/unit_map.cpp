@@ -19,24 +19,23 @@ void check_cipher(const Geometry& geometry, const image::Image& image) {
 
 }  // namespace
 
-Moves moves_of(const cipher::SchemeOptions& scheme) {
-  if (scheme.id == "le") return {4, Scope::Block};
-  if (scheme.id == "ele") return {4, Scope::Picture};
-  if (scheme.id == "etc") return {8, Scope::Picture};
-  if (scheme.id == "pixel-shuffle") return {8, Scope::Block};
-  if (scheme.id == "pe" && scheme.shuffle_components) return {8, Scope::Pixel};
-  return {8, Scope::Value};  // pe, bit-flip
+Moves moves_of(const cipher::Structure& structure) {
+  using Order = cipher::Structure::Order;
+  const auto scope = structure.moves_blocks            ? Scope::Picture
+                     : structure.order == Order::Kept  ? Scope::Value
+                     : structure.order == Order::Pixel ? Scope::Pixel
+                                                       : Scope::Block;
+  return {static_cast<unsigned>(structure.unit_bits), scope};
 }
 
 Geometry breakable(const cipher::SchemeOptions& scheme, int height, int width) {
-  const auto& traits = cipher::scheme_traits(scheme.id);
-  if (!traits.keyed)
-    throw Error(ErrorCode::InvalidArgument,
-                "scheme \"" + scheme.id + "\" has no key; a break recovers one");
-  if (scheme.id == "etc" && scheme.as_published)
-    throw Error(ErrorCode::Unsupported,
-                "etc as published loses data; what it made cannot be decrypted");
-  const int side = traits.blocks ? scheme.block_size : 1;
+  const auto& spec = cipher::scheme_spec(scheme.id);
+  if (!spec.keyed())
+    fail(ErrorCode::InvalidArgument, "scheme \"{}\" has no key; a break recovers one", scheme.id);
+  if (cipher::structure_of(scheme).loses_data)
+    fail(ErrorCode::Unsupported, "{} loses data; what it made cannot be decrypted",
+         cipher::describe(scheme));
+  const int side = spec.blocks ? scheme.block_size : 1;
   cipher::check_geometry(height, width, side);
   const Geometry geometry{static_cast<std::size_t>(height), static_cast<std::size_t>(width),
                           static_cast<std::size_t>(side)};

@@ -16,12 +16,12 @@ namespace veilnet::attack {
 /// How far a unit can move.
 enum class Scope { Value, Pixel, Block, Picture };
 
-/// The public part of a scheme, as a break sees it. FFX moves nothing.
+/// The public part of a scheme, as a break sees it.
 struct Moves {
   unsigned bits;  ///< of a unit: 4 or 8
-  Scope scope;
+  Scope scope;    ///< Block: alike in every block
 };
-Moves moves_of(const cipher::SchemeOptions& scheme);
+Moves moves_of(const cipher::Structure& structure);
 
 /// Sizes of plain and encrypted pictures, and where blocks lie in them.
 struct Geometry {

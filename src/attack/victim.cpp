@@ -84,7 +84,7 @@ std::string Victim::text() const {
   if (network)
     return (label == "gan" ? "GAN-based transformation, " : "transformation network h, ") +
            model::describe(network->card) + ", public";
-  if (scheme.options.id == "noise")
+  if (cipher::scheme_spec(scheme.options.id).drawn_anew)
     return cipher::describe(scheme.options) + ", drawn anew for every picture";
   return cipher::describe(scheme.options) + with;
 }
@@ -99,11 +99,11 @@ Victim network_victim(const std::string& label, nn::Model network) {
 }
 
 Victim scheme_victim(const train::KeyedScheme& scheme) {
-  const auto& id = scheme.options.id;
+  const auto& spec = cipher::scheme_spec(scheme.options.id);
   return {scheme.label(),
-          scheme.independent_keys || id == "noise" ? Keys::Independent
-          : cipher::scheme_traits(id).keyed        ? Keys::Same
-                                                   : Keys::None,
+          scheme.independent_keys || spec.drawn_anew ? Keys::Independent
+          : spec.keyed()                             ? Keys::Same
+                                                     : Keys::None,
           scheme,
           {}};
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cipher/key.h"
@@ -105,5 +106,22 @@ std::unique_ptr<Scheme> make_scheme(const PeKey& key, int height, int width);
 std::unique_ptr<Scheme> make_scheme(const PixelShuffleKey& key, int height, int width);
 std::unique_ptr<Scheme> make_scheme(const BitFlipKey& key, int height, int width);
 std::unique_ptr<Scheme> make_scheme(const FfxKey& key, int height, int width);
+
+/// SchemeSpec::reference under a key that fits the picture (uint8 HWC), whose sides are multiples
+/// of the block size.
+void ref_encrypt(const LeKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
+void ref_encrypt(const EleKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
+void ref_encrypt(const EtcKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
+void ref_encrypt(const PeKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
+void ref_encrypt(const PixelShuffleKey& key, int height, int width,
+                 std::span<const std::uint8_t> plain, std::span<std::uint8_t> cipher);
+void ref_encrypt(const BitFlipKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
+void ref_encrypt(const FfxKey& key, int height, int width, std::span<const std::uint8_t> plain,
+                 std::span<std::uint8_t> cipher);
 
 }  // namespace veilnet::cipher

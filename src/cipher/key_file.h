@@ -10,7 +10,7 @@
 namespace veilnet::cipher {
 
 /// JSON, version 1: `format` ("veilnet-key"), `format_version` (1), `scheme`, the scheme's own
-/// options (`block_size`, `shuffle_components`, `as_published`) and `key`, 64 hexadecimal digits.
+/// options (`block_size`; its variant's name, true or false) and `key`, 64 hexadecimal digits.
 /// Nothing else is allowed.
 struct KeyFile {
   SchemeOptions options;
@@ -29,8 +29,5 @@ KeyFile load_key(const std::filesystem::path& path);
 /// 16 hexadecimal digits that tell keys apart and say nothing about them; the scheme and its
 /// options are part of it.
 std::string key_id(const KeyFile& file);
-
-/// "le, block size 4": the scheme and those of its options that change what it does.
-std::string describe(const SchemeOptions& options);
 
 }  // namespace veilnet::cipher

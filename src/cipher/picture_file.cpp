@@ -5,8 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
+#include "cipher/option_fields.h"
 #include "core/error.h"
 
 namespace veilnet::cipher {
@@ -59,13 +58,9 @@ std::optional<std::string> find_note(std::span<const std::uint8_t> bytes) {
 }
 
 json describe_as_json(const SchemeOptions& options) {
-  json note = {{"scheme", options.id}};
-  const auto& traits = scheme_traits(options.id);
-  if (traits.blocks) note["block_size"] = options.block_size;
-  if (options.id == "pe") note["shuffle_components"] = options.shuffle_components;
-  if (options.id == "etc") note["as_published"] = options.as_published;
-  if (traits.default_strength > 0)
-    note["strength"] = options.strength == 0 ? traits.default_strength : options.strength;
+  json note = option_fields(options);
+  if (const double usual = scheme_spec(options.id).strength.usual; usual > 0)
+    note["strength"] = options.strength == 0 ? usual : options.strength;
   return note;
 }
 
@@ -80,31 +75,24 @@ std::pair<int, int> read_note(const std::string& text, const std::string& name,
              id = field("key_id");
   if (!height.is_number_integer() || !width.is_number_integer() || !scheme.is_string() ||
       !(id.is_string() || id.is_null()))
-    throw Error(ErrorCode::BadData,
-                name + ": its note is malformed; allowed are scheme, height, width and key_id");
+    fail(ErrorCode::BadData,
+         "{}: its note is malformed; allowed are scheme, height, width and key_id", name);
   const auto expected = describe_as_json(key.options);
-  for (const auto& [option, value] : expected.items()) {
-    if (field(option) != value) {
-      throw Error(ErrorCode::InvalidArgument, name + ": was encrypted with " + option + " " +
-                                                  field(option).dump() + "; the key is for " +
-                                                  option + " " + value.dump());
-    }
-  }
-  if (id.is_null()) {
-    throw Error(ErrorCode::InvalidArgument,
-                name + ": was encrypted under a key of its own that was thrown away");
-  }
-  if (id != key_id(key)) {
-    throw Error(ErrorCode::InvalidArgument, name + ": was encrypted under key " +
-                                                id.get<std::string>() + "; this key is " +
-                                                key_id(key));
-  }
+  for (const auto& [option, value] : expected.items())
+    if (field(option) != value)
+      fail(ErrorCode::InvalidArgument, "{}: was encrypted with {} {}; the key is for {} {}", name,
+           option, field(option).dump(), option, value.dump());
+  if (id.is_null())
+    fail(ErrorCode::InvalidArgument,
+         "{}: was encrypted under a key of its own that was thrown away", name);
+  if (id != key_id(key))
+    fail(ErrorCode::InvalidArgument, "{}: was encrypted under key {}; this key is {}", name,
+         id.get<std::string>(), key_id(key));
   const auto side = [&](const json& value) {
     const auto pixels = value.get<std::int64_t>();
     if (pixels < 1 || pixels > kMaxSide)
-      throw Error(ErrorCode::BadData, name + ": its note gives a side of " +
-                                          std::to_string(pixels) + " pixels; allowed is 1 to " +
-                                          std::to_string(kMaxSide));
+      fail(ErrorCode::BadData, "{}: its note gives a side of {} pixels; allowed is 1 to {}", name,
+           pixels, kMaxSide);
     return static_cast<int>(pixels);
   };
   return {side(height), side(width)};
@@ -131,24 +119,20 @@ std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFil
 image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name,
                          const KeyFile& key) {
   if (bytes.size() < kAfterHeader ||
-      !std::ranges::equal(bytes.first(kPngSignature.size()), kPngSignature)) {
-    throw Error(
-        ErrorCode::BadData,
-        name + ": is no PNG, which encrypted pictures are; JPEG and other lossy formats change " +
-            "values, and what they change cannot be decrypted");
-  }
+      !std::ranges::equal(bytes.first(kPngSignature.size()), kPngSignature))
+    fail(ErrorCode::BadData,
+         "{}: is no PNG, which encrypted pictures are; JPEG and other lossy formats change values, "
+         "and what they change cannot be decrypted",
+         name);
   const auto cipher = image::decode(bytes, name);
   image::Image plain{cipher.height, cipher.width, {}};
   if (const auto note = find_note(bytes))
     std::tie(plain.height, plain.width) = read_note(*note, name, key);
   const auto scheme = make_scheme(key.options, key.key, plain.height, plain.width);
-  if (scheme->padded_height() != cipher.height || scheme->padded_width() != cipher.width) {
-    throw Error(ErrorCode::BadData,
-                name + ": has " + std::to_string(cipher.height) + "x" +
-                    std::to_string(cipher.width) + " pixels; " + describe(key.options) + " makes " +
-                    std::to_string(scheme->padded_height()) + "x" +
-                    std::to_string(scheme->padded_width()) + " of a picture of this size");
-  }
+  if (scheme->padded_height() != cipher.height || scheme->padded_width() != cipher.width)
+    fail(ErrorCode::BadData, "{}: has {}x{} pixels; {} makes {}x{} of a picture of this size", name,
+         cipher.height, cipher.width, describe(key.options), scheme->padded_height(),
+         scheme->padded_width());
   plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) *
                    static_cast<std::size_t>(plain.width));
   scheme->decrypt(cipher.rgb, plain.rgb);

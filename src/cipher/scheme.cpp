@@ -2,50 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 
-#include "cipher/baselines.h"
-#include "cipher/explicit_key.h"
 #include "core/error.h"
+
+// The table: one line a scheme, in the order of every list. The scheme's file defines it.
+#define VEILNET_SCHEMES(line)                                                                   \
+  line(le) line(ele) line(etc) line(pe) line(pixel_shuffle) line(bit_flip) line(ffx) line(blur) \
+      line(pixelate) line(noise)
 
 namespace veilnet::cipher {
 
+namespace spec {
+#define VEILNET_DECLARE(scheme) SchemeSpec scheme();
+VEILNET_SCHEMES(VEILNET_DECLARE)
+}  // namespace spec
+
 namespace {
-
-constexpr std::array kTraits = {
-    SchemeTraits{"le", true, true, 0, 0, 0, ""},
-    SchemeTraits{"ele", true, true, 0, 0, 0, ""},
-    SchemeTraits{"etc", true, true, 0, 0, 0, ""},
-    SchemeTraits{"pe", true, false, 0, 0, 0, ""},
-    SchemeTraits{"pixel-shuffle", true, true, 0, 0, 0, ""},
-    SchemeTraits{"bit-flip", true, true, 0, 0, 0, ""},
-    SchemeTraits{"ffx", true, true, 0, 0, 0, ""},
-    SchemeTraits{"blur", false, false, 2, 0.1, 100, "standard deviation of the filter in pixels"},
-    SchemeTraits{"pixelate", false, false, 4, 1, 1024, "side of a cell in pixels, rounded"},
-    SchemeTraits{"noise", false, false, 64, 0.1, 1000,
-                 "standard deviation of the noise in 8-bit steps"},
-};
-
-/// Shortest form: "0.5", "100".
-std::string number(double value) {
-  auto text = std::to_string(value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
-double strength_of(const SchemeOptions& options) {
-  const auto& traits = scheme_traits(options.id);
-  if (options.strength == 0) return traits.default_strength;
-  if (!(options.strength >= traits.min_strength && options.strength <= traits.max_strength)) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the strength of \"" + options.id + "\" (" + std::string(traits.strength) +
-                    ") is " + number(options.strength) + "; allowed is " +
-                    number(traits.min_strength) + " to " + number(traits.max_strength));
-  }
-  return options.strength;
-}
 
 int round_up(int side, int block_size) { return (side + block_size - 1) / block_size * block_size; }
 
@@ -54,36 +27,70 @@ std::size_t picture_bytes(int height, int width) {
 }
 
 void check_size(const char* name, std::size_t size, int height, int width) {
-  if (size != picture_bytes(height, width)) {
-    throw Error(ErrorCode::InvalidArgument,
-                std::string("the ") + name + " picture has " + std::to_string(size) +
-                    " bytes; the scheme was made for " + std::to_string(height) + "x" +
-                    std::to_string(width) + " pixels of 3 bytes");
-  }
+  if (size != picture_bytes(height, width))
+    fail(ErrorCode::InvalidArgument,
+         "the {} picture has {} bytes; the scheme was made for {}x{} pixels of 3 bytes", name, size,
+         height, width);
+}
+
+bool has_variant(const SchemeOptions& options) {
+  return options.variant && !scheme_spec(options.id).variant.name.empty();
 }
 
 }  // namespace
 
-const SchemeTraits& scheme_traits(const std::string& id) {
-  const auto* found = std::ranges::find(kTraits, id, &SchemeTraits::id);
-  if (found != kTraits.end()) return *found;
+std::span<const SchemeSpec> schemes() {
+#define VEILNET_LINE(scheme) spec::scheme(),
+  static const std::array table = {VEILNET_SCHEMES(VEILNET_LINE)};
+  return table;
+}
+
+const SchemeSpec& scheme_spec(std::string_view id) {
+  const auto found = std::ranges::find(schemes(), id, &SchemeSpec::id);
+  if (found != schemes().end()) return *found;
   std::string known;
-  for (const auto& traits : kTraits) known += (known.empty() ? "" : ", ") + std::string(traits.id);
-  throw Error(ErrorCode::InvalidArgument, "there is no scheme \"" + id + "\"; allowed: " + known);
+  for (const auto& spec : schemes()) known += (known.empty() ? "" : ", ") + std::string(spec.id);
+  fail(ErrorCode::InvalidArgument, "there is no scheme \"{}\"; allowed: {}", id, known);
 }
 
 std::vector<std::string> scheme_ids() {
   std::vector<std::string> ids;
-  for (const auto& traits : kTraits) ids.emplace_back(traits.id);
+  for (const auto& spec : schemes()) ids.emplace_back(spec.id);
   return ids;
+}
+
+std::vector<SchemeOptions> scheme_forms() {
+  std::vector<SchemeOptions> forms;
+  for (const auto& spec : schemes()) {
+    forms.push_back({.id = std::string(spec.id)});
+    if (!spec.variant.name.empty()) forms.push_back({.id = std::string(spec.id), .variant = true});
+  }
+  return forms;
+}
+
+const Structure& structure_of(const SchemeOptions& options) {
+  const auto& spec = scheme_spec(options.id);
+  return has_variant(options) ? spec.variant.structure : spec.structure;
+}
+
+std::string describe(const SchemeOptions& options) {
+  const auto& spec = scheme_spec(options.id);
+  std::string text = options.id;
+  if (spec.blocks) text += fmt::format(", block size {}", options.block_size);
+  if (has_variant(options)) text += fmt::format(", {}", spec.variant.text);
+  return text;
+}
+
+std::string SchemeSpec::Variant::flag() const {
+  std::string flag = "--" + std::string(name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
 }
 
 void check_geometry(int height, int width, int block_size) {
   const auto check = [](const char* name, int value, int max) {
-    if (value >= 1 && value <= max) return;
-    throw Error(ErrorCode::InvalidArgument, std::string(name) + " is " + std::to_string(value) +
-                                                "; allowed is 1 to " + std::to_string(max) +
-                                                " pixels");
+    if (value < 1 || value > max)
+      fail(ErrorCode::InvalidArgument, "{} is {}; allowed is 1 to {} pixels", name, value, max);
   };
   check("the picture's height", height, kMaxSide);
   check("the picture's width", width, kMaxSide);
@@ -119,7 +126,7 @@ void Scheme::decrypt(std::span<const std::uint8_t> cipher, std::span<std::uint8_
   check_size("encrypted", cipher.size(), padded_height_, padded_width_);
   check_size("plain", plain.size(), height_, width_);
   if (!invertible_)
-    throw Error(ErrorCode::Unsupported, "this scheme loses data; what it made cannot be decrypted");
+    fail(ErrorCode::Unsupported, "this scheme loses data; what it made cannot be decrypted");
   if (plain.size() == cipher.size()) return backward(cipher.data(), plain.data());
 
   const auto row = picture_bytes(1, width_), padded_row = picture_bytes(1, padded_width_);
@@ -133,30 +140,17 @@ void Scheme::backward(const std::uint8_t*, std::uint8_t*) const {}
 
 std::unique_ptr<Scheme> make_scheme(const SchemeOptions& options, const Key& key, int height,
                                     int width) {
-  const auto& traits = scheme_traits(options.id);
-  const int block = options.block_size;
-  check_geometry(height, width, traits.blocks ? block : 1);
-  const auto blocks = [&] {
-    return static_cast<std::size_t>(round_up(height, block) / block) *
-           (round_up(width, block) / block);
-  };
-
-  if (options.id == "le") return make_scheme(draw_le(key, block), height, width);
-  if (options.id == "ele") return make_scheme(draw_ele(key, block, blocks()), height, width);
-  if (options.id == "etc")
-    return make_scheme(draw_etc(key, block, blocks(), options.as_published), height, width);
-  if (options.id == "pe")
-    return make_scheme(draw_pe(key, picture_bytes(height, width) / 3, options.shuffle_components),
-                       height, width);
-  if (options.id == "pixel-shuffle")
-    return make_scheme(draw_pixel_shuffle(key, block), height, width);
-  if (options.id == "bit-flip") return make_scheme(draw_bit_flip(key, block), height, width);
-  if (options.id == "ffx") return make_scheme(draw_ffx(key, block), height, width);
-  const double strength = strength_of(options);
-  if (options.id == "blur") return make_blur(strength, height, width);
-  if (options.id == "pixelate")
-    return make_pixelate(static_cast<int>(std::lround(strength)), height, width);
-  return make_noise(key, strength, height, width);
+  const auto& spec = scheme_spec(options.id);
+  check_geometry(height, width, spec.blocks ? options.block_size : 1);
+  auto checked = options;
+  if (auto& strength = checked.strength; spec.strength.usual != 0) {
+    const auto& [usual, min, max, text] = spec.strength;
+    if (strength == 0) strength = usual;
+    if (!(strength >= min && strength <= max))
+      fail(ErrorCode::InvalidArgument, "the strength of \"{}\" ({}) is {}; allowed is {} to {}",
+           options.id, text, strength, min, max);
+  }
+  return spec.make(checked, key, height, width);
 }
 
 void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain,
@@ -164,12 +158,10 @@ void encrypt_all(const Scheme& scheme, std::span<const std::uint8_t> plain,
   const auto from = picture_bytes(scheme.height(), scheme.width());
   const auto to = picture_bytes(scheme.padded_height(), scheme.padded_width());
   if (plain.size() % from != 0 || cipher.size() % to != 0 ||
-      plain.size() / from != cipher.size() / to) {
-    throw Error(ErrorCode::InvalidArgument, "the pictures have " + std::to_string(plain.size()) +
-                                                " and " + std::to_string(cipher.size()) +
-                                                " bytes; the scheme takes " + std::to_string(from) +
-                                                " and gives " + std::to_string(to) + " for each");
-  }
+      plain.size() / from != cipher.size() / to)
+    fail(ErrorCode::InvalidArgument,
+         "the pictures have {} and {} bytes; the scheme takes {} and gives {} for each",
+         plain.size(), cipher.size(), from, to);
   for (std::size_t i = 0; i < plain.size() / from; ++i)
     scheme.encrypt(plain.subspan(i * from, from), cipher.subspan(i * to, to));
 }

@@ -1,7 +1,8 @@
 // The conventional schemes that turn a picture into one that a person does not recognise, and back.
 //
-// docs/schemes.md describes each of them, its source and what it leaks. None hides a picture from
-// an attacker who can have pictures of his choice encrypted under the same key.
+// Each has a file of its own, which ends with its line of the table that schemes() gives;
+// docs/schemes.md describes them, their sources and what they leak. None hides a picture from an
+// attacker who can have pictures of his choice encrypted under the same key.
 #pragma once
 
 #include <cstdint>
@@ -15,31 +16,95 @@
 
 namespace veilnet::cipher {
 
-/// Which scheme, and its parameters. A scheme reads those that its traits name and ignores the
+/// Which scheme, and its parameters. A scheme reads those that its SchemeSpec names and ignores the
 /// others.
 struct SchemeOptions {
-  std::string id;                   ///< one of scheme_ids()
-  int block_size = 4;               ///< side of a block in pixels, up to kMaxBlockSize
-  bool shuffle_components = false;  ///< pe: also permute the three components of each pixel
-  bool as_published = false;        ///< etc: the released code's colour step, which loses data
-  double strength = 0;              ///< baselines: see SchemeTraits; 0 takes the default
+  std::string id;        ///< of schemes()
+  int block_size = 4;    ///< side of a block in pixels, up to kMaxBlockSize
+  bool variant = false;  ///< the scheme's other form, see SchemeSpec::Variant
+  double strength = 0;   ///< see SchemeSpec::Strength; 0 takes the default
 };
 
-/// What a scheme is.
-struct SchemeTraits {
+/// What a key decides: once for all blocks of a picture, or for each place.
+enum class KeyScope { None, Block, Picture };
+
+/// What a scheme does to the units of a picture whatever the key, which is what everybody knows.
+struct Structure {
+  enum class Order {
+    Kept,
+    Pixel,     ///< units are permuted within their pixel
+    Block,     ///< or within their block
+    Oriented,  ///< or a block is turned, mirrored, its components permuted, its values complemented
+               ///< or not, each of these alike in the whole block
+  };
+  int unit_bits = 8;         ///< 4: nibbles
+  bool complements = false;  ///< a unit may become 255 - v (15 - v)
+  Order order = Order::Kept;
+  bool moves_blocks = false;
+  bool substitutes = false;  ///< values may become those that a secret table gives
+  bool loses_data = false;   ///< not even the key undoes it
+};
+
+class Scheme;
+
+/// One line of the table of schemes.
+struct SchemeSpec {
   std::string_view id;
-  bool keyed;               ///< a key undoes it
-  bool blocks;              ///< reads block_size; pictures are padded to whole blocks
-  double default_strength;  ///< 0: reads no strength
-  double min_strength;
-  double max_strength;
-  std::string_view strength;  ///< what the strength is
+  std::string_view text;    ///< what it does: "blurs with a Gaussian filter"
+  std::string_view source;  ///< where it was published
+  KeyScope key_scope = KeyScope::None;
+  bool blocks = false;  ///< reads block_size; pictures are padded to whole blocks
+  Structure structure{};
+
+  /// A second form of the scheme.
+  struct Variant {
+    std::string_view name;   ///< of its key in files: "shuffle_components"; empty: there is none
+    std::string_view label;  ///< in names of folders and rows: "shuffled"
+    std::string_view text;   ///< "components shuffled"
+    std::string_view help;   ///< "also permute the three components of each pixel"
+    Structure structure{};
+
+    std::string flag() const;  ///< of the command line: "--shuffle-components"
+  };
+  Variant variant{};
+
+  struct Strength {
+    double usual = 0;  ///< the default; 0: the scheme reads no strength
+    double min = 0, max = 0;
+    std::string_view text;  ///< what it measures
+  };
+  Strength strength{};
+
+  bool drawn_anew = false;  ///< random: each picture needs a key of its own, which nobody keeps
+  /// Published also with a key of its own for each picture: a classifier learns without a common
+  /// one.
+  bool own_keys = false;
+  /// Flipping or shifting an encrypted picture gives what another key makes of the flipped or
+  /// shifted one, so training pictures are encrypted first and augmented afterwards.
+  bool augment_encrypted = false;
+  std::string_view adaptation = "none";  ///< the papers' network for it, of nn/adaptation.h
+
+  std::unique_ptr<Scheme> (*make)(const SchemeOptions& options, const Key& key, int height,
+                                  int width) = nullptr;
+  /// The same written down as plainly as it is published: what the fast code is tested and measured
+  /// against. For pictures whose sides are multiples of the block size. Null without a key.
+  void (*reference)(const SchemeOptions& options, const Key& key, int height, int width,
+                    std::span<const std::uint8_t> plain, std::span<std::uint8_t> cipher) = nullptr;
+
+  bool keyed() const { return key_scope != KeyScope::None; }
 };
 
+/// All schemes, in the order of every list.
+std::span<const SchemeSpec> schemes();
 /// @throws Error{InvalidArgument} for an unknown id, naming the known ones.
-const SchemeTraits& scheme_traits(const std::string& id);
-/// All ids, in the order of docs/schemes.md.
+const SchemeSpec& scheme_spec(std::string_view id);
 std::vector<std::string> scheme_ids();
+/// Every scheme, and where it has a second form that one after it, at the default options.
+std::vector<SchemeOptions> scheme_forms();
+/// Of this form of the scheme.
+const Structure& structure_of(const SchemeOptions& options);
+/// "le, block size 4": the scheme and those of its options that change what it does.
+std::string describe(const SchemeOptions& options);
 
 inline constexpr int kMaxSide = 32768;    ///< of a picture, in pixels
 inline constexpr int kMaxBlockSize = 64;  ///< in pixels

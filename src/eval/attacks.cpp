@@ -70,7 +70,7 @@ json describe(const AttackBench& bench, const attack::Victim& victim) {
               {"keys", kKeys[static_cast<size_t>(victim.keys)]}};
   const auto& attacked = bench.sets.attacked;
   const auto& id = victim.scheme.options.id;
-  if (!id.empty() && cipher::scheme_traits(id).keyed) {
+  if (!id.empty() && cipher::scheme_spec(id).keyed()) {
     out["key_space_bits"] =
         cipher::make_scheme(victim.scheme.options, {}, attacked.pictures.height(),
                             attacked.pictures.width())

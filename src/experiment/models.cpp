@@ -128,8 +128,7 @@ Settings scheme_settings(const train::KeyedScheme& scheme) {
   const auto& o = scheme.options;
   return {{"scheme.id", o.id},
           {"scheme.block_size", std::to_string(o.block_size)},
-          {"scheme.shuffle_components", fmt::format("{}", o.shuffle_components)},
-          {"scheme.as_published", fmt::format("{}", o.as_published)},
+          {"scheme.variant", fmt::format("{}", o.variant)},
           {"scheme.strength", fmt::format("{}", o.strength)},
           {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
           {"scheme.key_seed", std::to_string(scheme.key_seed)}};

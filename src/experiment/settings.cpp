@@ -60,7 +60,7 @@ Experiment Experiment::at_scheme(const std::string& label) const {
       Experiment point = *this;
       point.scheme.options.id = id;
       point.scheme.independent_keys = independent;
-      if (independent && id != "pe") continue;
+      if (independent && (id == "gan" || !cipher::scheme_spec(id).own_keys)) continue;
       if (point.scheme.label() == label) {
         if (id != scheme.options.id) point.scheme.adaptation = default_adaptation(id);
         return point;
@@ -72,11 +72,8 @@ Experiment Experiment::at_scheme(const std::string& label) const {
 }
 
 std::string default_adaptation(const std::string& id) {
-  if (id == "le") return "tanaka";
-  if (id == "ele" || id == "etc") return "ele";
-  if (id == "pe") return "pixel";
-  if (id == "pixel-shuffle" || id == "bit-flip" || id == "ffx") return "le";
-  return "none";
+  if (id == "gan" || id.empty()) return "none";
+  return std::string(cipher::scheme_spec(id).adaptation);
 }
 
 Experiment read_experiment(Config& config) {
@@ -141,16 +138,19 @@ Experiment read_experiment(Config& config) {
   options.id = config.get_choice("scheme.id", "", schemes);
   options.block_size =
       static_cast<int>(config.get_int("scheme.block_size", options.block_size, 1, 64));
-  options.shuffle_components =
-      config.get_bool("scheme.shuffle_components", options.shuffle_components);
-  options.as_published = config.get_bool("scheme.as_published", options.as_published);
+  for (const auto& spec : cipher::schemes()) {
+    if (spec.variant.name.empty()) continue;
+    const bool chosen = config.get_bool("scheme." + std::string(spec.variant.name), false);
+    if (spec.id == options.id) options.variant = chosen;
+  }
   options.strength = config.get_double("scheme.strength", options.strength, 0, 1e6);
   e.scheme.independent_keys =
       config.get_choice("scheme.key_mode", "same", {"same", "independent"}) == "independent";
   e.scheme.key_seed = static_cast<uint64_t>(config.get_int("scheme.key_seed", 1, 0, INT64_MAX));
   e.scheme.adaptation = config.get_choice("scheme.adaptation", default_adaptation(options.id),
                                           {"none", "tanaka", "le", "ele", "pixel"});
-  if (e.scheme.independent_keys && options.id != "pe") {
+  if (e.scheme.independent_keys &&
+      (options.id.empty() || options.id == "gan" || !cipher::scheme_spec(options.id).own_keys)) {
     fail(ErrorCode::InvalidArgument,
          "scheme.key_mode is \"independent\" with scheme.id \"{}\"; a classifier can learn without "
          "a common key from \"pe\" only",

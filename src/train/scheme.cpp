@@ -27,17 +27,14 @@ std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const dat
 
 std::string KeyedScheme::label() const {
   const auto& id = options.id;
+  if (id == "gan" || id.empty()) return id;
+  const auto& spec = cipher::scheme_spec(id);
   std::string label = id;
-  if (id == "pe") label += independent_keys ? "-independent" : "-same";  // published with both
-  if (id == "gan" || id.empty()) return label;
-  const cipher::SchemeOptions defaults;
-  const auto& traits = cipher::scheme_traits(id);
-  if (id == "pe" && options.shuffle_components) label += "-shuffled";
-  if (id == "etc" && options.as_published) label += "-as-published";
-  if (traits.blocks && options.block_size != defaults.block_size)
+  if (spec.own_keys) label += independent_keys ? "-independent" : "-same";  // published with both
+  if (options.variant && !spec.variant.name.empty()) label += "-" + std::string(spec.variant.label);
+  if (spec.blocks && options.block_size != cipher::SchemeOptions{}.block_size)
     label += "-block" + std::to_string(options.block_size);
-  if (traits.default_strength > 0 && options.strength != 0 &&
-      options.strength != traits.default_strength)
+  if (spec.strength.usual != 0 && options.strength != 0 && options.strength != spec.strength.usual)
     label += "-strength" + nlohmann::json(options.strength).dump();
   if (key_seed != KeyedScheme{}.key_seed) label += "-seed" + std::to_string(key_seed);
   return label;
@@ -48,7 +45,7 @@ std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dat
   const auto master = cipher::key_from_seed(scheme.key_seed);
   auto keyed = open_scheme(scheme, plain, master);
   const bool own_keys =
-      scheme.independent_keys || scheme.options.id == "noise";  // the noise of a picture is its own
+      scheme.independent_keys || cipher::scheme_spec(scheme.options.id).drawn_anew;
   std::vector<uint8_t> out(plain.pictures.pixels().size());
   for (size_t i = 0; i < plain.size(); ++i) {
     if (own_keys) keyed = open_scheme(scheme, plain, cipher::derive_key(master, first_key + i));
@@ -61,7 +58,7 @@ std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dat
 EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Dataset& plain,
                                      const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
-  if (scheme.options.id == "pe" || scheme.options.id == "noise") {
+  if (cipher::scheme_spec(scheme.options.id).augment_encrypted) {
     training.pictures.pictures = image::Batch(plain.pictures.height(), plain.pictures.width(),
                                               encrypt_pictures(scheme, plain));
     return training;

@@ -24,7 +24,7 @@ cipher::SchemeOptions options_of(const std::string& id, int block_size = 4,
   cipher::SchemeOptions options;
   options.id = id;
   options.block_size = block_size;
-  options.shuffle_components = shuffle_components;
+  options.variant = shuffle_components;
   return options;
 }
 
@@ -172,7 +172,7 @@ TEST(ChosenPlaintext, RefusesWhatHasNothingToRecover) {
   expect_error(ErrorCode::InvalidArgument, {"no scheme \"rot13\""},
                [&] { recover(options_of("rot13"), never, 32, 32); });
   auto lossy = options_of("etc");
-  lossy.as_published = true;
+  lossy.variant = true;
   expect_error(ErrorCode::Unsupported, {"etc as published", "loses data"},
                [&] { recover(lossy, never, 32, 32); });
   expect_error(ErrorCode::InvalidArgument, {"height", "0"},

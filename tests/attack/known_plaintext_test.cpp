@@ -31,7 +31,7 @@ KnownScheme known(const std::string& id, int block_size = 4, bool shuffle_compon
   KnownScheme scheme;
   scheme.options.id = id;
   scheme.options.block_size = block_size;
-  scheme.options.shuffle_components = shuffle_components;
+  scheme.options.variant = shuffle_components;
   return scheme;
 }
 
@@ -151,7 +151,7 @@ TEST(KnownPlaintext, FlatPicturesLeaveEverythingOpenThatMoves) {
       EXPECT_DOUBLE_EQ(recovered.unique, 0.5 + 0.5 / 256);  // the positions, and a value of 256
     } else {
       EXPECT_EQ(recovered.unique,
-                id == "bit-flip" || (id == "pe" && !scheme.options.shuffle_components) ? 1 : 0)
+                id == "bit-flip" || (id == "pe" && !scheme.options.variant) ? 1 : 0)
           << id;
     }
   }
@@ -207,7 +207,7 @@ TEST(KnownPlaintext, RefusesWhatHasNothingToRecover) {
   expect_error(code, {"block size", "65"},
                [&] { recover_from_pairs(known("le", 65).options, pairs); });
   auto lossy = known("etc");
-  lossy.options.as_published = true;
+  lossy.options.variant = true;
   expect_error(ErrorCode::Unsupported, {"etc as published"},
                [&] { recover_from_pairs(lossy.options, pairs); });
 }

@@ -136,7 +136,7 @@ TEST(Retrieval, FingerprintsDoNotDependOnTheKey) {
       if (shuffle && id != "pe") continue;
       cipher::SchemeOptions options;
       options.id = id;
-      options.shuffle_components = shuffle;
+      options.variant = shuffle;
       std::vector<uint8_t> one(plain.pictures.pixels().size()), other(one.size());
       cipher::encrypt_all(*cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32),
                           plain.pictures.pixels(), one);

@@ -133,12 +133,11 @@ TEST(SchemeTraining, LabelsNameTheScheme) {
   EXPECT_EQ(scheme("pe").label(), "pe-same");
   EXPECT_EQ(scheme("pe", true).label(), "pe-independent");
   auto published = scheme("etc");
-  published.options.as_published = true;
+  published.options.variant = true;
   EXPECT_EQ(published.label(), "etc-as-published");
   auto shuffled = scheme("pe", true);
-  shuffled.options.shuffle_components = true;
-  shuffled.options.as_published = true;  // which pe does not read
-  shuffled.options.block_size = 8;       // likewise
+  shuffled.options.variant = true;
+  shuffled.options.block_size = 8;  // which pe does not read
   shuffled.key_seed = 2;
   EXPECT_EQ(shuffled.label(), "pe-independent-shuffled-seed2");
   auto blocks = scheme("le");

@@ -4,46 +4,11 @@
 
 #include "cipher/picture_file.h"
 #include "cli/command.h"
+#include "cli/scheme_flags.h"
 #include "core/error.h"
 
 namespace veilnet::cli {
 namespace {
-
-struct SchemeFlags {
-  cipher::SchemeOptions options;
-  CLI::App* command = nullptr;
-
-  bool given(const char* flag) const { return command->count(flag) > 0; }
-
-  /// @throws Error{InvalidArgument} for a flag that this scheme does not read.
-  void check() const {
-    const auto& traits = cipher::scheme_traits(options.id);
-    const auto refuse_unless = [&](bool reads, const char* flag) {
-      if (!reads && given(flag)) {
-        throw Error(ErrorCode::InvalidArgument,
-                    std::string(flag) + " means nothing to scheme \"" + options.id + "\"");
-      }
-    };
-    refuse_unless(traits.blocks, "--block-size");
-    refuse_unless(options.id == "pe", "--shuffle-components");
-    refuse_unless(options.id == "etc", "--as-published");
-  }
-};
-
-void add_scheme_flags(CLI::App& command, SchemeFlags& flags) {
-  flags.command = &command;
-  command
-      .add_option("--scheme", flags.options.id, "One of those in docs/schemes.md, for instance le")
-      ->type_name("ID");
-  command
-      .add_option("--block-size", flags.options.block_size,
-                  "Side of a block in pixels, 4 unless given")
-      ->type_name("PIXELS");
-  command.add_flag("--shuffle-components", flags.options.shuffle_components,
-                   "pe: also permute the components of each pixel");
-  command.add_flag("--as-published", flags.options.as_published,
-                   "etc: as the released code does it, which loses data and cannot be decrypted");
-}
 
 struct KeygenOptions {
   CommonOptions common;
@@ -54,7 +19,7 @@ struct KeygenOptions {
 };
 
 void keygen(const KeygenOptions& o) {
-  o.scheme.check();
+  o.scheme.check(cipher::scheme_spec(o.scheme.options.id));
   const cipher::KeyFile key{o.scheme.options, cipher::random_key()};
   const double bits =
       cipher::make_scheme(key.options, key.key, o.height, o.width)->key_space_bits();
@@ -95,13 +60,11 @@ void add_cipher_options(CLI::App& command, CipherOptions& options) {
 void process_pictures(
     const CipherOptions& o, const char* done, nlohmann::json record,
     const std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>& to_png) {
-  if (image::has_picture_extension(o.output)) {
-    throw Error(
-        ErrorCode::InvalidArgument,
-        "--output " + o.output.string() +
-            " names a picture; allowed is a folder, to which PNG files are written: lossy " +
-            "formats (JPEG, WebP) change values, and what they change cannot be decrypted");
-  }
+  if (image::has_picture_extension(o.output))
+    fail(ErrorCode::InvalidArgument,
+         "--output {} names a picture; allowed is a folder, to which PNG files are written: lossy "
+         "formats (JPEG, WebP) change values, and what they change cannot be decrypted",
+         o.output.string());
   convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, done,
                    std::move(record), to_png);
 }
@@ -118,42 +81,34 @@ cipher::KeyFile load_matching_key(const EncryptOptions& o) {
   const auto& flags = o.scheme;
   if (flags.given("--scheme")) wanted.id = flags.options.id;
   if (flags.given("--block-size")) wanted.block_size = flags.options.block_size;
-  if (flags.given("--shuffle-components")) wanted.shuffle_components = true;
-  if (flags.given("--as-published")) wanted.as_published = true;
-  if (cipher::describe(wanted) != cipher::describe(file.options)) {
-    throw Error(ErrorCode::InvalidArgument,
-                o.key.string() + ": is a key for " + cipher::describe(file.options) +
-                    "; the command line asks for " + cipher::describe(wanted));
-  }
+  flags.check(cipher::scheme_spec(wanted.id));
+  if (flags.options.variant) wanted.variant = true;
+  if (cipher::describe(wanted) != cipher::describe(file.options))
+    fail(ErrorCode::InvalidArgument, "{}: is a key for {}; the command line asks for {}",
+         o.key.string(), cipher::describe(file.options), cipher::describe(wanted));
   return file;
 }
 
 void encrypt(const EncryptOptions& o) {
   const bool independent = o.key_mode == "independent";
   if (!independent && o.key_mode != "same")
-    throw Error(ErrorCode::InvalidArgument,
-                "--key-mode is \"" + o.key_mode + "\"; allowed: same, independent");
+    fail(ErrorCode::InvalidArgument, "--key-mode is \"{}\"; allowed: same, independent",
+         o.key_mode);
   cipher::KeyFile key{o.scheme.options, {}};
   if (!o.key.empty()) {
     if (independent)
-      throw Error(ErrorCode::InvalidArgument,
-                  "--key-mode independent draws a key for each picture; drop --key");
+      fail(ErrorCode::InvalidArgument,
+           "--key-mode independent draws a key for each picture; drop --key");
     key = load_matching_key(o);
   } else if (key.options.id.empty()) {
-    throw Error(ErrorCode::InvalidArgument, "neither --key nor --scheme is given");
-  } else if (cipher::scheme_traits(key.options.id).keyed && !independent) {
-    throw Error(ErrorCode::InvalidArgument,
-                "scheme \"" + key.options.id + "\" needs --key FILE (veilnet keygen --scheme " +
-                    key.options.id + " -o FILE), or --key-mode independent");
+    fail(ErrorCode::InvalidArgument, "neither --key nor --scheme is given");
+  } else if (cipher::scheme_spec(key.options.id).keyed() && !independent) {
+    fail(ErrorCode::InvalidArgument,
+         "scheme \"{0}\" needs --key FILE (veilnet keygen --scheme {0} -o FILE), or --key-mode "
+         "independent",
+         key.options.id);
   }
-  const auto& traits = cipher::scheme_traits(key.options.id);
-  if (o.scheme.given("--scheme")) o.scheme.check();
-  if (o.scheme.given("--strength")) {
-    if (traits.default_strength == 0)
-      throw Error(ErrorCode::InvalidArgument,
-                  "--strength means nothing to scheme \"" + key.options.id + "\"");
-    key.options.strength = o.scheme.options.strength;
-  }
+  o.scheme.check(cipher::scheme_spec(key.options.id));
   cipher::make_scheme(key.options, key.key, 1,
                       1);  // wrong options are refused once, not for each picture
   nlohmann::json record = {{"scheme", key.options.id}, {"key_mode", o.key_mode}};
@@ -194,8 +149,7 @@ void add_encrypt(CLI::App& command) {
   const auto options = std::make_shared<EncryptOptions>();
   add_cipher_options(command, *options);
   add_scheme_flags(command, options->scheme);
-  command.add_option("--strength", options->scheme.options.strength,
-                     "blur, pixelate, noise: how much (docs/schemes.md)");
+  add_strength_flag(command, options->scheme);
   command.add_option("--key-mode", options->key_mode,
                      "same: the key of --key for every picture; independent: a key of its own for "
                      "each, thrown away");

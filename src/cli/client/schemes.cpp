@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <memory>
 
-#include "cipher/key_file.h"
 #include "cipher/mixing.h"
+#include "cipher/scheme.h"
 #include "cli/command.h"
 #include "data/sources.h"
 #include "image/image.h"
@@ -15,25 +15,6 @@ struct SchemesOptions {
   std::filesystem::path grid;
   bool force = false;
 };
-
-// Every scheme with its variants, as the grid and the list show them.
-std::vector<cipher::SchemeOptions> all_variants() {
-  std::vector<cipher::SchemeOptions> variants;
-  for (const auto& id : cipher::scheme_ids()) {
-    cipher::SchemeOptions options;
-    options.id = id;
-    variants.push_back(options);
-    if (id == "pe") {
-      options.shuffle_components = true;
-      variants.push_back(options);
-    }
-    if (id == "etc") {
-      options.as_published = true;
-      variants.push_back(options);
-    }
-  }
-  return variants;
-}
 
 // One synthetic picture: plain, under every scheme, and mixed by PBM and InstaHide.
 image::Image grid() {
@@ -48,7 +29,7 @@ image::Image grid() {
     return image::Image{set.pictures.height(), set.pictures.width(), {bytes.begin(), bytes.end()}};
   };
   std::vector<image::Image> pictures{picture(plain)};
-  for (const auto& variant : all_variants()) {
+  for (const auto& variant : cipher::scheme_forms()) {
     std::vector<uint8_t> out(plain.size());
     cipher::make_scheme(variant, key, set.pictures.height(), set.pictures.width())
         ->encrypt(plain, out);
@@ -70,15 +51,19 @@ image::Image grid() {
 
 void run(const SchemesOptions& o) {
   nlohmann::json list = nlohmann::json::array();
-  fmt::print("{:<34} {:>22}  {}\n", "scheme", "key space at 32x32", "inverse");
-  for (const auto& options : all_variants()) {
+  constexpr const char* kRow = "{:<34} {:>18}  {:<7}  {}\n";
+  fmt::print(kRow, "scheme", "key space at 32x32", "inverse", "what it does");
+  for (const auto& options : cipher::scheme_forms()) {
+    const auto& spec = cipher::scheme_spec(options.id);
     const auto scheme = cipher::make_scheme(options, cipher::key_from_seed(1), 32, 32);
     const auto bits = scheme->key_space_bits();
-    fmt::print("{:<34} {:>22}  {}\n", cipher::describe(options),
-               bits > 0 ? fmt::format("2^{:.0f}", bits) : "no key",
-               scheme->invertible() ? "yes" : "no");
+    fmt::print(kRow, cipher::describe(options), bits > 0 ? fmt::format("2^{:.0f}", bits) : "no key",
+               scheme->invertible() ? "yes" : "no",
+               options.variant ? spec.variant.help : spec.text);
     list.push_back({{"scheme", options.id},
                     {"description", cipher::describe(options)},
+                    {"text", spec.text},
+                    {"source", spec.source},
                     {"key_space_bits", bits},
                     {"invertible", scheme->invertible()}});
   }

@@ -13,6 +13,7 @@
 #include "attack/fr.h"
 #include "cipher/key_file.h"
 #include "cli/lab/experiment_command.h"
+#include "cli/scheme_flags.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "image/image.h"
@@ -97,17 +98,12 @@ std::size_t count_exact(const nlohmann::json& records) {
 }
 
 struct ChosenPlaintextOptions : Pictures {
-  cipher::SchemeOptions scheme;
-  CLI::Option *block_size = nullptr, *shuffle = nullptr;
+  SchemeFlags scheme;
 };
 
 void chosen_plaintext(const ChosenPlaintextOptions& o) {
-  if (!cipher::scheme_traits(o.scheme.id).blocks && o.block_size->count() > 0)
-    throw Error(ErrorCode::InvalidArgument,
-                "--block-size means nothing to scheme \"" + o.scheme.id + "\"");
-  if (o.scheme.id != "pe" && o.shuffle->count() > 0)
-    throw Error(ErrorCode::InvalidArgument,
-                "--shuffle-components means nothing to scheme \"" + o.scheme.id + "\"");
+  const auto& options = o.scheme.options;
+  o.scheme.check(cipher::scheme_spec(options.id));
 
   // The key stays on this side of the oracle; the attack has the scheme's name and options.
   const auto key = cipher::random_key();
@@ -117,13 +113,13 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
   };
   std::map<std::pair<int, int>, Broken> broken;
   const auto records = attack_all(o, [&](const Image& plain) {
-    const auto scheme = cipher::make_scheme(o.scheme, key, plain.height, plain.width);
+    const auto scheme = cipher::make_scheme(options, key, plain.height, plain.width);
     auto found = broken.find({plain.height, plain.width});
     if (found == broken.end()) {
       attack::EncryptionOracle oracle(
           [&](const Image& chosen) { return encrypt(*scheme, chosen); });
-      auto recovered = attack::recover(o.scheme, oracle, plain.height, plain.width);
-      spdlog::info("{}: broken for pictures of {}x{} with {} chosen {}", cipher::describe(o.scheme),
+      auto recovered = attack::recover(options, oracle, plain.height, plain.width);
+      spdlog::info("{}: broken for pictures of {}x{} with {} chosen {}", cipher::describe(options),
                    plain.height, plain.width, oracle.queries(),
                    oracle.queries() == 1 ? "picture" : "pictures");
       found = broken
@@ -142,7 +138,7 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
   spdlog::info("{} of {} pictures recovered exactly", exact, records.size());
   write_json(o.common, {{"attack", "chosen-plaintext"},
                         {"threat_model", to_json(attack::Recovered::threat_model)},
-                        {"scheme", cipher::describe(o.scheme)},
+                        {"scheme", cipher::describe(options)},
                         {"sizes", sizes},
                         {"exact", exact},
                         {"pictures", records}});
@@ -157,7 +153,7 @@ struct FrOptions : Pictures {
 void fr(const FrOptions& o) {
   cipher::SchemeOptions pe;
   pe.id = "pe";
-  pe.shuffle_components = o.shuffle_components;
+  pe.variant = o.shuffle_components;
   const auto records = attack_all(o, [&](const Image& plain) {
     auto encrypted =
         encrypt(*cipher::make_scheme(pe, cipher::random_key(), plain.height, plain.width), plain);
@@ -262,21 +258,14 @@ void brute_force(const BruteForceOptions& o) {
   fmt::print("\nAll keys of {}x{} pictures at {:.3g} keys/s, the best rate above:\n", o.height,
              o.width, best_rate);
   auto spaces = nlohmann::json::array();
-  for (const auto& id : cipher::scheme_ids()) {
-    if (!cipher::scheme_traits(id).keyed) continue;
-    for (const bool shuffle : {false, true}) {
-      if (shuffle && id != "pe") continue;
-      cipher::SchemeOptions options;
-      options.id = id;
-      options.shuffle_components = shuffle;
-      const double bits =
-          cipher::make_scheme(options, cipher::random_key(), o.height, o.width)->key_space_bits();
-      const double years = attack::log10_years(bits, best_rate);
-      fmt::print("{:<38} 2^{:<10.1f} 10^{:.1f} years\n", cipher::describe(options), bits, years);
-      spaces.push_back({{"scheme", cipher::describe(options)},
-                        {"key_space_bits", bits},
-                        {"log10_years", years}});
-    }
+  for (const auto& options : cipher::scheme_forms()) {
+    if (!cipher::scheme_spec(options.id).keyed()) continue;
+    const double bits =
+        cipher::make_scheme(options, cipher::random_key(), o.height, o.width)->key_space_bits();
+    const double years = attack::log10_years(bits, best_rate);
+    fmt::print("{:<38} 2^{:<10.1f} 10^{:.1f} years\n", cipher::describe(options), bits, years);
+    spaces.push_back(
+        {{"scheme", cipher::describe(options)}, {"key_space_bits", bits}, {"log10_years", years}});
   }
   fmt::print("A chosen-plaintext break needs no search: veilnet attack chosen-plaintext\n");
   write_json(o.common, {{"attack", "brute-force"},
@@ -294,17 +283,8 @@ void add_chosen_plaintext(CLI::App& attack) {
   auto* command = attack.add_subcommand(
       "chosen-plaintext", "Break a conventional scheme exactly, with a few chosen pictures");
   add_pictures(*command, *options);
-  command
-      ->add_option("--scheme", options->scheme.id,
-                   "One of those with a key, for instance le (docs/schemes.md)")
-      ->required()
-      ->type_name("ID");
-  options->block_size = command
-                            ->add_option("--block-size", options->scheme.block_size,
-                                         "Side of a block in pixels, 4 unless given")
-                            ->type_name("PIXELS");
-  options->shuffle = command->add_flag("--shuffle-components", options->scheme.shuffle_components,
-                                       "pe: also permute the components of each pixel");
+  add_scheme_flags(*command, options->scheme);
+  command->get_option("--scheme")->required();
   command->callback([options] { chosen_plaintext(*options); });
 }
 
