@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "image/codecs.h"
+#include "image/exif.h"
 
 namespace veilnet::image {
 
@@ -45,16 +46,19 @@ std::vector<std::uint8_t> compose_on_white(std::vector<std::uint8_t> rgba) {
 Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
              const DecodeLimits& limits) {
   if (bytes.empty())
-    throw Error(ErrorCode::BadData, name + ": is empty; expected a PNG, JPEG or WebP picture");
-  if (bytes.size() > limits.max_file_bytes)
-    throw Error(ErrorCode::BadData, name + ": has " + std::to_string(bytes.size()) +
-                                        " bytes; allowed are at most " +
-                                        std::to_string(limits.max_file_bytes));
-  if (has_text_at(bytes, 0, "\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, limits);
-  if (has_text_at(bytes, 0, "\xff\xd8\xff")) return decode_jpeg(bytes, name, limits);
-  if (has_text_at(bytes, 0, "RIFF") && has_text_at(bytes, 8, "WEBP"))
-    return decode_webp(bytes, name, limits);
-  throw Error(ErrorCode::BadData, name + ": is not a PNG, JPEG or WebP picture");
+    fail(ErrorCode::BadData, "{}: is empty; expected a PNG, JPEG or WebP picture", name);
+  if (bytes.size() > limits.max_file_bytes) {
+    fail(ErrorCode::BadData, "{}: has {} bytes; allowed are at most {}", name, bytes.size(),
+         limits.max_file_bytes);
+  }
+  const auto stored = [&] {
+    if (has_text_at(bytes, 0, "\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, limits);
+    if (has_text_at(bytes, 0, "\xff\xd8\xff")) return decode_jpeg(bytes, name, limits);
+    if (has_text_at(bytes, 0, "RIFF") && has_text_at(bytes, 8, "WEBP"))
+      return decode_webp(bytes, name, limits);
+    fail(ErrorCode::BadData, "{}: is not a PNG, JPEG or WebP picture", name);
+  };
+  return upright(stored(), exif_orientation(bytes));
 }
 
 Image read_image(const std::filesystem::path& path, const DecodeLimits& limits) {

@@ -26,8 +26,9 @@ struct DecodeLimits {
 };
 
 /// Decodes PNG (any colour type and depth), JPEG (grey, YCbCr, CMYK) or WebP (still), recognised by
-/// content. Alpha is composed on white; grey becomes RGB; 16 bit becomes 8. EXIF orientation is not
-/// applied.
+/// content. Alpha is composed on white; grey becomes RGB; 16 bit becomes 8. The picture is turned
+/// and mirrored as its Exif orientation says; other metadata (GPS, XMP, text, profiles) are
+/// skipped.
 /// @param name stands for the file in messages.
 /// @throws Error{BadData} if the bytes are no such picture, are truncated or corrupt, or exceed the
 /// limits.
