@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,8 +13,14 @@ namespace veilnet::image {
 
 Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name,
                  const DecodeLimits& limits);
+/// At the smallest eighth of its size at which both sides are at least those of `cover`, or at its
+/// own size: the inverse transform of a block then makes fewer pixels. The limits hold for the
+/// size in the header.
+struct Cover {
+  int height, width;
+};
 Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name,
-                  const DecodeLimits& limits);
+                  const DecodeLimits& limits, const std::optional<Cover>& cover);
 Image decode_webp(std::span<const std::uint8_t> bytes, const std::string& name,
                   const DecodeLimits& limits);
 

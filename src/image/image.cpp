@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "image/codecs.h"
@@ -24,11 +26,11 @@ void check_dimensions(std::uint64_t height, std::uint64_t width, const std::stri
                       const DecodeLimits& limits) {
   const auto side = static_cast<std::uint64_t>(std::max(limits.max_side, 0));
   if (height == 0 || width == 0 || height > side || width > side ||
-      height * width > limits.max_pixels)
-    throw Error(ErrorCode::BadData,
-                name + ": picture of " + std::to_string(width) + "x" + std::to_string(height) +
-                    " pixels; allowed are sides from 1 to " + std::to_string(limits.max_side) +
-                    " and at most " + std::to_string(limits.max_pixels) + " pixels");
+      height * width > limits.max_pixels) {
+    fail(ErrorCode::BadData,
+         "{}: picture of {}x{} pixels; allowed are sides from 1 to {} and at most {} pixels", name,
+         width, height, limits.max_side, limits.max_pixels);
+  }
 }
 
 std::vector<std::uint8_t> compose_on_white(std::vector<std::uint8_t> rgba) {
@@ -43,26 +45,53 @@ std::vector<std::uint8_t> compose_on_white(std::vector<std::uint8_t> rgba) {
   return rgba;
 }
 
-Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
-             const DecodeLimits& limits) {
+namespace {
+
+Image decode_any(std::span<const std::uint8_t> bytes, const std::string& name,
+                 const DecodeLimits& limits, std::optional<Cover> cover) {
   if (bytes.empty())
     fail(ErrorCode::BadData, "{}: is empty; expected a PNG, JPEG or WebP picture", name);
   if (bytes.size() > limits.max_file_bytes) {
     fail(ErrorCode::BadData, "{}: has {} bytes; allowed are at most {}", name, bytes.size(),
          limits.max_file_bytes);
   }
+  const int orientation = exif_orientation(bytes);
+  if (cover && orientation >= 5) std::swap(cover->height, cover->width);
   const auto stored = [&] {
     if (has_text_at(bytes, 0, "\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, limits);
-    if (has_text_at(bytes, 0, "\xff\xd8\xff")) return decode_jpeg(bytes, name, limits);
+    if (has_text_at(bytes, 0, "\xff\xd8\xff")) return decode_jpeg(bytes, name, limits, cover);
     if (has_text_at(bytes, 0, "RIFF") && has_text_at(bytes, 8, "WEBP"))
       return decode_webp(bytes, name, limits);
     fail(ErrorCode::BadData, "{}: is not a PNG, JPEG or WebP picture", name);
   };
-  return upright(stored(), exif_orientation(bytes));
+  return upright(stored(), orientation);
+}
+
+}  // namespace
+
+Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
+             const DecodeLimits& limits) {
+  return decode_any(bytes, name, limits, std::nullopt);
+}
+
+Image decode_to_cover(std::span<const std::uint8_t> bytes, const std::string& name, int height,
+                      int width, const DecodeLimits& limits) {
+  if (height < 1 || width < 1) {
+    fail(ErrorCode::InvalidArgument,
+         "decode_to_cover: asked for {}x{}; both sides must be at least 1", width, height);
+  }
+  return decode_any(bytes, name, limits, Cover{height, width});
 }
 
 Image read_image(const std::filesystem::path& path, const DecodeLimits& limits) {
   return decode(read_file(path, limits.max_file_bytes), path.string(), limits);
+}
+
+Image read_fitted(const std::filesystem::path& path, int height, int width,
+                  const DecodeLimits& limits) {
+  const auto bytes = read_file(path, limits.max_file_bytes);
+  return resize_and_crop(decode_to_cover(bytes, path.string(), height, width, limits), height,
+                         width);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image, Overwrite overwrite) {
@@ -70,24 +99,20 @@ void write_png(const std::filesystem::path& path, const Image& image, Overwrite 
 }
 
 Image tile(std::span<const Image> images, int columns, int gap, int scale) {
-  const auto refuse = [](const std::string& message) {
-    throw Error(ErrorCode::InvalidArgument, "tile: " + message);
-  };
-  if (images.empty()) refuse("there are no pictures");
-  if (columns < 1 || gap < 0 || scale < 1)
-    refuse("columns " + std::to_string(columns) + ", gap " + std::to_string(gap) + ", scale " +
-           std::to_string(scale) + "; they must be at least 1, 0 and 1");
-  const auto size_text = [](const Image& image) {
-    return std::to_string(image.width) + "x" + std::to_string(image.height);
-  };
+  constexpr auto wrong = ErrorCode::InvalidArgument;
+  if (images.empty()) fail(wrong, "tile: there are no pictures");
+  if (columns < 1 || gap < 0 || scale < 1) {
+    fail(wrong, "tile: columns {}, gap {}, scale {}; they must be at least 1, 0 and 1", columns,
+         gap, scale);
+  }
   const int height = images[0].height, width = images[0].width;
   for (const auto& image : images) {
-    if (image.height != height || image.width != width)
-      refuse("a picture of " + size_text(image) + " among pictures of " + size_text(images[0]) +
-             "; all must be of one size");
+    if (image.height != height || image.width != width) {
+      fail(wrong, "tile: a picture of {}x{} among pictures of {}x{}; all must be of one size",
+           image.width, image.height, width, height);
+    }
     if (height < 1 || width < 1 || image.rgb.size() != static_cast<std::size_t>(height) * width * 3)
-      refuse("a picture of " + size_text(image) + " with " + std::to_string(image.rgb.size()) +
-             " bytes");
+      fail(wrong, "tile: a picture of {}x{} with {} bytes", width, height, image.rgb.size());
   }
 
   const int count = static_cast<int>(images.size());

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <csetjmp>
 #include <cstdio>
 // clang-format off
@@ -75,6 +77,23 @@ struct Decoder {
     jpeg_read_header(&info, TRUE);
     return true;
   }
+  bool choose_scale(Cover cover) {
+    if (setjmp(error.jump)) return false;
+    info.scale_denom = 8;
+    for (info.scale_num = 1; info.scale_num < 8 && !covers(cover); ++info.scale_num) continue;
+    jpeg_calc_output_dimensions(&info);
+    return true;
+  }
+  /// Whether the picture at the chosen scale is large enough, and true to shape: its last row and
+  /// column may stand for less than a whole one, so that shrinking it to `cover` moves what it
+  /// shows, by at most an eighth of a pixel of the result.
+  bool covers(Cover cover) const {
+    const double height = info.image_height * info.scale_num / 8.0,
+                 width = info.image_width * info.scale_num / 8.0;
+    const double shrinking = std::max(cover.height / height, cover.width / width);
+    const double missing = std::max(std::ceil(height) - height, std::ceil(width) - width);
+    return shrinking <= 1 && missing * shrinking <= 1.0 / 8;
+  }
   bool read_pixels(std::uint8_t* pixels, J_COLOR_SPACE space) {
     if (setjmp(error.jump)) return false;
     info.out_color_space = space;
@@ -106,22 +125,25 @@ std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& cmyk, boo
 }  // namespace
 
 Image decode_jpeg(std::span<const std::uint8_t> bytes, const std::string& name,
-                  const DecodeLimits& limits) {
+                  const DecodeLimits& limits, const std::optional<Cover>& cover) {
   Decoder decoder;
-  const auto fail = [&] {
-    throw Error(ErrorCode::BadData, name + ": JPEG: " + decoder.error.message);
+  const auto require = [&](bool done) {
+    if (!done) fail(ErrorCode::BadData, "{}: JPEG: {}", name, decoder.error.message);
   };
-  if (!decoder.read_header(bytes)) fail();
+  require(decoder.read_header(bytes));
   const auto& info = decoder.info;
   check_dimensions(info.image_height, info.image_width, name, limits);
   const bool four_inks = info.num_components == 4;
-  if (!four_inks && info.num_components != 1 && info.num_components != 3)
-    throw Error(ErrorCode::BadData, name + ": JPEG with " + std::to_string(info.num_components) +
-                                        " components; allowed are 1, 3 and 4");
+  if (!four_inks && info.num_components != 1 && info.num_components != 3) {
+    fail(ErrorCode::BadData, "{}: JPEG with {} components; allowed are 1, 3 and 4", name,
+         info.num_components);
+  }
+  require(decoder.choose_scale(cover.value_or(
+      Cover{static_cast<int>(info.image_height), static_cast<int>(info.image_width)})));
 
-  Image image{static_cast<int>(info.image_height), static_cast<int>(info.image_width), {}};
+  Image image{static_cast<int>(info.output_height), static_cast<int>(info.output_width), {}};
   image.rgb.resize(static_cast<std::size_t>(image.height) * image.width * (four_inks ? 4 : 3));
-  if (!decoder.read_pixels(image.rgb.data(), four_inks ? JCS_CMYK : JCS_RGB)) fail();
+  require(decoder.read_pixels(image.rgb.data(), four_inks ? JCS_CMYK : JCS_RGB));
   if (four_inks) image.rgb = cmyk_to_rgb(image.rgb, info.saw_Adobe_marker);
   return image;
 }

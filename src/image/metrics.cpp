@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
-#include <string>
 #include <vector>
 
 #include "core/error.h"
@@ -167,25 +166,26 @@ std::vector<double> halved(const std::vector<double>& picture, int height, int w
 
 void check_pictures(const char* function, std::span<const std::uint8_t> a,
                     std::span<const std::uint8_t> b, int height, int width, int side) {
-  const auto refuse = [&](const std::string& message) {
-    throw Error(ErrorCode::InvalidArgument, std::string(function) + ": " + message);
-  };
-  const std::string size = std::to_string(height) + "x" + std::to_string(width);
-  if (height < side || width < side)
-    refuse("picture is " + size + "; both sides must be at least " + std::to_string(side));
+  constexpr auto wrong = ErrorCode::InvalidArgument;
+  if (height < side || width < side) {
+    fail(wrong, "{}: picture is {}x{}; both sides must be at least {}", function, height, width,
+         side);
+  }
   const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;
-  if (a.size() != bytes || b.size() != bytes)
-    refuse("pictures have " + std::to_string(a.size()) + " and " + std::to_string(b.size()) +
-           " bytes; " + size + " RGB needs " + std::to_string(bytes));
+  if (a.size() != bytes || b.size() != bytes) {
+    fail(wrong, "{}: pictures have {} and {} bytes; {}x{} RGB needs {}", function, a.size(),
+         b.size(), height, width, bytes);
+  }
 }
 
 }  // namespace
 
 double psnr_db(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
-  if (a.size() != b.size() || a.empty())
-    throw Error(ErrorCode::InvalidArgument, "psnr_db: pictures have " + std::to_string(a.size()) +
-                                                " and " + std::to_string(b.size()) +
-                                                " bytes; they must be equally many and not 0");
+  if (a.size() != b.size() || a.empty()) {
+    fail(ErrorCode::InvalidArgument,
+         "psnr_db: pictures have {} and {} bytes; they must be equally many and not 0", a.size(),
+         b.size());
+  }
   std::uint64_t squares = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const std::int32_t difference = std::int32_t{a[i]} - std::int32_t{b[i]};

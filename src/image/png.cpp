@@ -130,37 +130,37 @@ Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name,
                  const DecodeLimits& limits) {
   Reader reader(bytes);
   if (!reader.info) throw std::bad_alloc();
-  const auto fail = [&] {
-    throw Error(ErrorCode::BadData, name + ": PNG: " + reader.error.message);
+  const auto require = [&](bool done) {
+    if (!done) fail(ErrorCode::BadData, "{}: PNG: {}", name, reader.error.message);
   };
-  if (!reader.read_header()) fail();
+  require(reader.read_header());
   const auto height = png_get_image_height(reader.png, reader.info),
              width = png_get_image_width(reader.png, reader.info);
   check_dimensions(height, width, name, limits);
   int channels = 0;
-  if (!reader.choose_format(channels)) fail();
+  require(reader.choose_format(channels));
 
   Image image{static_cast<int>(height), static_cast<int>(width), {}};
   const std::size_t stride = static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
   image.rgb.resize(height * stride);
   std::vector<png_bytep> rows(height);
   for (std::size_t y = 0; y < height; ++y) rows[y] = &image.rgb[y * stride];
-  if (!reader.read_pixels(rows.data())) fail();
+  require(reader.read_pixels(rows.data()));
   if (channels == 4) image.rgb = compose_on_white(std::move(image.rgb));
   return image;
 }
 
 std::vector<std::uint8_t> encode_png(const Image& image) {
   if (image.height < 1 || image.width < 1 ||
-      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
-    throw Error(ErrorCode::InvalidArgument,
-                "encode_png: picture of " + std::to_string(image.width) + "x" +
-                    std::to_string(image.height) + " with " + std::to_string(image.rgb.size()) +
-                    " bytes; sides must be at least 1 and bytes 3 per pixel");
+      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3) {
+    fail(ErrorCode::InvalidArgument,
+         "encode_png: picture of {}x{} with {} bytes; sides must be at least 1 and bytes 3 per "
+         "pixel",
+         image.width, image.height, image.rgb.size());
+  }
   Writer writer;
   if (!writer.info) throw std::bad_alloc();
-  if (!writer.write(image))
-    throw Error(ErrorCode::Io, std::string("encode_png: ") + writer.error.message);
+  if (!writer.write(image)) fail(ErrorCode::Io, "encode_png: {}", writer.error.message);
   return std::move(writer.bytes);
 }
 

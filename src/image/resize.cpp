@@ -91,16 +91,14 @@ Image resample(const Image& image, const Axis& vertical, const Axis& horizontal)
 }
 
 void check_sides(const Image& image, int height, int width, const char* function) {
-  const auto refuse = [&](const std::string& message) {
-    throw Error(ErrorCode::InvalidArgument, std::string(function) + ": " + message);
-  };
+  constexpr auto wrong = ErrorCode::InvalidArgument;
   if (height < 1 || width < 1)
-    refuse("asked for " + std::to_string(width) + "x" + std::to_string(height) +
-           "; both sides must be at least 1");
+    fail(wrong, "{}: asked for {}x{}; both sides must be at least 1", function, width, height);
   if (image.height < 1 || image.width < 1 ||
-      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3)
-    refuse("the picture is " + std::to_string(image.width) + "x" + std::to_string(image.height) +
-           " with " + std::to_string(image.rgb.size()) + " bytes");
+      image.rgb.size() != static_cast<std::size_t>(image.height) * image.width * 3) {
+    fail(wrong, "{}: the picture is {}x{} with {} bytes", function, image.width, image.height,
+         image.rgb.size());
+  }
 }
 
 }  // namespace

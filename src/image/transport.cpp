@@ -22,15 +22,10 @@ namespace {
 constexpr std::array<std::string_view, 5> kKinds{"png", "jpeg", "webp", "resize",
                                                  "crop"};  // as Transport::Kind
 
-std::string number(double value) {
-  std::array<char, 32> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-}
-
 void check(const Transport& transport) {
-  const auto refuse = [&](const std::string& allowed) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the transport \"" + to_text(transport) + "\": allowed is " + allowed);
+  const auto refuse = [&](const char* allowed) {
+    fail(ErrorCode::InvalidArgument, "the transport \"{}\": allowed is {}", to_text(transport),
+         allowed);
   };
   const double amount = transport.amount;
   switch (transport.kind) {
@@ -48,10 +43,8 @@ void check(const Transport& transport) {
 
 void check_sides(const char* format, const Image& image, int most) {
   if (image.height <= most && image.width <= most) return;
-  throw Error(ErrorCode::InvalidArgument, std::string(format) + ": the picture is " +
-                                              std::to_string(image.width) + "x" +
-                                              std::to_string(image.height) +
-                                              "; allowed are sides up to " + std::to_string(most));
+  fail(ErrorCode::InvalidArgument, "{}: the picture is {}x{}; allowed are sides up to {}", format,
+       image.width, image.height, most);
 }
 
 struct JpegErrors {
@@ -108,7 +101,7 @@ Image through_jpeg(const Image& image, int quality) {
   check_sides("jpeg", image, JPEG_MAX_DIMENSION);
   JpegEncoder encoder;
   if (!encoder.run(image, quality))
-    throw Error(ErrorCode::Unsupported, "jpeg: not enough memory to encode the picture");
+    fail(ErrorCode::Unsupported, "jpeg: not enough memory to encode the picture");
   return decode(std::span(encoder.bytes, encoder.size), "the picture as JPEG");
 }
 
@@ -118,8 +111,7 @@ Image through_webp(const Image& image, float quality) {
   const auto size =
       WebPEncodeRGB(image.rgb.data(), image.width, image.height, 3 * image.width, quality, &bytes);
   const std::unique_ptr<std::uint8_t, decltype(&WebPFree)> owner(bytes, WebPFree);
-  if (size == 0)
-    throw Error(ErrorCode::Unsupported, "webp: not enough memory to encode the picture");
+  if (size == 0) fail(ErrorCode::Unsupported, "webp: not enough memory to encode the picture");
   return decode(std::span(bytes, size), "the picture as WebP");
 }
 
@@ -141,10 +133,10 @@ Image centre(const Image& image, double share) {
 
 Transport transport_from(std::string_view text) {
   const auto refuse = [&] {
-    throw Error(ErrorCode::InvalidArgument,
-                "the transport is \"" + std::string(text) +
-                    "\"; allowed: png, jpeg:QUALITY, webp:QUALITY, resize:SHARE, crop:SHARE, "
-                    "with a quality of 1 to 100 and a share of each side above 0 up to 1");
+    fail(ErrorCode::InvalidArgument,
+         "the transport is \"{}\"; allowed: png, jpeg:QUALITY, webp:QUALITY, resize:SHARE, "
+         "crop:SHARE, with a quality of 1 to 100 and a share of each side above 0 up to 1",
+         text);
   };
   const auto colon = text.find(':');
   const auto kind = std::ranges::find(kKinds, text.substr(0, colon));
@@ -161,18 +153,17 @@ Transport transport_from(std::string_view text) {
 }
 
 std::string to_text(const Transport& transport) {
-  const std::string kind(kKinds.at(static_cast<std::size_t>(transport.kind)));
-  return transport.kind == Transport::Kind::Png ? kind : kind + ":" + number(transport.amount);
+  const auto kind = kKinds.at(static_cast<std::size_t>(transport.kind));
+  return transport.kind == Transport::Kind::Png ? std::string(kind)
+                                                : fmt::format("{}:{}", kind, transport.amount);
 }
 
 Image apply(const Transport& transport, const Image& image) {
   check(transport);
   if (image.height < 1 || image.width < 1 ||
       image.rgb.size() != 3 * static_cast<std::size_t>(image.height) * image.width) {
-    throw Error(ErrorCode::InvalidArgument, "transport: the picture is " +
-                                                std::to_string(image.width) + "x" +
-                                                std::to_string(image.height) + " with " +
-                                                std::to_string(image.rgb.size()) + " bytes");
+    fail(ErrorCode::InvalidArgument, "transport: the picture is {}x{} with {} bytes", image.width,
+         image.height, image.rgb.size());
   }
   const double amount = transport.amount;
   switch (transport.kind) {

@@ -147,6 +147,14 @@ TEST(Exif, EveryOrientationOfEveryFormatIsShownUpright) {
   }
 }
 
+// The sides change places before the scale is chosen.
+TEST(Exif, ATurnedJpegIsDecodedLargeEnough) {
+  const auto jpeg = jpeg_with(test::encode_jpeg(test::gradient(80, 400)), tiff(6, Order::Big));
+  const auto image = decode_to_cover(jpeg, "x", 200, 20);
+  EXPECT_EQ(image.height, 200);
+  EXPECT_EQ(image.width, 40);
+}
+
 TEST(Exif, AFileWithoutIsLeftAsItIs) {
   const auto stored = fields({"abc", "def"});
   for (const auto& bytes : {test::encode_jpeg(stored), encode_png(stored),

@@ -58,6 +58,71 @@ TEST(Jpeg, ReadsGrey) {
     EXPECT_TRUE(got.rgb[i] == got.rgb[i + 1] && got.rgb[i] == got.rgb[i + 2]);
 }
 
+/// A picture like those of cameras: several scales of structure, no single frequency.
+Image scenery(int height, int width) {
+  Image image{height, width, {}};
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < 3; ++c)
+        image.rgb.push_back(static_cast<std::uint8_t>(
+            128 + 60 * std::sin(0.02 * (c + 1) * x + 0.013 * y) +
+            40 * std::cos(0.09 * y - 0.05 * x) + 20 * std::sin(0.6 * x + c) * std::cos(0.5 * y)));
+  return image;
+}
+
+TEST(DecodeToCover, DecodesNoMoreOfAJpegThanNeeded) {
+  struct Case {
+    int height, width, wanted_height, wanted_width, decoded_height, decoded_width;
+  };
+  for (const auto& c : {Case{304, 400, 32, 32, 38, 50},
+                        {304, 400, 38, 50, 38, 50},
+                        {304, 400, 39, 50, 76, 100},
+                        {304, 400, 32, 101, 114, 150},
+                        {304, 400, 150, 10, 152, 200},
+                        {304, 400, 304, 400, 304, 400},
+                        {304, 400, 1000, 10, 304, 400},
+                        {300, 400, 32, 32, 75, 100},      // 37.5 rows would be taken for 38
+                        {1203, 1600, 8, 8, 151, 200}}) {  // 150.4 for 151 do not matter here
+    const auto image = decode_to_cover(encode_jpeg(scenery(c.height, c.width)), "x",
+                                       c.wanted_height, c.wanted_width);
+    EXPECT_EQ(image.height, c.decoded_height) << c.wanted_height << 'x' << c.wanted_width;
+    EXPECT_EQ(image.width, c.decoded_width) << c.wanted_height << 'x' << c.wanted_width;
+  }
+  // Small pictures are neither stretched nor touched.
+  for (const int side : {1, 7, 8, 9}) {
+    const auto small = encode_jpeg(smooth(side, side));
+    EXPECT_EQ(decode_to_cover(small, "x", side, side).rgb, decode_it(small).rgb) << side;
+  }
+}
+
+TEST(DecodeToCover, GivesWhatDecodingWholeAndShrinkingGives) {
+  for (const auto& [height, width] : {std::pair{480, 640}, {700, 500}, {701, 503}, {96, 96}})
+    for (const bool progressive : {false, true})
+      for (const int side : {32, 64, 90}) {
+        const auto bytes = encode_jpeg(scenery(height, width), progressive);
+        expect_close(resize_and_crop(decode_to_cover(bytes, "x", side, side), side, side),
+                     resize_and_crop(decode_it(bytes), side, side), 35);
+      }
+}
+
+TEST(DecodeToCover, LeavesOtherFormatsAndLargerTargetsAlone) {
+  const auto image = gradient(40, 50);
+  EXPECT_EQ(decode_to_cover(encode_png(image), "x", 8, 8).rgb, image.rgb);
+  EXPECT_EQ(decode_to_cover(test::encode_webp_lossless(image), "x", 8, 8).rgb, image.rgb);
+  const auto bytes = encode_jpeg(image);
+  EXPECT_EQ(decode_to_cover(bytes, "x", 100, 100).rgb, decode_it(bytes).rgb);
+}
+
+TEST(DecodeToCover, KeepsTheLimitsOfTheHeaderAndRefusesBadSizes) {
+  const auto bytes = encode_jpeg(smooth(64, 64));
+  DecodeLimits limits;
+  limits.max_pixels = 64 * 64 - 1;
+  expect_error(ErrorCode::BadData, {"x: picture of 64x64", "4095"},
+               [&] { decode_to_cover(bytes, "x", 8, 8, limits); });
+  expect_error(ErrorCode::InvalidArgument, {"0x8", "at least 1"},
+               [&] { decode_to_cover(bytes, "x", 8, 0); });
+}
+
 TEST(Jpeg, ReadsInkPlainAndInvertedAsAdobeWritesIt) {
   const auto image = smooth(16, 16);
   // With a quarter of black: rgb = (255 - ink) * (255 - black) / 255.
