@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/error.h"
+#include "image/folder.h"
 #include "image/image.h"
 
 namespace veilnet::cli {

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "data/sources.h"
+#include "image/folder.h"
 #include "image/image.h"
 
 namespace veilnet::data {

@@ -134,12 +134,4 @@ Image tile(std::span<const Image> images, int columns, int gap, int scale) {
   return result;
 }
 
-bool has_picture_extension(const std::filesystem::path& path) {
-  auto extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-  constexpr std::array<std::string_view, 4> known{".png", ".jpg", ".jpeg", ".webp"};
-  return std::ranges::find(known, extension) != known.end();
-}
-
 }  // namespace veilnet::image

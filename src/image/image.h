@@ -64,7 +64,4 @@ Image resize_and_crop(const Image& image, int height, int width);
 /// @throws Error{InvalidArgument} for no pictures or different sizes.
 Image tile(std::span<const Image> images, int columns, int gap = 2, int scale = 1);
 
-/// True for the extensions .png .jpg .jpeg .webp in any case.
-bool has_picture_extension(const std::filesystem::path& path);
-
 }  // namespace veilnet::image

@@ -232,12 +232,5 @@ TEST(ReadImage, ReadsFilesAndReportsTheirNames) {
                [&] { read_image(folder / "a.png", limits); });
 }
 
-TEST(HasPictureExtension, AnyCase) {
-  for (const char* name : {"a.png", "b/c.JPG", "x.y.Jpeg", "z.webp"})
-    EXPECT_TRUE(has_picture_extension(name)) << name;
-  for (const char* name : {"a", ".png", "a.png.txt", "a.gif", "png", "a.jpg~", ""})
-    EXPECT_FALSE(has_picture_extension(name)) << name;
-}
-
 }  // namespace
 }  // namespace veilnet::image

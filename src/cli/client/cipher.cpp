@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/scheme_flags.h"
 #include "core/error.h"
+#include "image/folder.h"
 
 namespace veilnet::cli {
 namespace {
