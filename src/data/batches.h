@@ -14,11 +14,6 @@
 
 namespace veilnet::data {
 
-struct Split {
-  std::vector<std::uint32_t> train;       ///< ascending
-  std::vector<std::uint32_t> validation;  ///< ascending
-};
-
 /// Draws round(fraction * count) pictures of every class for validation; of a class with two or
 /// more at least one and never all, of a class with one none. The same labels, fraction and seed
 /// give the same split, so psi and h share it.

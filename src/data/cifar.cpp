@@ -1,6 +1,7 @@
 // CIFAR-10 and CIFAR-100 as Krizhevsky (2009) distributes them in binary form.
-#include <algorithm>
+#include <sstream>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -59,8 +60,7 @@ Format cifar100() {
 }
 
 fs::path find_folder(const fs::path& folder, const Format& format) {
-  if (!fs::is_directory(folder))
-    throw Error(ErrorCode::NotFound, "no such folder: " + folder.string());
+  if (!fs::is_directory(folder)) fail(ErrorCode::NotFound, "no such folder: {}", folder.string());
   const auto inner = folder / format.folder;
   return fs::is_directory(inner) ? inner : folder;
 }
@@ -70,17 +70,18 @@ std::vector<std::string> read_class_names(const fs::path& path, const Format& fo
   if (!fs::exists(path)) return format.class_names;
   const auto text = read_text(path, 1 << 20);
   std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    auto name = text.substr(begin, end - begin);
+  std::istringstream lines(text);
+  int number = 0;
+  for (std::string name; std::getline(lines, name);) {
+    ++number;
     if (!name.empty() && name.back() == '\r') name.pop_back();
-    if (!name.empty()) names.push_back(name);
-    begin = end + 1;
+    if (name.empty()) continue;
+    check_class_name(name, fmt::format("{}, line {}", path.string(), number));
+    names.push_back(name);
   }
   if (names.size() != format.class_names.size()) {
-    throw Error(ErrorCode::BadData, path.string() + ": " + std::to_string(names.size()) +
-                                        " class names; " +
-                                        std::to_string(format.class_names.size()) + " are needed");
+    fail(ErrorCode::BadData, "{}: {} class names; {} are needed", path.string(), names.size(),
+         format.class_names.size());
   }
   return names;
 }
@@ -89,10 +90,10 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
   const auto bytes = read_file(path, kMaxFileBytes);
   const auto record_bytes = format.record_bytes(), label_bytes = format.label_counts.size();
   if (bytes.empty() || bytes.size() % record_bytes != 0) {
-    throw Error(ErrorCode::BadData,
-                path.string() + ": " + std::to_string(bytes.size()) + " bytes; a " + format.name +
-                    " file holds one or more records of " + std::to_string(record_bytes) +
-                    " bytes, so this one is truncated or in another format");
+    fail(ErrorCode::BadData,
+         "{}: {} bytes; a {} file holds one or more records of {} bytes, so this one is truncated "
+         "or in another format",
+         path.string(), bytes.size(), format.name, record_bytes);
   }
   const auto count = bytes.size() / record_bytes;
   image::Batch pictures(kSide, kSide, count);
@@ -102,10 +103,8 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
     const auto* at = bytes.data() + record * record_bytes;
     for (std::size_t i = 0; i < label_bytes; ++i) {
       if (at[i] >= format.label_counts[i]) {
-        throw Error(ErrorCode::BadData, path.string() + ": record " + std::to_string(record) +
-                                            " has label " + std::to_string(at[i]) +
-                                            "; allowed is 0 to " +
-                                            std::to_string(format.label_counts[i] - 1));
+        fail(ErrorCode::BadData, "{}: record {} has label {}; allowed is 0 to {}", path.string(),
+             record, at[i], format.label_counts[i] - 1);
       }
     }
     set.labels.push_back(at[label_bytes - 1]);
@@ -118,18 +117,30 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
   set.pictures.append(pictures.pixels());
 }
 
-TrainTest load(const fs::path& given, const Format& format,
-               const std::vector<std::string>& train_files, const std::string& test_file) {
-  const auto folder = find_folder(given, format);
+TrainTest load(const fs::path& given, const Format& format, std::vector<std::string> train_files,
+               const std::string& test_file) {
   TrainTest data;
+  fs::path folder;
+  if (fs::is_regular_file(given)) {
+    folder = given.parent_path();
+    train_files = {given.filename().string()};
+    data.notes.push_back(fmt::format("the training set is {} alone", given.string()));
+  } else {
+    folder = find_folder(given, format);
+  }
   for (auto* set : {&data.train, &data.test}) {
     set->name = format.name;
     set->pictures = image::Batch(kSide, kSide);
     set->class_names = read_class_names(folder / format.names_file, format);
   }
-  for (std::size_t i = 0; i < train_files.size(); ++i) {
-    if (i == 0 || fs::exists(folder / train_files[i]))
-      append_file(folder / train_files[i], format, data.train);
+  for (const auto& file : train_files) {
+    const auto path = folder / file;
+    if (!fs::exists(path)) {
+      fail(ErrorCode::NotFound,
+           "no such file: {}; {} needs {} to {} (to train on one of them alone, give its path)",
+           path.string(), format.name, train_files.front(), train_files.back());
+    }
+    append_file(path, format, data.train);
   }
   append_file(folder / test_file, format, data.test);
   check(data);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/text.h"
 
 namespace veilnet::data {
 namespace {
@@ -56,13 +57,21 @@ void check_part(const Dataset& set, const char* part) {
 
 std::string TrainTest::hash() const {
   const auto train_description = describe(train), test_description = describe(test);
+  std::vector<std::uint8_t> split_description;
+  if (split) {
+    append(split_description, split->train.size());
+    for (const auto& positions : {split->train, split->validation}) {
+      for (const auto i : positions) append(split_description, i);
+    }
+  }
   const std::span<const std::uint8_t> parts[] = {train_description, train.pictures.pixels(),
-                                                 test_description, test.pictures.pixels()};
+                                                 test_description, test.pictures.pixels(),
+                                                 split_description};
   return sha256_hex(parts);
 }
 
 void check(const TrainTest& data) {
-  const auto& [train, test] = data;
+  const auto &train = data.train, &test = data.test;
   check_part(train, "train");
   check_part(test, "test");
   if (!train.pictures.same_size(test.pictures)) {
@@ -77,6 +86,16 @@ void check(const TrainTest& data) {
     refuse(train, "train", "only one class occurs: '{}'; at least two are needed",
            train.class_names[static_cast<std::size_t>(first)]);
   }
+}
+
+void check_class_name(std::string_view name, std::string_view where) {
+  constexpr std::size_t max_bytes = 100;
+  const bool plain = printable(name, max_bytes) == name && name.find_first_of("/\\") == name.npos;
+  if (plain && !name.empty() && name != "." && name != "..") return;
+  fail(ErrorCode::BadData,
+       "{}: \"{}\" cannot name a class; allowed are 1 to {} bytes of UTF-8 without slashes, "
+       "backslashes and control characters, other than \".\" and \"..\"",
+       where, printable(name, max_bytes), max_bytes);
 }
 
 }  // namespace veilnet::data

@@ -1,7 +1,11 @@
 // One folder per class, any picture sizes.
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <numeric>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "data/sources.h"
 #include "image/folder.h"
 #include "image/image.h"
@@ -10,50 +14,71 @@ namespace veilnet::data {
 namespace fs = std::filesystem;
 namespace {
 
-enum class Kind { Folders, Pictures };
-
-/// Sub-folders or picture files, hidden ones left out, sorted by name.
-std::vector<fs::path> list(const fs::path& folder, Kind kind) {
+/// Sub-folders, links to folders among them, hidden ones left out, sorted by name.
+std::vector<fs::path> list_folders(const fs::path& folder) {
   std::vector<fs::path> found;
-  try {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename().string().starts_with('.')) continue;
-      const bool wanted = kind == Kind::Folders ? entry.is_directory()
-                                                : entry.is_regular_file() &&
-                                                      image::has_picture_extension(entry.path());
-      if (wanted) found.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& e) {
-    throw Error(ErrorCode::Io, "cannot list " + folder.string() + ": " + e.code().message());
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::error_code of_link;  // one that leads nowhere is no folder
+    if (!image::is_hidden(at->path()) && at->is_directory(of_link)) found.push_back(at->path());
   }
-  std::sort(found.begin(), found.end());
+  if (error) fail(ErrorCode::Io, "cannot list {}: {}", folder.string(), error.message());
+  std::ranges::sort(found);
   return found;
 }
 
-std::vector<fs::path> list_pictures(const fs::path& folder) {
-  auto pictures = list(folder, Kind::Pictures);
-  if (pictures.empty()) {
-    throw Error(ErrorCode::BadData,
-                folder.string() +
-                    ": no pictures in this class folder; .png, .jpg, .jpeg or .webp are needed");
+/// What was met on the way and is not read.
+struct LeftOut {
+  std::map<std::string, std::size_t> kinds;
+  std::vector<std::string> unreadable;
+
+  void add(const image::FoundPictures& found) {
+    for (const auto& [kind, count] : found.left_out) kinds[kind] += count;
+    for (const auto& [path, why] : found.unreadable)
+      unreadable.push_back(printable(path.string()) + " " + why);
   }
-  return pictures;
+  std::string kinds_text() const {
+    std::string text;
+    for (const auto& [kind, count] : kinds)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, kind);
+    return text;
+  }
+};
+
+/// The picture files of one class.
+struct Class {
+  std::size_t label;
+  std::vector<fs::path> files;
+};
+
+Class read_class(const fs::path& folder, std::size_t label, LeftOut& left_out) {
+  LeftOut here;
+  auto found = image::find_pictures(folder);
+  here.add(found);
+  left_out.add(found);
+  if (found.pictures.empty()) {
+    fail(ErrorCode::BadData,
+         "{}: no pictures in this class folder; .png, .jpg, .jpeg or .webp are needed{}{}",
+         folder.string(), here.kinds.empty() ? "" : ", there are ", here.kinds_text());
+  }
+  return {label, std::move(found.pictures)};
 }
 
-void append_pictures(const std::vector<fs::path>& files, std::size_t label, Dataset& set) {
-  for (const auto& file : files) {
-    set.pictures.append(image::resize_and_crop(image::read_image(file), set.pictures.height(),
-                                               set.pictures.width()));
-    set.labels.push_back(static_cast<std::int32_t>(label));
+void append_pictures(const Class& from, Dataset& set) {
+  const auto& size = set.pictures;
+  for (const auto& file : from.files) {
+    set.pictures.append(image::read_fitted(file, size.height(), size.width()));
+    set.labels.push_back(static_cast<std::int32_t>(from.label));
   }
 }
 
 /// Moves every fifth file, or the last of fewer than five, from `files` to the result.
 std::vector<fs::path> take_every_fifth(std::vector<fs::path>& files, const fs::path& folder) {
   if (files.size() < 2) {
-    throw Error(ErrorCode::BadData, folder.string() +
-                                        ": 1 picture; without a test folder a class needs at least "
-                                        "2, one of them for the test set");
+    fail(ErrorCode::BadData,
+         "{}: 1 picture; without a test folder a class needs at least 2, one of them for the test "
+         "set",
+         folder.string());
   }
   std::vector<fs::path> taken, kept;
   for (std::size_t i = 0; i < files.size(); ++i) {
@@ -64,49 +89,122 @@ std::vector<fs::path> take_every_fifth(std::vector<fs::path>& files, const fs::p
   return taken;
 }
 
+/// The loader's state: one data set being read.
+class Reader {
+ public:
+  Reader(const fs::path& folder, int height, int width) : folder_(folder) {
+    for (const auto& needed : {folder_, folder_ / "train"}) {
+      if (!fs::is_directory(needed))
+        fail(ErrorCode::NotFound, "no such folder: {}", needed.string());
+    }
+    class_folders_ = list_folders(folder_ / "train");
+    if (class_folders_.size() < 2) {
+      fail(ErrorCode::BadData, "{}: {} class folder(s); at least two classes are needed",
+           (folder_ / "train").string(), class_folders_.size());
+    }
+    for (auto* set : {&data_.train, &data_.test}) {
+      set->name = fs::canonical(folder_).filename().string();
+      set->pictures = image::Batch(height, width);
+      for (const auto& path : class_folders_) {
+        set->class_names.push_back(path.filename().string());
+        check_class_name(set->class_names.back(), (folder_ / "train").string());
+      }
+    }
+  }
+
+  TrainTest read() {
+    const auto validation = part("val"), test = part("test");
+    std::size_t taken = 0;
+    for (std::size_t label = 0; label < class_folders_.size(); ++label) {
+      auto train = read_class(class_folders_[label], label, left_out_);
+      if (!test) {
+        const Class fifth{label, take_every_fifth(train.files, class_folders_[label])};
+        append_pictures(fifth, data_.test);
+        taken += fifth.files.size();
+      }
+      append_pictures(train, data_.train);
+    }
+    if (test) {
+      for (const auto& of_class : *test) append_pictures(of_class, data_.test);
+    } else {
+      note(
+          "{}/test is not used or not there: every fifth picture of each class of train/ is the "
+          "test set, {} in all",
+          folder_.string(), taken);
+    }
+    if (validation) {
+      const auto first = data_.train.size();
+      for (const auto& of_class : *validation) append_pictures(of_class, data_.train);
+      auto& split = data_.split.emplace();
+      split.train.resize(first);
+      split.validation.resize(data_.train.size() - first);
+      std::iota(split.train.begin(), split.train.end(), 0u);
+      std::iota(split.validation.begin(), split.validation.end(),
+                static_cast<std::uint32_t>(first));
+      note("{}/val is the validation set, {} pictures", folder_.string(), split.validation.size());
+    }
+    note_what_is_left_out();
+    return std::move(data_);
+  }
+
+ private:
+  template <class... Values>
+  void note(fmt::format_string<Values...> format, Values&&... values) {
+    data_.notes.push_back(fmt::format(format, std::forward<Values>(values)...));
+  }
+
+  /// The classes of val/ or test/, or nothing where it is not there or has no classes.
+  std::optional<std::vector<Class>> part(const std::string& name) {
+    const auto place = folder_ / name;
+    if (!fs::is_directory(place)) return std::nullopt;
+    const auto folders = list_folders(place);
+    const auto& names = data_.train.class_names;
+    std::vector<Class> classes;
+    for (const auto& path : folders) {
+      const auto found = std::ranges::find(names, path.filename().string());
+      if (found != names.end())
+        classes.push_back(
+            read_class(path, static_cast<std::size_t>(found - names.begin()), left_out_));
+    }
+    if (classes.size() == folders.size() && !classes.empty()) return classes;
+    if (!classes.empty()) {
+      const auto unknown = std::ranges::find_if(folders, [&](const auto& path) {
+        return std::ranges::find(names, path.filename().string()) == names.end();
+      });
+      fail(ErrorCode::BadData, "{}: class '{}' does not occur in {}", unknown->string(),
+           unknown->filename().string(), (folder_ / "train").string());
+    }
+    const auto count = image::find_pictures(place).pictures.size();
+    if (count == 0) fail(ErrorCode::BadData, "{}: holds no pictures", place.string());
+    note("{} is not used: its {} pictures are in no folder of a class of train/", place.string(),
+         count);
+    return std::nullopt;
+  }
+
+  void note_what_is_left_out() {
+    for (const auto& path : list_folders(folder_)) {
+      const auto name = path.filename().string();
+      if (name != "train" && name != "val" && name != "test")
+        note("{} is not used; allowed are train, val and test", printable(path.string()));
+    }
+    if (!left_out_.kinds.empty())
+      note("left out, of kinds that are not read: {}", left_out_.kinds_text());
+    if (!left_out_.unreadable.empty()) {
+      note("left out, as they cannot be read: {}, the first: {}", left_out_.unreadable.size(),
+           left_out_.unreadable.front());
+    }
+  }
+
+  fs::path folder_;
+  std::vector<fs::path> class_folders_;
+  LeftOut left_out_;
+  TrainTest data_;
+};
+
 }  // namespace
 
 TrainTest load_image_folder(const fs::path& folder, int height, int width) {
-  if (height < 1 || width < 1) {
-    throw Error(ErrorCode::InvalidArgument, "picture size " + std::to_string(height) + "x" +
-                                                std::to_string(width) +
-                                                "; both sides must be at least 1");
-  }
-  const auto train_folder = folder / "train", test_folder = folder / "test";
-  for (const auto& needed : {folder, train_folder}) {
-    if (!fs::is_directory(needed))
-      throw Error(ErrorCode::NotFound, "no such folder: " + needed.string());
-  }
-  const auto classes = list(train_folder, Kind::Folders);
-  if (classes.size() < 2) {
-    throw Error(ErrorCode::BadData, train_folder.string() + ": " + std::to_string(classes.size()) +
-                                        " class folder(s); at least two classes are needed");
-  }
-
-  TrainTest data;
-  for (auto* set : {&data.train, &data.test}) {
-    set->name = fs::canonical(folder).filename().string();
-    set->pictures = image::Batch(height, width);
-    for (const auto& path : classes) set->class_names.push_back(path.filename().string());
-  }
-  const auto& names = data.train.class_names;
-  const bool has_test = fs::is_directory(test_folder);
-  for (std::size_t label = 0; label < classes.size(); ++label) {
-    auto files = list_pictures(classes[label]);
-    if (!has_test) append_pictures(take_every_fifth(files, classes[label]), label, data.test);
-    append_pictures(files, label, data.train);
-  }
-  if (has_test) {
-    for (const auto& path : list(test_folder, Kind::Folders)) {
-      const auto found = std::find(names.begin(), names.end(), path.filename().string());
-      if (found == names.end()) {
-        throw Error(ErrorCode::BadData, path.string() + ": class '" + path.filename().string() +
-                                            "' does not occur in " + train_folder.string());
-      }
-      append_pictures(list_pictures(path), static_cast<std::size_t>(found - names.begin()),
-                      data.test);
-    }
-  }
+  auto data = Reader(folder, height, width).read();
   check(data);
   return data;
 }

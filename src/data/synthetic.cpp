@@ -393,11 +393,10 @@ Dataset make_set(std::uint64_t seed, std::uint64_t part, std::size_t size) {
 
 TrainTest make_synthetic(const SyntheticOptions& options) {
   constexpr std::size_t max_size = 1'000'000;
-  const auto require = [](const char* what, std::size_t size, std::size_t min) {
+  const auto require = [max_size](const char* what, std::size_t size, std::size_t min) {
     if (size >= min && size <= max_size) return;
-    throw Error(ErrorCode::InvalidArgument,
-                std::string("synthetic ") + what + " size " + std::to_string(size) +
-                    "; allowed is " + std::to_string(min) + " to " + std::to_string(max_size));
+    fail(ErrorCode::InvalidArgument, "synthetic {} size {}; allowed is {} to {}", what, size, min,
+         max_size);
   };
   require("train", options.train_size, kClassNames.size());
   require("test", options.test_size, 1);

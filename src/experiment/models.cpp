@@ -352,9 +352,11 @@ data::TrainTest load_data(const Experiment& e) {
 Workspace open_workspace(const Experiment& e) {
   Workspace w;
   w.data = load_data(e);
+  for (const auto& note : w.data.notes) spdlog::info("data: {}", note);
   w.data_sha256 = w.data.hash();
-  w.split =
-      data::stratified_split(w.data.train.labels, e.data.validation_fraction, e.data.split_seed);
+  w.split = w.data.split ? *w.data.split
+                         : data::stratified_split(w.data.train.labels, e.data.validation_fraction,
+                                                  e.data.split_seed);
   return w;
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "data/fixtures.h"
 #include "data/sources.h"
@@ -24,6 +25,9 @@ std::vector<std::uint8_t> records(const std::vector<std::vector<std::uint8_t>>& 
 
 void write_cifar10(const std::filesystem::path& folder) {
   write_bytes(folder / "data_batch_1.bin", records({{0}, {9}, {3}}));
+  for (int i = 2; i <= 5; ++i)
+    write_bytes(folder / fmt::format("data_batch_{}.bin", i),
+                records({{static_cast<std::uint8_t>(i)}}));
   write_bytes(folder / "test_batch.bin", records({{1}, {2}}));
 }
 
@@ -39,8 +43,9 @@ TEST(Cifar10, ReadsRecordsOfAnyCount) {
   EXPECT_EQ(data.train.name, "cifar10");
   EXPECT_EQ(data.train.pictures.height(), 32);
   EXPECT_EQ(data.train.pictures.width(), 32);
-  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{0, 9, 3}));
+  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{0, 9, 3, 2, 3, 4, 5}));
   EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{1, 2}));
+  EXPECT_TRUE(data.notes.empty());
   ASSERT_EQ(data.train.class_names.size(), 10u);
   EXPECT_EQ(data.train.class_names[9], "truck");
   for (std::size_t pixel : {0, 1, 32, 1023}) {
@@ -52,18 +57,21 @@ TEST(Cifar10, ReadsRecordsOfAnyCount) {
   }
 }
 
-TEST(Cifar10, ReadsTheBatchesThatAreThereInOrder) {
+TEST(Cifar10, ReadsOneFileWhereItsPathIsGiven) {
   TemporaryFolder folder;
   write_cifar10(folder.path());
-  write_bytes(folder / "data_batch_2.bin", records({{5}}));
-  write_bytes(folder / "data_batch_5.bin", records({{7}}));
-  EXPECT_EQ(load_cifar10(folder.path()).train.labels, (std::vector<std::int32_t>{0, 9, 3, 5, 7}));
+  std::filesystem::remove(folder / "data_batch_2.bin");
+  const auto data = load_cifar10(folder / "data_batch_1.bin");
+  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{0, 9, 3}));
+  EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{1, 2}));
+  ASSERT_EQ(data.notes.size(), 1u);
+  EXPECT_NE(data.notes[0].find("data_batch_1.bin alone"), std::string::npos) << data.notes[0];
 }
 
 TEST(Cifar10, AcceptsTheParentOfTheOfficialFolder) {
   TemporaryFolder folder;
   write_cifar10(folder / "cifar-10-batches-bin");
-  EXPECT_EQ(load_cifar10(folder.path()).train.size(), 3u);
+  EXPECT_EQ(load_cifar10(folder.path()).train.size(), 7u);
 }
 
 TEST(Cifar10, TakesClassNamesFromTheFile) {
@@ -82,14 +90,31 @@ TEST(Cifar10, RefusesAWrongNumberOfClassNames) {
                [&] { load_cifar10(folder.path()); });
 }
 
+// Names become folders of `data --export`.
+TEST(Cifar10, RefusesClassNamesThatLeadElsewhere) {
+  TemporaryFolder folder;
+  write_cifar10(folder.path());
+  const std::string long_name(101, 'x');
+  for (const std::string name : {"../../up", "/absolute", "..", ".", "a/b", "a\\b", "a\x1b[31mred",
+                                 "caf\xe9", "\xe2\x80\xaetxt", long_name.c_str()}) {
+    write_lines(folder / "batches.meta.txt", "a\nb\n\n" + name + "\nd\ne\nf\ng\nh\ni\nj\n");
+    expect_error(ErrorCode::BadData, {"batches.meta.txt, line 4", "cannot name a class"},
+                 [&] { load_cifar10(folder.path()); });
+  }
+  expect_error(ErrorCode::BadData, {"\"a\\x1B[31mred\""},
+               [&] { check_class_name("a\x1b[31mred", "x"); });
+  EXPECT_NO_THROW(check_class_name("übergroße Katze (2)", "x"));
+}
+
 TEST(Cifar10, RefusesAMissingFolder) {
   TemporaryFolder folder;
   expect_error(ErrorCode::NotFound, {"no such folder", "absent"},
                [&] { load_cifar10(folder / "absent"); });
 }
 
-TEST(Cifar10, RefusesAMissingFirstBatchOrTestFile) {
-  for (const std::string file : {"data_batch_1.bin", "test_batch.bin"}) {
+TEST(Cifar10, RefusesAMissingFile) {
+  for (const std::string file :
+       {"data_batch_1.bin", "data_batch_3.bin", "data_batch_5.bin", "test_batch.bin"}) {
     TemporaryFolder folder;
     write_cifar10(folder.path());
     std::filesystem::remove(folder / file);
@@ -136,7 +161,7 @@ TEST(Cifar10, RefusesOneClassOnly) {
   write_cifar10(folder.path());
   write_bytes(folder / "data_batch_1.bin", records({{4}, {4}}));
   expect_error(ErrorCode::BadData, {"only one class", "'deer'"},
-               [&] { load_cifar10(folder.path()); });
+               [&] { load_cifar10(folder / "data_batch_1.bin"); });
 }
 
 TEST(Cifar100, ReadsFineLabels) {

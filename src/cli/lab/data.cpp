@@ -77,6 +77,7 @@ void run(const DataOptions& o) {
                         {"train", w.split.train.size()},
                         {"validation", w.split.validation.size()},
                         {"test", w.data.test.size()},
+                        {"notes", w.data.notes},
                         {"classes", classes}});
 }
 
