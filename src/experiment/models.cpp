@@ -331,22 +331,14 @@ Settings machine_of(const train::Compute& compute) {
 std::string content_hash(const nn::Model& model) { return hash_of(model.card, *model.net); }
 
 data::TrainTest load_data(const Experiment& e) {
-  data::TrainTest loaded;
-  if (e.data.source == "cifar10") {
-    loaded = data::load_cifar10(e.data.path);
-  } else if (e.data.source == "cifar100") {
-    loaded = data::load_cifar100(e.data.path);
-  } else if (e.data.source == "folder") {
-    loaded = data::load_image_folder(e.data.path, e.data.height, e.data.width);
-  } else {
-    data::SyntheticOptions options;
-    options.seed = e.data.seed;
-    options.train_size = static_cast<size_t>(e.data.train_size);
-    options.test_size = static_cast<size_t>(e.data.test_size);
-    loaded = data::make_synthetic(options);
-  }
-  data::check(loaded);
-  return loaded;
+  const auto& d = e.data;
+  return data::source(d.source).load({.path = d.path,
+                                      .height = d.height,
+                                      .width = d.width,
+                                      .class_names = d.class_names,
+                                      .seed = d.seed,
+                                      .train_size = static_cast<size_t>(d.train_size),
+                                      .test_size = static_cast<size_t>(d.test_size)});
 }
 
 Workspace open_workspace(const Experiment& e) {

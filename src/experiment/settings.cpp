@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "data/sources.h"
 #include "experiment/stage.h"
 #include "nn/vgg.h"
 
@@ -87,20 +88,21 @@ Experiment read_experiment(Config& config) {
 
   e.checkpoint_minutes = config.get_double("checkpoint_minutes", 5, 0, 1e6);
 
-  e.data.source =
-      config.get_choice("data.source", "synthetic", {"cifar10", "cifar100", "folder", "synthetic"});
+  e.data.source = config.get_choice("data.source", "synthetic", data::source_names());
+  const auto& source = data::source(e.data.source);
   e.data.path = config.get_string("data.path", "");
   e.data.height = static_cast<int>(config.get_int("data.height", 32, 8, 1024));
   e.data.width = static_cast<int>(config.get_int("data.width", 32, 8, 1024));
+  e.data.class_names = config.get_strings("data.class_names", {});
   e.data.seed = static_cast<uint64_t>(config.get_int("data.seed", 1, 0, INT64_MAX));
   e.data.train_size = config.get_int("data.train_size", 6000, 20, 10'000'000);
   e.data.test_size = config.get_int("data.test_size", 1000, 10, 10'000'000);
-  e.data.validation_fraction = config.get_double(
-      "data.validation_fraction", e.data.source == "cifar100" ? 0.05 : 0.1, 0.001, 0.9);
+  e.data.validation_fraction =
+      config.get_double("data.validation_fraction", source.validation_fraction, 0.001, 0.9);
   e.data.split_seed = static_cast<uint64_t>(config.get_int("data.split_seed", 300, 0, INT64_MAX));
-  if (e.data.source != "synthetic" && e.data.path.empty()) {
-    fail(ErrorCode::InvalidArgument,
-         "data.path is not set; the source \"{}\" needs the folder of the data", e.data.source);
+  if (source.needs_path && e.data.path.empty()) {
+    fail(ErrorCode::InvalidArgument, "data.path is not set; the source \"{}\" reads {}",
+         source.name, source.reads);
   }
 
   e.compute = train::configure_compute(config);

@@ -25,10 +25,11 @@ struct Experiment {
   double checkpoint_minutes = 5;  ///< 0 saves the state after every step
 
   struct Data {
-    std::string source;  ///< "cifar10", "cifar100", "folder" or "synthetic"
+    std::string source;  ///< a name of data::sources()
     std::filesystem::path path;
-    int height = 32, width = 32;  ///< folder
-    uint64_t seed = 1;            ///< synthetic
+    int height = 32, width = 32;           ///< folder
+    std::vector<std::string> class_names;  ///< idx
+    uint64_t seed = 1;                     ///< synthetic
     int64_t train_size = 6000, test_size = 1000;
     double validation_fraction = 0.1;
     uint64_t split_seed = 300;

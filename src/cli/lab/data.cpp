@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
 #include "core/error.h"
+#include "data/sources.h"
 #include "image/image.h"
 
 namespace veilnet::cli {
@@ -93,6 +94,10 @@ void add_data(CLI::App& command) {
   command.add_option("--grid", options->grid, "Write ten test pictures of each class as one PNG")
       ->type_name("FILE.png");
   command.add_flag("--force", options->force, "Replace existing files");
+  std::string sources = "Sources of pictures (data.source):";
+  for (const auto& source : data::sources())
+    sources += fmt::format("\n  {:<10} {}", source.name, source.reads);
+  command.footer(sources);
   command.callback([options] { run(*options); });
 }
 
