@@ -1,0 +1,232 @@
+"""Inputs as people met them in other tools (make_cases.py), each with what must come of it.
+
+usage: cases_test.py VEILNET
+The cases are made by make_cases.py in $VEILNET_CASES or ../shared/cases; without it, or without
+python3-pil and python3-numpy, everything is skipped, with the reason.
+"""
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as e:
+    # Another python3 in front of Debian's may lack Debian's packages.
+    debian = "/usr/bin/python3"
+    if os.path.exists(debian) and os.path.realpath(sys.executable) != os.path.realpath(debian):
+        os.execv(debian, [debian, *sys.argv])
+    Image, missing = None, str(e)
+
+VEILNET = pathlib.Path(sys.argv.pop(1))
+HAS_LAB = VEILNET.with_name("veilnet-lab").exists()
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+CASES = pathlib.Path(os.environ.get("VEILNET_CASES", SOURCE / "../shared/cases"))
+MAKE_CASES = CASES / "make_cases.py"
+SETTINGS = """
+name = "t"
+runs = "{runs}"
+[compute]
+threads = 1
+[data]
+train_size = 200
+test_size = 20
+[classifier]
+depth = 8
+epochs = 1
+batch_size = 16
+[phi]
+epochs = 1
+layer = "relu1_1"
+[transform]
+width = 2
+epochs = 1
+batch_size = 16
+encoder_epochs = 1
+"""
+
+
+def pixels(path):
+    """As stored: PIL turns nothing by itself."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), float)
+
+
+def mean_difference(a, b):
+    return float(abs(a - b).mean()) if a.shape == b.shape else float("inf")
+
+
+def chunks(path):
+    """Types and contents of a PNG's chunks."""
+    data, at, found = path.read_bytes(), 8, []
+    while at < len(data):
+        size = struct.unpack(">I", data[at:at + 4])[0]
+        found.append((data[at + 4:at + 8], data[at + 8:at + 8 + size]))
+        at += 12 + size
+    return found
+
+
+class Cases(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if Image is None:
+            raise unittest.SkipTest(f"python3-pil and python3-numpy are needed: {missing}")
+        if not MAKE_CASES.exists():
+            raise unittest.SkipTest(f"{MAKE_CASES} is absent: set VEILNET_CASES to its folder")
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        cls.cases = cls.root / "cases"
+        subprocess.run([sys.executable, MAKE_CASES, cls.cases], check=True, capture_output=True)
+        cls.key = cls.root / "le.key"
+        done = cls.veilnet("keygen", "--scheme", "le", "-o", cls.key)
+        assert done.returncode == 0, done.stderr
+        cls.h = cls.psi = None
+
+    @staticmethod
+    def veilnet(*words, **more):
+        return subprocess.run([VEILNET, *map(str, words)], capture_output=True, text=True, **more)
+
+    def run_well(self, *words, **more):
+        done = self.veilnet(*words, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def new_folder(self):
+        return pathlib.Path(tempfile.mkdtemp(dir=self.root))
+
+    def need_models(self):
+        """Small trained networks, made once."""
+        if not HAS_LAB:
+            self.skipTest("veilnet-lab is not built")
+        if self.h:
+            return
+        config = self.root / "t.toml"
+        config.write_text(SETTINGS.format(runs=self.root / "runs"))
+        for network in ("classifier", "transform"):
+            self.run_well("train", network, "--config", config)
+        models = {path.parent.name.split("-")[0]: path
+                  for path in (self.root / "runs/t").glob("*/model.safetensors")}
+        type(self).psi, type(self).h = models["classifier"], models["transform"]
+
+    def encrypted_and_back(self, picture):
+        """Where a picture's encrypted and decrypted PNG lie."""
+        out = self.new_folder()
+        self.run_well("encrypt", picture, "--key", self.key, "-o", out / "e")
+        encrypted = next((out / "e").glob("*.png"))
+        self.run_well("decrypt", encrypted, "--key", self.key, "-o", out / "d")
+        return encrypted, next((out / "d").glob("*.png"))
+
+    def data_of(self, *settings, options=()):
+        words = [word for setting in settings for word in ("--set", setting)]
+        return self.veilnet("data", *words, *options)
+
+    def test_orientation(self):
+        case = self.cases / "orientation"
+        upright = pixels(case / "upright.png")
+        self.assertEqual(pixels(case / "phone.jpg").shape, (64, 48, 3), "the case is stored turned")
+        for name in ("phone.jpg", "upright.png"):
+            made = pixels(self.encrypted_and_back(case / name)[1])
+            self.assertLess(mean_difference(made, upright), 4, name)
+
+    def test_orientation_in_protect_and_classify(self):
+        self.need_models()
+        case, out = self.cases / "orientation", self.new_folder()
+        inputs = self.new_folder()
+        Image.open(case / "phone.jpg").convert("RGB").save(inputs / "turned.png")  # without its Exif
+        for name in ("phone.jpg", "upright.png"):
+            (inputs / name).write_bytes((case / name).read_bytes())
+        self.run_well("protect", inputs, "--model", self.h, "--keep-size", "-o", out)
+        made = {name: pixels(out / f"{name}.png") for name in ("phone", "upright", "turned")}
+        self.assertEqual(made["phone"].shape, made["upright"].shape)
+        self.assertEqual(made["turned"].shape, made["upright"].transpose(1, 0, 2).shape)
+        self.run_well("classify", inputs, "--model", self.psi, "--json", out / "c.json")
+        top = {pathlib.Path(result["input"]).name: result["top"]
+               for result in json.loads((out / "c.json").read_text())["results"]}
+        for upright, phone in zip(top["upright.png"], top["phone.jpg"]):
+            self.assertEqual(phone["class"], upright["class"])
+            self.assertAlmostEqual(phone["probability"], upright["probability"], delta=0.02)
+
+    def test_orientation_in_image_folders(self):
+        if not HAS_LAB:
+            self.skipTest("veilnet-lab is not built")
+        case, folder = self.cases / "orientation", self.new_folder()
+        for part in ("train", "test"):
+            for label, name in (("phone", "phone.jpg"), ("upright", "upright.png")):
+                (folder / part / label).mkdir(parents=True)
+                for copy in range(2):
+                    (folder / part / label / f"{copy}-{name}").write_bytes((case / name).read_bytes())
+        done = self.data_of("data.source=folder", f"data.path={folder}",
+                            options=("--export", folder / "out"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        phone, upright = (sorted((folder / "out/test" / label).glob("*.png"))
+                          for label in ("phone", "upright"))
+        self.assertEqual((len(phone), len(upright)), (2, 2))
+        self.assertLess(mean_difference(pixels(phone[0]), pixels(upright[0])), 4)
+
+    def test_cmyk(self):
+        case = self.cases / "cmyk"
+        made = pixels(self.encrypted_and_back(case / "adobe.jpg")[1])
+        self.assertLess(mean_difference(made, pixels(case / "rgb.png")), 6)
+
+    def test_metadata(self):
+        picture = self.cases / "metadata/a.png"
+        marks = (b"AUTHOR-MARK", b"XMP-MARK", b"MAKER-MARK")
+        for mark in marks:
+            self.assertIn(mark, picture.read_bytes(), "the case carries it")
+        made = list(self.encrypted_and_back(picture))
+        if HAS_LAB:
+            self.need_models()
+            out = self.new_folder()
+            self.run_well("protect", picture, "--model", self.h, "-o", out)
+            made.append(out / "a.png")
+        for path in made:
+            for mark in marks:
+                self.assertNotIn(mark, path.read_bytes(), path)
+            for kind, content in chunks(path):
+                ours = kind in (b"IHDR", b"IDAT", b"IEND") or content.startswith(b"veilnet\0")
+                self.assertTrue(ours, (path, kind))
+
+    @unittest.skipUnless(HAS_LAB, "veilnet-lab is not built")
+    def test_missing_batch(self):
+        case = self.cases / "missing_batch"
+        done = self.data_of("data.source=cifar10", f"data.path={case}")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("data_batch_3.bin", done.stderr)
+        one = self.data_of("data.source=cifar10", f"data.path={case / 'data_batch_1.bin'}")
+        self.assertEqual(one.returncode, 0, one.stderr)
+        self.assertIn("data_batch_1.bin alone", one.stderr + one.stdout)
+
+    @unittest.skipUnless(HAS_LAB, "veilnet-lab is not built")
+    def test_class_names(self):
+        case, out = self.cases / "class_names", self.new_folder()
+        before = sorted(self.root.rglob("*"))
+        done = self.data_of("data.source=cifar10", f"data.path={case}",
+                            options=("--export", out / "a/b/c"))
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("batches.meta.txt, line 1", done.stderr)
+        self.assertNotIn("\x1b[31mred", done.stderr)
+        self.assertEqual(sorted(self.root.rglob("*")), before, "nothing was written")
+
+    @unittest.skipUnless(HAS_LAB, "veilnet-lab is not built")
+    def test_folder_val(self):
+        case, out = self.cases / "folder_val", self.new_folder()
+        done = self.data_of("data.source=folder", f"data.path={case}",
+                            options=("--json", out / "data.json"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        data = json.loads((out / "data.json").read_text())
+        self.assertEqual((data["train"], data["validation"], data["test"]), (10, 12, 2))
+        shown = done.stdout + done.stderr
+        for note in ("val is the validation set, 12 pictures",
+                     "every fifth picture of each class of train/ is the test set", "1 BMP"):
+            self.assertIn(note, shown)
+            self.assertTrue(any(note in line for line in data["notes"]), note)
+
+
+if __name__ == "__main__":
+    unittest.main()
