@@ -265,7 +265,11 @@ Table protections_table(const Matrix& matrix) {
   t.caption =
       "The number of keys bounds a search through all of them; it says nothing about attacks that "
       "do not search.";
-  t.columns = {{"Protection"}, {"What it is"}, {"Keys"}, {"Key, bits", true}, {"Service"}};
+  t.columns = {{"Protection"},
+               {"What it is"},
+               {"Keys", false, false, true},
+               {"Key, bits", true},
+               {"Service", false, false, true}};
   for (const auto& p : matrix.protections)
     t.rows.push_back({p.label, p.text, p.keys,
                       p.key_space_bits ? fixed(*p.key_space_bits, 0) : std::string(dash),
@@ -282,7 +286,7 @@ void set_attackers(data& page, const Matrix& matrix) {
         {attack, std::ranges::find(matrix.cells, attack, &record::Cell::attack)->text});
     for (const auto& cell : matrix.cells) {
       if (cell.attack != attack || !cell.refused.empty()) continue;
-      const auto words = attacker(cell.threat_model);
+      const auto words = attacker(cell.threat_model, false);
       auto known = std::ranges::find(attackers, words, [](const auto& a) { return a.first; });
       if (known == attackers.end()) known = attackers.insert(known, {words, {}});
       if (std::ranges::find(known->second, attack) == known->second.end())
@@ -429,6 +433,7 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
              entry.set("text", std::string(m.text));
              return entry;
            }));
+  page.set("strongest", table_data(strongest_table(matrix)));
   page.set("figures", figures_data(matrix));
   page.set("transport", table_data(transport_table(matrix)));
   page.set("attributes", table_data(attributes_table(matrix)));

@@ -78,17 +78,21 @@ Table accuracy_table(const Matrix& matrix) {
   std::vector<std::string> sources;
   for (const auto& p : matrix.protections) {
     if (!p.accuracy) continue;
-    t.rows.push_back(
-        {p.label, per_cent(p.plain_accuracy, 2), per_cent(p.accuracy, 2),
-         p.plain_accuracy ? fixed(100 * (*p.plain_accuracy - *p.accuracy), 2) : std::string(dash),
-         per_cent(p.accuracy_float, 2),
-         p.paper ? per_cent(p.paper->accuracy, 2) : std::string(dash)});
+    // Only the service of a network learned from plain pictures.
+    const auto lost = p.plain_accuracy && !p.architecture.empty()
+                          ? std::optional(*p.plain_accuracy - *p.accuracy)
+                          : std::nullopt;
+    t.rows.push_back({p.label, per_cent(p.plain_accuracy, 2), per_cent(p.accuracy, 2),
+                      lost ? fixed(100 * *lost, 2) : std::string(dash),
+                      per_cent(p.accuracy_float, 2),
+                      p.paper ? per_cent(p.paper->accuracy, 2) : std::string(dash)});
     if (p.paper && std::ranges::find(sources, p.paper->source) == sources.end())
       sources.push_back(p.paper->source);
   }
   t.caption =
-      "Test accuracy of the service's classifier. Lost: plain minus protected 8-bit PNG; negative "
-      "is a gain.";
+      "Test accuracy of the service's classifier, and of the same classifier on plain pictures. "
+      "Lost by a network, whose service learned from plain pictures: plain minus protected 8-bit "
+      "PNG; negative is a gain.";
   if (matrix.plain_paper)
     t.caption += " On plain pictures the paper has " + per_cent(matrix.plain_paper->accuracy, 2) +
                  " % (" + matrix.plain_paper->source + ").";
@@ -166,6 +170,46 @@ Table verdict_table(const Matrix& matrix) {
       const auto& answer = v.*q.answer;
       t.rows.back().push_back(answer.level +
                               (answer.attack.empty() ? "" : " (" + answer.attack + ")"));
+    }
+  }
+  return t;
+}
+
+Table strongest_table(const Matrix& matrix) {
+  Table t;
+  t.caption =
+      "The most that any attack reaches, measure by measure: the median over pictures, or the "
+      "share of pictures. Figures that say nothing are left out.";
+  t.columns = {{"Protection"}};
+  std::vector<const record::Measure*> shown;
+  for (const auto& m : record::measures()) {
+    if (std::ranges::none_of(matrix.cells,
+                             [&](const Cell& c) { return c.measures.contains(std::string(m.id)); }))
+      continue;
+    shown.push_back(&m);
+    t.columns.push_back({std::string(m.name) +
+                         (m.over_pictures && !m.unit.empty() ? ", " + std::string(m.unit) : "")});
+  }
+  for (const auto& p : matrix.protections) {
+    t.rows.push_back({p.label});
+    for (const auto* m : shown) {
+      const bool picked = m->id == "reidentified";
+      const Cell* best = nullptr;
+      double most = 0;
+      for (const auto& c : matrix.cells) {
+        const auto found = c.measures.find(std::string(m->id));
+        if (c.protection != p.label || found == c.measures.end() || c.looks()) continue;
+        if (!picked && (c.picks() || !c.trusted())) continue;
+        const auto* share = std::get_if<double>(&found->second);
+        double value = share ? *share : std::get<record::Summary>(found->second).median;
+        if (m->low_leaks) value = -value;
+        if (best && value <= most) continue;
+        best = &c;
+        most = value;
+      }
+      t.rows.back().push_back(best ? figure(best->measures.at(std::string(m->id)), *m) + " (" +
+                                         best->attack + ")"
+                                   : std::string(dash));
     }
   }
   return t;

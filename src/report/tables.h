@@ -27,6 +27,11 @@ std::vector<std::string> refusal_reasons(const record::Matrix& matrix);
 /// The four answers for each protection.
 Table verdict_table(const record::Matrix& matrix);
 
+/// By protection and measure, the most that an attack reaches whose figure is to be trusted, and
+/// which: medians, and shares of pictures. Who picks among candidates counts for "reidentified"
+/// only, and there whatever the flags.
+Table strongest_table(const record::Matrix& matrix);
+
 /// Every measure of every attack on one protection, baselines below.
 Table figures_table(const record::Matrix& matrix, const record::Protection& protection);
 

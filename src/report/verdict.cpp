@@ -226,11 +226,11 @@ Answer inferred(const Matrix& matrix, const Protection& protection) {
 
 std::span<const Question> questions() { return kQuestions; }
 
-std::string attacker(const record::ThreatModel& m) {
+std::string attacker(const record::ThreatModel& m, bool with_keys) {
+  const auto keys = with_keys ? " " + std::string(in_words("keys", m.keys, kKeyWords)) + "." : "";
   return "The attacker " + std::string(in_words("method", m.method, kMethodWords)) + ", " +
          std::string(in_words("access", m.access, kAccessWords)) + ", and " +
-         std::string(in_words("auxiliary", m.auxiliary, kAuxiliaryWords)) + ". " +
-         std::string(in_words("keys", m.keys, kKeyWords)) + ".";
+         std::string(in_words("auxiliary", m.auxiliary, kAuxiliaryWords)) + "." + keys;
 }
 
 Verdict verdict(const Matrix& matrix, const std::string& label) {

@@ -53,8 +53,8 @@ Verdict verdict(const record::Matrix& matrix, const std::string& protection);
 /// One line a question: "Can a person see it? No: ...".
 std::string to_text(const Verdict& verdict);
 
-/// Who attacks, as a sentence. @throws Error{BadData} for a name that attack/threat_model.h has
-/// not, naming what is allowed.
-std::string attacker(const record::ThreatModel& model);
+/// Who attacks, as a sentence, and one on the keys. @throws Error{BadData} for a name that
+/// attack/threat_model.h has not, naming what is allowed.
+std::string attacker(const record::ThreatModel& model, bool with_keys = true);
 
 }  // namespace veilnet::report

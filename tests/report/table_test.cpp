@@ -1,5 +1,8 @@
 #include "report/table.h"
 
+#include <algorithm>
+
+#include "record/io.h"
 #include "record/matrices.h"
 #include "report/tables.h"
 #include "support.h"
@@ -49,19 +52,55 @@ TEST(Tables, OneCellInAWordOrTwo) {
 
 TEST(Tables, AccuracyBesideThePapers) {
   auto m = test::matrix();
+  m.protections[0].plain_accuracy = 0.24;  // it learned from encrypted pictures: nothing is lost
   auto& h = m.protections[1];
   h.accuracy = 0.875;
+  h.architecture = "unet";
   h.accuracy_float = 0.876;
   h.plain_accuracy = 0.9;
   m.plain_paper = {0.9123, "Table I"};
   const auto t = accuracy_table(m);
   ASSERT_EQ(t.rows.size(), 2u);
   EXPECT_EQ(t.rows[0],
-            (std::vector<std::string>{"le", "\u2013", "81.25", "\u2013", "\u2013", "85.18"}));
+            (std::vector<std::string>{"le", "24.00", "81.25", "\u2013", "\u2013", "85.18"}));
   EXPECT_EQ(t.rows[1],
             (std::vector<std::string>{"h", "90.00", "87.50", "2.50", "87.60", "\u2013"}));
   EXPECT_NE(t.caption.find("91.23 % (Table I)"), std::string::npos) << t.caption;
   EXPECT_NE(t.caption.find("arXiv 2008.03143, Table I"), std::string::npos) << t.caption;
+}
+
+TEST(Tables, TheStrongestByMeasure) {
+  auto m = test::matrix();
+  const auto column = [&](const char* name) {
+    const auto t = strongest_table(m);
+    const auto it = std::ranges::find(t.columns, name, &Column::header);
+    return t.rows[0].at(static_cast<std::size_t>(it - t.columns.begin()));
+  };
+  EXPECT_EQ(column("SSIM, 7 x 7"), "1.000 (known-plaintext)");
+  EXPECT_EQ(column("Re-identified"), "12.5 % (gan)") << "what is picked is picked";
+  EXPECT_EQ(column("Named"), "\u2013") << "the only figure is flagged";
+  m.cells[0].flags.clear();
+  EXPECT_EQ(column("Named"), "34.6 % (gan)");
+  EXPECT_EQ(column("Feature distance"), "0.500 (gan)");
+  m.cells[1].measures["feature_distance"] = test::summary({0.25});
+  EXPECT_EQ(column("Feature distance"), "0.250 (known-plaintext)") << "lower leaks more";
+  m.cells[1].threat_model.auxiliary = "candidates";
+  EXPECT_EQ(column("SSIM, 7 x 7"), "0.100 (gan)") << "he had the pictures before";
+}
+
+TEST(Tables, OneFormForTheProgramAndTheDocuments) {
+  auto m = test::matrix();
+  auto picks = test::cell("le", "retrieval", {0.9, 1}, 0.9);
+  picks.threat_model.auxiliary = "candidates";
+  picks.candidates = 1000;
+  picks.measures["reidentified"] = 0.125;
+  picks.flags = {{"weaker_than_trivial", "no better"}};
+  m.cells.push_back(picks);
+  // scripts/results.py tabulates the same record to the same lines: tests/scripts/results_test.py.
+  const std::filesystem::path tests = VEILNET_SOURCE_DIR "/tests";
+  EXPECT_EQ(record::to_json(m), read_text(tests / "record" / "matrix.json"));
+  for (auto& p : m.protections) p.accuracy.reset();  // leaks alone
+  EXPECT_EQ(matrix_markdown(m), read_text(tests / "report" / "matrix.md"));
 }
 
 TEST(Tables, RowsOfTheComparison) {
