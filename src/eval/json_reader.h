@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_file.h"
 #include "eval/summary.h"
 #include "report/text.h"
 
@@ -22,13 +23,9 @@ namespace veilnet::eval {
 
 using namespace report;
 
-/// A whole file. @throws Error{BadData} naming the file when it is no JSON, and as read_text.
+/// A whole file. @throws as veilnet::read_json.
 inline nlohmann::json read_json(const std::filesystem::path& path) {
-  try {
-    return nlohmann::json::parse(read_text(path, 1ull << 30));
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::BadData, path.string() + ": " + e.what());
-  }
+  return veilnet::read_json(path, {256u << 20, 32, 16'000'000});
 }
 
 /// Names in the JSON and what the page says for them.

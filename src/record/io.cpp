@@ -7,37 +7,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_file.h"
 
 namespace veilnet::record {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxBytes = 256u << 20;
-constexpr int kMaxDepth = 32;
-
-// How deep brackets nest, as the parser's memory grows with it.
-void check_depth(std::string_view text, const std::string& name) {
-  int depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        quoted = false;
-      }
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth)
-        fail(ErrorCode::BadData, "{}: nested deeper than {} levels at byte {}", name, kMaxDepth, i);
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-}
+// Values of single pictures are many.
+constexpr JsonLimits kLimits{256u << 20, 32, 16'000'000};
 
 template <class T>
 constexpr bool is_vector = false;
@@ -417,13 +395,7 @@ std::string to_json(const Record& record) {
 
 template <class Record>
 Record from_json(std::string_view text, const std::string& name) {
-  check_depth(text, name);
-  json in;
-  try {
-    in = json::parse(text);
-  } catch (const json::exception& e) {
-    fail(ErrorCode::BadData, "{}: {}", name, e.what());
-  }
+  const auto in = parse_json(text, name, kLimits);
   const auto version = in.is_object() ? in.find(kVersion) : in.end();
   if (version == in.end() || *version != kRecordVersion)
     fail(ErrorCode::BadData, "{}.{} is {}, allowed is {}", name, kVersion,
@@ -445,7 +417,7 @@ Record from_json(std::string_view text, const std::string& name) {
 
 template <class Record>
 Record read(const std::filesystem::path& path) {
-  return from_json<Record>(read_text(path, kMaxBytes), path.string());
+  return from_json<Record>(read_text(path, kLimits.max_bytes), path.string());
 }
 
 template <class Record>
