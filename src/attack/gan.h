@@ -6,8 +6,8 @@
 namespace veilnet::attack {
 
 enum class GanKind {
-  Published,  ///< arXiv 2010.06198: small network, its discriminator, non-saturating cross-entropy
-              ///< losses
+  Published,  ///< repository learnable_encryption_robustness: small network, its discriminator,
+              ///< non-saturating cross-entropy losses
   Sia  ///< after SIA-GAN (IEEE Access 2021): position-aware network, its discriminator, hinge
        ///< losses
 };

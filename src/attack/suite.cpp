@@ -222,8 +222,7 @@ std::vector<Attack> make_attacks() {
   list.push_back(
       {"itn-small",
        "Trains the published small network on pairs that the attacker encrypts himself under keys "
-       "of his own "
-       "(ITN-Attack of the robustness study).",
+       "of his own (ITN-Attack of the repository learnable_encryption_robustness, mended).",
        [](const Victim& v) -> Against {
          if (v.scheme.options.id.empty() || !cipher::scheme_spec(v.scheme.options.id).keyed())
            return "the published networks are for keyed schemes, see itn";

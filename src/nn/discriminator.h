@@ -27,7 +27,7 @@ class PatchDiscriminator : public Network {
 
 /// The discriminators of the attacks on protected pictures.
 ///
-/// "gan" (after the released code of the robustness study arXiv 2010.06198, 64 channels): 4x4
+/// "gan" (after the repository learnable_encryption_robustness, 64 channels): 4x4
 /// convolutions of stride 2 to 64 and, spectrally normalised, 128 channels without bias, leaky ReLU
 /// 0.2, a 4x4 convolution to one channel, maximum over the map.
 ///
