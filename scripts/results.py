@@ -1,163 +1,511 @@
 #!/usr/bin/env python3
-"""Generates docs/results.md from results/*.json. With --check, only says whether it is up to date."""
+"""Writes docs/results.md and the marked blocks of README.md and docs/attacks.md from results/*.json
+and docs/attacks/*.md. With --check, only says whether they are up to date."""
 import argparse
 import json
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TARGET = ROOT / "docs" / "results.md"
+RECORD_VERSION = 2  # src/record/io.h
+DASH = "–"
+FLAG = " (!)"
 
 
+# Records of the old form, from before they had a version, are brought into the new one.
 
-def percent(value):
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def spread(value, digits):
-    if isinstance(value, dict):
-        return f"{value['mean']:.{digits}f} +- {value['spread']:.{digits}f}"
-    return f"{value:.{digits}f}"
+OLD_MEASURES = ("psnr_db", "ssim", "ssim_gaussian", "ms_ssim", "feature_distance", "exact",
+                "reidentified")
+OLD_KEYS = {"scheme": "protection", "reconstruction_accuracy": "named"}
 
 
-def row(label, point, paper):
-    return [label, point["recipe"], percent(point["protected_accuracy"]), percent(point["protected_accuracy_png8"]), percent(paper),
-            spread(point["ssim_plain_protected_mean"], 3), spread(point["itn_psnr_db_mean"], 2), f"{point['mean_image_psnr_db']:.2f}",
-            spread(point["itn_ssim_mean"], 3), f"{point['itn_ssim_p99']:.3f}", percent(point["itn_reconstruction_accuracy"])]
+def old_figures(cell):
+    figures = {name: cell[name] for name in OLD_MEASURES if name in cell}
+    if "reconstruction_accuracy" in cell:
+        figures["named"] = cell["reconstruction_accuracy"]
+    return figures
+
+
+def old_point(figures):
+    """One alpha of an old main experiment: a protection, and its cells of look and itn."""
+    def summary(mean, *others):
+        s = {"mean": figures[mean]["mean"], "standard_deviation": figures[mean]["spread"],
+             "n": figures[mean]["n"]}
+        return s | {other.rsplit("_", 1)[1]: figures[other] for other in others if other in figures}
+
+    label = f"transform-a{figures['alpha']:g}" if figures["alpha"] else "transform-a0.0"
+    paper = figures.get("paper_accuracy")
+    protection = {
+        "label": label, "alpha": figures["alpha"], "recipe": figures["recipe"],
+        "accuracy": figures["protected_accuracy_png8"],
+        "accuracy_float": figures["protected_accuracy"],
+        "plain_accuracy": figures["plain_accuracy"],
+        "paper": None if paper is None else {"accuracy": paper,
+                                             "source": "arXiv 2008.03143, Table I"}}
+    cells = [{"protection": label, "attack": "look", "flags": [],
+              "measures": {"ssim": summary("ssim_plain_protected_mean")}}]
+    if "itn_images" in figures:
+        cells.append({
+            "protection": label, "attack": "itn", "flags": [], "n": figures["itn_images"],
+            "measures": {"psnr_db": summary("itn_psnr_db_mean", "itn_psnr_db_median",
+                                            "itn_psnr_db_p99"),
+                         "ssim": summary("itn_ssim_mean", "itn_ssim_median", "itn_ssim_p99"),
+                         "exact": 0, "named": figures["itn_reconstruction_accuracy"]}})
+    return protection, cells
+
+
+def upgraded(old):
+    """A record of the old form in the new one, as far as the documents need it."""
+    new = {key: old[key] for key in ("experiment", "commit", "machine", "seed", "data", "config",
+                                     "metrics") if key in old}
+    new |= {"form": "old", "protections": [], "cells": [], "baselines": []}
+    metrics, paper = old["metrics"], old.get("paper") or {}
+    if "schemes" in old:  # a matrix of attacks
+        def renamed(entry):
+            return {OLD_KEYS.get(key, key): value for key, value in entry.items()}
+
+        new["budget"] = old["budget"]
+        new["protections"] = old["schemes"]
+        new["baselines"] = [b | {"measures": old_figures(b)} for b in old["baselines"]]
+        for cell in old["cells"]:
+            new["cells"].append(renamed(cell) | {"measures": old_figures(cell)})
+        for name in ("transport", "attributes", "curve"):
+            new[name] = [renamed(entry) | {"measures": old_figures(entry)}
+                         for entry in old.get(name, [])]
+        for curve in new["curve"]:
+            curve["points"] = [{"budget": p["budget"], "measures": {
+                "ssim": {"median": p["ssim"]}, "exact": p["exact"]}} for p in curve["points"]]
+    elif "row" in old:  # of the comparison table
+        protection = {"label": old["row"], "recipe": old["recipe"], "paper": old["paper"],
+                      "classifier": old["classifier"]}
+        for key in ("accuracy", "plain_accuracy", "key_space_bits"):
+            protection[key] = metrics.get(key)
+        new["protections"] = [protection]
+        if "ssim_mean" in metrics:
+            new["cells"] = [{"protection": old["row"], "attack": "look", "flags": [],
+                             "measures": {"ssim": {"mean": metrics["ssim_mean"]["mean"],
+                                                   "standard_deviation":
+                                                       metrics["ssim_mean"]["spread"]}}}]
+    elif "protected_accuracy" in metrics:  # the main experiment
+        alpha = next(line.split("=")[1] for line in old["config"].splitlines()
+                     if line.startswith("alpha ="))
+        main = metrics | {"alpha": float(alpha), "recipe": old["recipe"],
+                          "paper_accuracy": paper.get("protected_accuracy")}
+        for point in [main, *old.get("curve", [])]:
+            protection, cells = old_point({"plain_accuracy": metrics["plain_accuracy"]} | point)
+            new["protections"].append(protection)
+            new["cells"] += cells
+        if "mean_image_psnr_db" in metrics:
+            new["baselines"] = [{"name": "mean picture", "measures": {
+                "psnr_db": {"mean": metrics["mean_image_psnr_db"]}}}]
+        if paper.get("plain_accuracy") is not None:
+            new["plain_paper"] = {"accuracy": paper["plain_accuracy"], "source": paper["source"]}
+        new["phi"] = old["phi"]
+    else:  # a benchmark
+        new["note"] = old.get("note", "")
+    return new
+
+
+def load(path):
+    record = json.loads(path.read_text())
+    version = record.get("record_version")
+    if version is None:
+        return upgraded(record)
+    if version != RECORD_VERSION:
+        sys.exit(f"{path}: record_version is {version}, allowed is {RECORD_VERSION}")
+    return record
+
+
+# Words and tables.
+
+def percent(value, digits=2):
+    return DASH if value is None else f"{100 * value:.{digits}f}"
+
+
+def fixed(value, digits):
+    if value is None:
+        return DASH
+    if value in ("inf", "-inf"):
+        return "∞" if value == "inf" else "-∞"
+    text = f"{value:.{digits}f}"
+    return text[1:] if text[0] == "-" and not text.strip("-0.") else text
+
+
+def spread(summary, digits):
+    if summary is None:
+        return DASH
+    return f"{fixed(summary['mean'], digits)} ± {fixed(summary['standard_deviation'], digits)}"
 
 
 def table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return lines + ["| " + " | ".join(r) + " |" for r in rows]
+    """The first column is words, as are those whose name ends with a space; others are numbers."""
+    line = "|" + "".join("---|" if i == 0 or h.endswith(" ") else "---:|"
+                         for i, h in enumerate(header))
+    return ["| " + " | ".join(h.strip() for h in header) + " |", line,
+            *("| " + " | ".join(row) + " |" for row in rows)]
 
 
-def transform_section(name, record):
-    metrics, data, paper = record["metrics"], record["data"], record["paper"]
-    alpha = next(line.split("=")[1].strip() for line in record["config"].splitlines() if line.startswith("alpha ="))
-    rows = [row(f"{alpha} (main)", {**metrics, "recipe": record["recipe"]}, paper["protected_accuracy"])]
-    rows += [row(f"{p['alpha']:g}", p, p["paper_accuracy"]) for p in sorted(record.get("curve", []), key=lambda p: p["alpha"])]
-    machine = record["machine"]
-    return [
-        f"## {name}", "",
-        f"Data: {data['name']}, {data['train']} training and {data['test']} test pictures. phi: {record['phi']['source']}. Seed {record['seed']}, "
-        f"commit {record['commit']}, {machine['device']}, {machine['threads']} threads, {machine['precision']}, LibTorch {machine['LibTorch']}.", "",
-        f"psi on plain test pictures: **{percent(metrics['plain_accuracy'])} %** (paper: {percent(paper['plain_accuracy'])} %, {paper['source']}). "
-        f"Protected pictures at alpha = {alpha}: **{percent(metrics['protected_accuracy'])} %**, {metrics['accuracy_gap_points']:.2f} points below, "
-        f"mean SSIM(plain, protected) {spread(metrics['ssim_plain_protected_mean'], 3)}. "
-        f"ITN-Attack on {metrics['itn_images']} test pictures: {spread(metrics['itn_psnr_db_mean'], 2)} dB PSNR, where answering every picture with the "
-        f"mean training picture gives {metrics['mean_image_psnr_db']:.2f} dB.", "",
-        *table(["alpha", "recipe of h", "accuracy %", "8-bit PNG %", "paper %", "SSIM plain/protected", "ITN PSNR dB", "mean picture dB", "ITN SSIM",
-                "ITN SSIM, worst 1 % from", "psi on reconstructions %"], rows), "",
-        "Spreads are standard deviations over test pictures. Rows with different recipes do not compare; within one recipe they form the trade-off curve.", ""]
+def wrapped(words, width=100):
+    lines = [""]
+    for word in words.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines
 
 
-ROWS = ["plain", "transform", "pe", "le", "ele", "etc", "gan"]  # the order of the comparison table; others follow
+def cell_of(record, protection, attack):
+    return next((c for c in record["cells"]
+                 if (c["protection"], c["attack"]) == (protection, attack)), None)
+
+
+def picks(cell):
+    return cell.get("threat_model", {}).get("auxiliary") == "candidates"
+
+
+def looks(cell):
+    return cell["attack"].startswith("look")
+
+
+def trusted(cell):
+    return all(flag["id"] == "under_trained" for flag in cell["flags"])
+
+
+def cell_text(cell):
+    """As cell_text of src/report/tables.cpp; tests/report/matrix.md holds both to it."""
+    if cell is None:
+        return ""
+    if cell.get("refused"):
+        return DASH
+    measures = cell["measures"]
+    if picks(cell):
+        picked = measures.get("reidentified")
+        text = DASH if picked is None else f"{percent(picked, 1)} % picked"
+    else:
+        text = fixed(measures["ssim"]["median"], 2)
+        if measures["exact"] > 0:
+            text += f", {percent(measures['exact'], 1)} % exact"
+    return text + (FLAG if cell["flags"] else "")
+
+
+def attacks_of(record):
+    return list(dict.fromkeys(cell["attack"] for cell in record["cells"]))
+
+
+MOST_COLUMNS = 6  # protections beside each other, as in src/report/tables.cpp
+
+
+def leak_tables(record):
+    """Attacks down, protections across, in tables that a page is wide enough for."""
+    labels = [p["label"] for p in record["protections"]]
+    out = []
+    for at in range(0, len(labels), MOST_COLUMNS):
+        part = labels[at:at + MOST_COLUMNS]
+        rows = [[attack] + [cell_text(cell_of(record, label, attack)) for label in part]
+                for attack in attacks_of(record)]
+        out += [*table(["Attack"] + [label + " " for label in part], rows), ""]
+    return out
+
+
+def origin(record):
+    machine = record.get("machine", {})
+    parts = []
+    if "data" in record:
+        data = record["data"]
+        sizes = " and ".join(f"{data[key]} {words}" for key, words in (("train", "training"),
+                                                                      ("test", "test"))
+                             if key in data)
+        parts.append(f"Data: {data['name']}" + (f", {sizes} pictures." if sizes else "."))
+    if record.get("phi"):
+        parts.append(f"phi: {record['phi']['source']}.")
+    about = [f"Commit {record['commit']}"] if "commit" in record else []
+    if record.get("seed") is not None and record["protections"]:
+        about.append(f"seed {record['seed']}")
+    about += [machine[key] for key in ("device", "precision") if key in machine]
+    about += [f"{machine['threads']} threads"] if "threads" in machine else []
+    parts += [", ".join(about) + "."] if about else []
+    if record.get("form") == "old":
+        parts.append("Form: old (without the keys of what it was made from).")
+    return " ".join(parts)
+
+
+def main_section(record):
+    """One network at one or several alphas: accuracy, what is seen, what itn recovers."""
+    rows = []
+    guess = next((b["measures"]["psnr_db"]["mean"] for b in record["baselines"]
+                  if b["name"] == "mean picture"), None)
+    for p in sorted(record["protections"], key=lambda p: p.get("alpha") or 0):
+        look, itn = (cell_of(record, p["label"], attack) for attack in ("look", "itn"))
+        seen = look["measures"] if look else {}
+        got = itn["measures"] if itn and not itn.get("refused") else {}
+        paper = p.get("paper")
+        rows.append([
+            p["label"].removeprefix("transform-a"), percent(p.get("accuracy_float")),
+            percent(p.get("accuracy")), percent(paper and paper["accuracy"]),
+            spread(seen.get("ssim"), 3), spread(got.get("psnr_db"), 2), spread(got.get("ssim"), 3),
+            fixed(got["ssim"].get("p99"), 2) if got else DASH, percent(got.get("named"), 1)])
+    first = record["protections"][0]
+    words = f"psi on plain test pictures: **{percent(first.get('plain_accuracy'))} %**"
+    if record.get("plain_paper"):
+        words += (f" (paper: {percent(record['plain_paper']['accuracy'])} %, "
+                  f"{record['plain_paper']['source']})")
+    words += (f". Main: alpha {first['alpha']:g}. Spreads are standard deviations over test "
+              "pictures. ITN: the inverse network's answer against the plain picture; worst: what "
+              "a hundredth of the pictures exceed; named: by psi.")
+    if guess is not None:
+        words += f" Answering with the mean picture gives {fixed(guess, 2)} dB."
+    recipes = {}
+    for p in record["protections"]:
+        recipes.setdefault(p.get("recipe", ""), []).append(p["label"].removeprefix("transform-a"))
+    words += " Recipes of h: " + "; ".join(f"{recipe} (alpha {', '.join(alphas)})"
+                                           for recipe, alphas in recipes.items()) + "."
+    if len(recipes) > 1:
+        words += " Rows of different recipes do not compare."
+    return [*wrapped(words), "",
+            *table(["alpha", "float, %", "PNG, %", "paper, %", "SSIM seen", "ITN, dB", "ITN, SSIM",
+                    "worst", "named, %"], rows), ""]
+
+
+def attacks_section(record):
+    """Every attack on every protection."""
+    words = ("Every attack on every protection: median SSIM of the recovered with the plain "
+             "picture, and the share recovered exactly, or picked out of the candidates. (!): the figure is flagged and must not be "
+             f"read as strength of the protection; the record says why. {DASH}: the combination "
+             "makes no sense. ")
+    for baseline in record["baselines"]:
+        words += (f"Guessing the {baseline['name']} gives "
+                  f"{fixed(baseline['measures']['ssim']['median'], 2)}. ")
+    budget = record.get("budget", {})
+    spent = ", ".join(f"{name} {value}" for name, value in sorted(budget.items())
+                      if name != "name")
+    if budget:
+        words += f"Budget `{budget['name']}`" + (f": {spent}." if spent else ".")
+    lines = [*wrapped(words), "", *leak_tables(record)]
+    labels = [p["label"] for p in record["protections"]]
+    if record.get("attributes"):
+        names = list(dict.fromkeys(a["attribute"] for a in record["attributes"]))
+        read = {(a["protection"], a["attribute"]): a["accuracy"] for a in record["attributes"]}
+        lines += [*wrapped("What a small classifier reads from protected pictures, in percent "
+                           "(guessing is right for about 50):"), "",
+                  *table(["protection", *names],
+                         [[label, *(percent(read.get((label, n)), 1) for n in names)]
+                          for label in labels]), ""]
+    if record.get("transport"):
+        ways = list(dict.fromkeys(t["transport"] for t in record["transport"]))
+        arrived = {(t["protection"], t["transport"]): t for t in record["transport"]}
+
+        def rows_of(value):
+            return [[label, *(value(arrived.get((label, way))) for way in ways)]
+                    for label in labels if any((label, way) in arrived for way in ways)]
+
+        accuracy = [row for row in rows_of(lambda t: percent(t and t.get("accuracy"), 1))
+                    if any(value != DASH for value in row[1:])]
+        if accuracy:
+            lines += ["Accuracy after transport, in percent, where a service was trained:", "",
+                      *table(["protection", *ways], accuracy), ""]
+        lines += [*wrapped("After transport, median SSIM of what the strongest attack of the row "
+                           "recovers:"), "",
+                  *table(["protection", *ways], rows_of(
+                      lambda t: fixed(t["measures"]["ssim"]["median"], 2)
+                      if t and t["measures"].get("ssim") else DASH)), ""]
+    for curve in record.get("curve", []):
+        points = ", ".join(
+            f"{p['budget']:g}: {fixed(p['measures']['ssim']['median'], 3)}"
+            + (f" ({percent(p['measures']['exact'], 1)} % exact)"
+               if p["measures"].get("exact") else "")
+            for p in curve["points"])
+        lines += [*wrapped(f"`{curve['attack']}` on `{curve['protection']}`, median SSIM by "
+                           f"number of {curve['budget_name']}: {points}."), ""]
+    return lines
+
+
+ROWS = ["plain", "transform", "pe", "le", "ele", "etc", "gan"]  # order of the comparison table
+
+
+def place(label):
+    first = next((i for i, name in enumerate(ROWS) if label.split("-")[0] == name), len(ROWS))
+    return first, float(label.removeprefix("transform-a")) if first == 1 else 0, label
 
 
 def table1_section(data, records):
     """The comparison table of one data set: the records results/table1-<data>-<row>.json."""
-    def place(record):
-        row = record["row"]
-        first = next((i for i, name in enumerate(ROWS) if row.split("-")[0] == name), len(ROWS))
-        return first, float(row.removeprefix("transform-a")) if first == 1 else 0, row
-
-    rows, papers = [], {}
-    for record in sorted(records, key=place):
-        metrics, paper = record["metrics"], record["paper"]
+    rows, papers, recipes = [], {}, {}
+    for record in sorted(records, key=lambda r: place(r["protections"][0]["label"])):
+        p = record["protections"][0]
+        look = cell_of(record, p["label"], "look")
+        paper = p.get("paper")
         note = papers.setdefault(paper["source"], len(papers) + 1) if paper else None
-        rows.append([record["row"], record["classifier"], record["recipe"], percent(metrics["accuracy"]),
-                     f"{percent(paper['accuracy'])} [{note}]" if paper else "-", percent(metrics["plain_accuracy"]),
-                     spread(metrics["ssim_mean"], 3) if "ssim_mean" in metrics else "-",
-                     f"{metrics['key_space_bits']:.0f}" if "key_space_bits" in metrics else "-", record["commit"]])
-    machines = sorted({f"{r['machine']['device']}, {r['machine']['threads']} threads, {r['machine']['precision']}" for r in records})
+        recipe = recipes.setdefault(f"{p['classifier']}, {p['recipe']}", chr(ord("a") +
+                                                                             len(recipes)))
+        bits = p.get("key_space_bits")
+        rows.append([
+            p["label"], percent(p.get("accuracy_float") or p.get("accuracy")),
+            f"{percent(paper['accuracy'])} [{note}]" if paper else DASH,
+            percent(p.get("plain_accuracy")),
+            spread(look["measures"]["ssim"], 3) if look else DASH,
+            DASH if bits is None else f"{bits:.0f}", recipe, record["commit"],
+            record.get("form", "")])
+    machines = sorted({f"{r['machine']['device']}, {r['machine']['threads']} threads, "
+                       f"{r['machine']['precision']}" for r in records})
     return [
         f"## Comparison of the schemes on {data}", "",
-        "Accuracy is that on what the cloud sees; beside it, what the same classifier makes of plain pictures. Each row is one training with one seed. "
-        "The accuracy of the GAN-based transformation is ours after the paper's idea, not a reproduction.", "",
-        *table(["row", "classifier", "recipe", "accuracy %", "paper %", "on plain pictures %", "SSIM plain/protected", "key space, bits", "commit"], rows), "",
-        *[f"[{number}] {source}" for source, number in papers.items()], "", f"Measured on {'; '.join(machines)}.", ""]
+        *wrapped("Accuracy is that on what the cloud sees; beside it, what the same classifier "
+                 "makes of plain pictures. Each row is one training with one seed. The accuracy of "
+                 "the GAN-based transformation is ours after the paper's idea, not a "
+                 "reproduction."), "",
+        *table(["row", "accuracy, %", "paper, %", "plain, %", "SSIM seen", "key, bits", "recipe ",
+                "commit ", "form "], rows), "",
+        *[line for recipe, letter in recipes.items() for line in wrapped(f"- {letter}: {recipe}")],
+        "", *[line for source, n in papers.items() for line in wrapped(f"- [{n}] {source}")], "",
+        *wrapped(f"Measured on {'; '.join(machines)}."), ""]
 
 
-def attacks_section(name, record):
-    """The matrix of results/attacks-<data>.json: median SSIM, the share recovered exactly, flags."""
-    attacks = list(dict.fromkeys(cell["attack"] for cell in record["cells"]))
-    by_place = {(cell["scheme"], cell["attack"]): cell for cell in record["cells"]}
-
-    def text(cell):
-        if cell is None or "refused" in cell:
-            return "-"
-        exact = f", {percent(cell['exact'])} % exact" if cell["exact"] > 0 else ""
-        # Who picks among candidates recovers nothing that he did not have.
-        value = f"{percent(cell['exact'])} % picked" if cell["threat_model"]["auxiliary"] == "candidates" else f"{cell['ssim']['median']:.2f}{exact}"
-        return value + (" (!)" if cell["flags"] else "")
-
-    schemes = [scheme["label"] for scheme in record["schemes"]]
-    rows = [[scheme] + [text(by_place.get((scheme, attack))) for attack in attacks] for scheme in schemes]
-    baseline = record["baselines"][0]
-    budget, machine = record["budget"], record["machine"]
-    lines = [
-        f"## {name}", "",
-        f"Every attack on every scheme: median SSIM of the recovered with the plain picture over {budget['attacked pictures']} test pictures, and the share recovered "
-        f"exactly. (!): the figure is flagged and must not be read as strength of the scheme; the record says why. -: the combination makes no sense. "
-        f"Guessing the {baseline['name']} gives {baseline['ssim']['median']:.2f}. Budget `{budget['name']}`: {budget['epochs']} epochs on "
-        f"{budget['own pictures']} pictures. Commit {record['commit']}, {machine['device']}, {machine['threads']} threads, {machine['precision']}.", "",
-        *table(["scheme", *attacks], rows), ""]
-    if record.get("attributes"):
-        names = list(dict.fromkeys(a["attribute"] for a in record["attributes"]))
-        read = {(a["scheme"], a["attribute"]): a for a in record["attributes"]}
-        lines += ["What a small classifier reads from protected pictures, in percent (chance is about 50):", "",
-                  *table(["scheme", *names], [[scheme, *[percent(read[scheme, n]["accuracy"]) if (scheme, n) in read else "-" for n in names]] for scheme in schemes]), ""]
-    if record.get("transport"):
-        ways = list(dict.fromkeys(t["transport"] for t in record["transport"]))
-        arrived = {(t["scheme"], t["transport"]): t for t in record["transport"]}
-
-        def after(entry):
-            if entry is None:
-                return "-"
-            accuracy = f"{percent(entry['accuracy'])} %, " if "accuracy" in entry else ""
-            return accuracy + (f"{entry['ssim']['median']:.2f}" if "ssim" in entry else "-")
-
-        lines += ["After transport: accuracy of the service where it was trained, and median SSIM of what the strongest attack of the row recovers:", "",
-                  *table(["scheme", *ways], [[scheme, *[after(arrived.get((scheme, way))) for way in ways]] for scheme in schemes]), ""]
-    for curve in record.get("curve", []):
-        points = ", ".join(f"{p['budget']:g}: {p['ssim']:.3f} ({percent(p['exact'])} % exact)" for p in curve["points"])
-        lines += [f"`{curve['attack']}` on `{curve['scheme']}`, median SSIM by number of {curve['budget_name']}: {points}.", ""]
-    return lines
+def bench_section(record):
+    return [*(wrapped(record["note"]) + [""] if record.get("note") else []),
+            *table(["metric", "value"], [[key, fixed(value["mean"] if isinstance(value, dict)
+                                                     else value, 2)]
+                                         for key, value in record["metrics"].items()]), ""]
 
 
-def bench_section(name, record):
-    machine = record["machine"]
-    return [f"## {name}", "", f"{record.get('note', '')} Commit {record['commit']}, {machine['device']}.".strip(), "",
-            *table(["metric", "value"], [[key, spread(value, 2)] for key, value in record["metrics"].items()]), ""]
+def section(record):
+    if not record.get("protections"):
+        body = bench_section(record)
+    elif all(p.get("alpha") is not None for p in record["protections"]):
+        body = main_section(record)
+    else:
+        body = attacks_section(record)
+    return [*wrapped(origin(record)), "", *body]
 
 
-def generate():
-    lines = ["# Results", "", "Generated by `scripts/results.py` from `results/*.json`, which hold every figure with its configuration. Do not edit.", ""]
-    tables, rest = {}, {}
-    for path in sorted((ROOT / "results").glob("*.json")):
-        kind, _, name = path.stem.partition("-")
-        record = json.loads(path.read_text())
-        if kind == "table1":
-            tables.setdefault(name.split("-")[0], []).append(record)
+def results_page(records):
+    lines = ["# Results", "",
+             *wrapped("Generated by `scripts/results.py` from `results/*.json`, which hold every "
+                      "figure with its configuration. Do not edit."), ""]
+    tables = {}
+    for name, record in records.items():
+        if name.startswith("table1-"):
+            tables.setdefault(name.split("-")[1], []).append(record)
         else:
-            rest[path.stem] = record
-    for name, record in rest.items():
-        section = {"bench": bench_section, "attacks": attacks_section}.get(name.split("-")[0], transform_section)
-        lines += section(name, record)
-    for data, records in tables.items():
-        lines += table1_section(data, records)
+            lines += [f"## {name}", "", *section(record)]
+    for data, rows in tables.items():
+        lines += table1_section(data, rows)
     return "\n".join(lines).rstrip() + "\n"
+
+
+# The README's table: what a protection keeps, and what it leaks, side by side.
+
+def strongest(cells, label):
+    """The cell to be trusted that rebuilds most: the exact goes before the similar."""
+    cells = [c for c in cells if c["protection"] == label and not c.get("refused")
+             and not looks(c) and not picks(c) and trusted(c)]
+    return max(cells, key=lambda c: (c["measures"]["exact"] >= 0.5,
+                                     abs(c["measures"]["ssim"]["median"])), default=None)
+
+
+def readme_row(p, record=None, cells=()):
+    """p: with the accuracies; record: with the attacks, or None; cells: of this and other budgets."""
+    label = p["label"]
+    paper = p.get("paper")
+    row = [label, percent(p.get("accuracy")), percent(paper and paper["accuracy"])]
+    if record is None:
+        return row + [DASH] * 4
+    look, retrieval = (cell_of(record, label, attack) for attack in ("look", "retrieval"))
+    best = strongest(cells, label)
+    rebuilt = DASH
+    if best:
+        exact = best["measures"]["exact"]
+        rebuilt = f"{percent(exact, 0)} % exactly" if exact >= 0.5 else \
+            f"SSIM {fixed(best['measures']['ssim']['median'], 2)}"
+        rebuilt += f" (`{best['attack']}`)"
+    jpeg = next((t.get("accuracy") for t in record.get("transport", [])
+                 if (t["protection"], t["transport"]) == (label, "jpeg:75")), None)
+    seen = look["measures"]["ssim"] if look else {}
+    return row + [fixed(seen.get("mean"), 2), rebuilt,
+                  percent(retrieval and retrieval["measures"].get("reidentified"), 1),
+                  percent(jpeg, 1)]
+
+
+def readme_block(records):
+    main, attacks = records.get("cifar10-cpu"), records.get("attacks-cifar10")
+    protections = {}
+    for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
+        for p in record["protections"] if record else []:
+            protections.setdefault(p["label"], p)
+    attacked = {p["label"] for p in attacks["protections"]} if attacks else set()
+    cells = [c for name, r in records.items() if name.startswith("attacks-cifar10")
+             for c in r["cells"]]
+    rows = []
+    for label in sorted(protections, key=place):
+        if label in attacked:
+            rows.append(readme_row(protections[label], attacks, cells))
+        elif main and cell_of(main, label, "look"):
+            rows.append(readme_row(protections[label], main, main["cells"]))
+        else:
+            rows.append(readme_row(protections[label]))
+    return table(["CIFAR-10", "accuracy, %", "paper, %", "seen, SSIM", "rebuilt at best ",
+                  "picked, %", "JPEG 75, %"], rows)
+
+
+# The list of attacks: the title and the facts at the head of each page.
+
+def attack_page(path):
+    lines = path.read_text().splitlines()
+    name, _, what = lines[0].removeprefix("# ").partition(": ")
+    facts = dict(part.strip("| ").split(" | ", 1) for part in lines if part.startswith("| ")
+                 and part.count("|") == 3 and part.strip("| "))
+    if name != path.stem or not {"threat model", "against", "recovers"} <= facts.keys():
+        sys.exit(f"{path}: expected '# {path.stem}: ...' and a table with threat model, against, "
+                 "recovers")
+    return name, what, facts
+
+
+# In the order of the attacker's power, as in the matrix.
+ATTACKS = ["look", "look-blurred", "fr", "retrieval", "gan", "sia-gan", "itn-small", "itn",
+           "itn-unrelated", "itn-perceptual", "optimise", "itn-position", "known-plaintext",
+           "chosen-plaintext", "brute-force"]
+
+
+def attacks_block(folder):
+    pages = {path.stem: attack_page(path) for path in folder.glob("*.md")}
+    order = sorted(pages, key=lambda id: (ATTACKS.index(id) if id in ATTACKS else len(ATTACKS), id))
+    return table(["attack", "what it is ", "recovers "],
+                 [[f"[`{id}`](attacks/{id}.md)", pages[id][1], pages[id][2]["recovers"]]
+                  for id in order])
+
+
+def with_block(text, name, lines, path):
+    """The text with the lines between its two marks."""
+    begin, end = f"<!-- {name}: written by scripts/results.py -->", f"<!-- end of {name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        sys.exit(f"{path}: expected one line '{begin}' and one '{end}' below it")
+    return (text[:text.index(begin) + len(begin)] + "\n" + "\n".join(lines) + "\n"
+            + text[text.index(end):])
+
+
+def generate(root):
+    """What each document should be, by its path."""
+    records = {path.stem: load(path) for path in sorted((root / "results").glob("*.json"))}
+    out = {root / "docs" / "results.md": results_page(records)}
+    for path, name, lines in ((root / "README.md", "results", readme_block(records)),
+                              (root / "docs" / "attacks.md", "attacks",
+                               attacks_block(root / "docs" / "attacks"))):
+        out[path] = with_block(path.read_text(), name, lines, path)
+    return out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    text = generate()
-    if parser.parse_args().check:
-        if not TARGET.exists() or TARGET.read_text() != text:
-            sys.exit("docs/results.md is not what results/*.json say; run: scripts/results.py")
-    else:
-        TARGET.write_text(text)
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT, help="the project's folder")
+    arguments = parser.parse_args()
+    stale = []
+    for path, text in generate(arguments.root).items():
+        if not path.exists() or path.read_text() != text:
+            stale.append(str(path.relative_to(arguments.root)))
+            if not arguments.check:
+                path.write_text(text)
+    if arguments.check and stale:
+        sys.exit(f"{', '.join(stale)}: not what the records say; run: scripts/results.py")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+import importlib.util
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "results.py"
+spec = importlib.util.spec_from_file_location("results", SCRIPT)
+results = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(results)
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
+
+
+class Documents(unittest.TestCase):
+    def test_say_what_the_records_say(self):
+        found = run("--check")
+        self.assertEqual(found.returncode, 0, found.stderr)
+
+    def test_lines_fit_the_page_but_for_tables(self):
+        long = [line for line in (ROOT / "docs" / "results.md").read_text().splitlines()
+                if len(line) > 100 and not line.startswith("|")]
+        self.assertEqual(long, [])
+
+    def test_an_edit_by_hand_is_noticed_and_undone(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            shutil.copytree(ROOT / "results", root / "results")
+            shutil.copytree(ROOT / "docs", root / "docs")
+            shutil.copy(ROOT / "README.md", root)
+            self.assertEqual(run("--root", name, "--check").returncode, 0)
+            for path in ("docs/results.md", "docs/attacks.md", "README.md"):
+                text = (root / path).read_text()
+                (root / path).write_text(self.with_a_row_less(text))
+                found = run("--root", name, "--check")
+                self.assertEqual(found.returncode, 1, path)
+                self.assertIn(path, found.stderr)
+                self.assertEqual(run("--root", name).returncode, 0)
+                self.assertEqual((root / path).read_text(), text)
+
+    @staticmethod
+    def with_a_row_less(text):
+        """Without the last row of a table: of the marked one, where there is one."""
+        lines = text.splitlines(keepends=True)
+        end = next((i for i, line in enumerate(lines) if line.startswith("<!-- end of")),
+                   len(lines))
+        last = max(i for i, line in enumerate(lines[:end]) if line.startswith("| "))
+        return "".join(lines[:last] + lines[last + 1:])
+
+
+class Records(unittest.TestCase):
+    def load(self, record):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "record.json"
+            path.write_text(json.dumps(record))
+            return results.load(path)
+
+    def test_of_the_new_form_are_tabulated_as_the_program_does(self):
+        record = results.load(ROOT / "tests" / "record" / "matrix.json")
+        table = "\n".join(results.leak_tables(record))
+        self.assertIn("| retrieval | 12.5 % picked (!) |", table)
+        # src/report writes the same table: tests/report/table_test.cpp.
+        self.assertTrue((ROOT / "tests" / "report" / "matrix.md").read_text().startswith(table))
+
+    def test_of_the_new_form_have_no_mark(self):
+        record = json.loads((ROOT / "tests" / "record" / "matrix.json").read_text())
+        self.assertNotIn("Form: old", "\n".join(results.section(self.load(record))))
+        for p in record["protections"]:
+            p["alpha"] = 0.1
+        self.assertIn("| alpha |", "\n".join(results.section(self.load(record))))
+
+    def test_of_the_old_form_are_marked(self):
+        old = {"experiment": "bench-x", "commit": "abc", "machine": {"device": "cpu"},
+               "metrics": {"le_gb_per_s": 1.5}}
+        text = " ".join(results.section(self.load(old)))
+        self.assertIn("Form: old", text)
+        self.assertIn("| le_gb_per_s | 1.50 |", text)
+
+    def test_of_another_version_are_refused(self):
+        with self.assertRaisesRegex(SystemExit, "record_version is 99, allowed is 2"):
+            self.load({"record_version": 99})
+
+    def test_only_trusted_cells_are_called_the_strongest(self):
+        def cell(attack, ssim, exact=0, flags=()):
+            return {"protection": "p", "attack": attack, "flags": [{"id": f} for f in flags],
+                    "measures": {"ssim": {"median": ssim}, "exact": exact}}
+
+        cells = [cell("look", 0.9), cell("weak", 0.3), cell("flagged", 0.8, flags=["x"]),
+                 cell("lower", 0.5, flags=["under_trained"])]
+        self.assertEqual(results.strongest(cells, "p")["attack"], "lower")
+        cells.append(cell("all", 0.4, exact=1))
+        self.assertEqual(results.strongest(cells, "p")["attack"], "all")
+        self.assertIsNone(results.strongest(cells, "q"))
+
+
+class AttackPages(unittest.TestCase):
+    def test_have_the_facts_at_their_head(self):
+        for path in (ROOT / "docs" / "attacks").glob("*.md"):
+            name, what, facts = results.attack_page(path)
+            self.assertEqual(name, path.stem)
+            self.assertTrue(what and facts["source"] and facts["cost"], path)
+            self.assertLessEqual(max(map(len, path.read_text().splitlines())), 100, path)
+
+    def test_without_them_are_refused(self):
+        with tempfile.TemporaryDirectory() as name:
+            path = pathlib.Path(name) / "x.md"
+            path.write_text("# y: something\n")
+            with self.assertRaisesRegex(SystemExit, "x.md: expected '# x: ...'"):
+                results.attack_page(path)
+
+
+if __name__ == "__main__":
+    unittest.main()
