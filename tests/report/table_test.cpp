@@ -97,7 +97,7 @@ TEST(Tables, OneFormForTheProgramAndTheDocuments) {
   picks.flags = {{"weaker_than_trivial", "no better"}};
   m.cells.push_back(picks);
   // scripts/results.py tabulates the same record to the same lines: tests/scripts/results_test.py.
-  const std::filesystem::path tests = VEILNET_SOURCE_DIR "/tests";
+  const std::filesystem::path tests = "tests";
   EXPECT_EQ(record::to_json(m), read_text(tests / "record" / "matrix.json"));
   for (auto& p : m.protections) p.accuracy.reset();  // leaks alone
   EXPECT_EQ(matrix_markdown(m), read_text(tests / "report" / "matrix.md"));
