@@ -13,9 +13,9 @@ namespace veilnet::image {
 
 Image decode_png(std::span<const std::uint8_t> bytes, const std::string& name,
                  const DecodeLimits& limits);
-/// At the smallest eighth of its size at which both sides are at least those of `cover`, or at its
-/// own size: the inverse transform of a block then makes fewer pixels. The limits hold for the
-/// size in the header.
+/// At 1/8, 1/4 or 1/2 of its size, the smallest at which both sides are at least twice those of
+/// `cover`, or at its own size: the inverse transform of a block then makes fewer pixels (the other
+/// eighths are slower than all of them). The limits hold for the size in the header.
 struct Cover {
   int height, width;
 };

@@ -80,7 +80,7 @@ struct Decoder {
   bool choose_scale(Cover cover) {
     if (setjmp(error.jump)) return false;
     info.scale_denom = 8;
-    for (info.scale_num = 1; info.scale_num < 8 && !covers(cover); ++info.scale_num) continue;
+    for (info.scale_num = 1; info.scale_num < 8 && !covers(cover); info.scale_num *= 2) continue;
     jpeg_calc_output_dimensions(&info);
     return true;
   }
@@ -92,7 +92,7 @@ struct Decoder {
                  width = info.image_width * info.scale_num / 8.0;
     const double shrinking = std::max(cover.height / height, cover.width / width);
     const double missing = std::max(std::ceil(height) - height, std::ceil(width) - width);
-    return shrinking <= 1 && missing * shrinking <= 1.0 / 8;
+    return shrinking <= 0.5 && missing * shrinking <= 1.0 / 8;
   }
   bool read_pixels(std::uint8_t* pixels, J_COLOR_SPACE space) {
     if (setjmp(error.jump)) return false;

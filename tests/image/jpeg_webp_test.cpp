@@ -58,7 +58,7 @@ TEST(Jpeg, ReadsGrey) {
     EXPECT_TRUE(got.rgb[i] == got.rgb[i + 1] && got.rgb[i] == got.rgb[i + 2]);
 }
 
-/// A picture like those of cameras: several scales of structure, no single frequency.
+/// A picture like those of cameras: several scales of structure, and fields with hard edges.
 Image scenery(int height, int width) {
   Image image{height, width, {}};
   for (int y = 0; y < height; ++y)
@@ -66,7 +66,8 @@ Image scenery(int height, int width) {
       for (int c = 0; c < 3; ++c)
         image.rgb.push_back(static_cast<std::uint8_t>(
             128 + 60 * std::sin(0.02 * (c + 1) * x + 0.013 * y) +
-            40 * std::cos(0.09 * y - 0.05 * x) + 20 * std::sin(0.6 * x + c) * std::cos(0.5 * y)));
+            20 * std::cos(0.09 * y - 0.05 * x) + 10 * std::sin(0.6 * x + c) * std::cos(0.5 * y) +
+            30 * ((x / 9 + y / 13) % 2)));
   return image;
 }
 
@@ -74,14 +75,14 @@ TEST(DecodeToCover, DecodesNoMoreOfAJpegThanNeeded) {
   struct Case {
     int height, width, wanted_height, wanted_width, decoded_height, decoded_width;
   };
-  for (const auto& c : {Case{304, 400, 32, 32, 38, 50},
-                        {304, 400, 38, 50, 38, 50},
-                        {304, 400, 39, 50, 76, 100},
-                        {304, 400, 32, 101, 114, 150},
-                        {304, 400, 150, 10, 152, 200},
+  for (const auto& c : {Case{304, 400, 19, 25, 38, 50},
+                        {304, 400, 20, 25, 76, 100},
+                        {304, 400, 32, 32, 76, 100},
+                        {304, 400, 32, 51, 152, 200},
+                        {304, 400, 77, 10, 304, 400},
                         {304, 400, 304, 400, 304, 400},
                         {304, 400, 1000, 10, 304, 400},
-                        {300, 400, 32, 32, 75, 100},      // 37.5 rows would be taken for 38
+                        {300, 400, 18, 18, 75, 100},      // 37.5 rows would be taken for 38
                         {1203, 1600, 8, 8, 151, 200}}) {  // 150.4 for 151 do not matter here
     const auto image = decode_to_cover(encode_jpeg(scenery(c.height, c.width)), "x",
                                        c.wanted_height, c.wanted_width);
@@ -101,7 +102,7 @@ TEST(DecodeToCover, GivesWhatDecodingWholeAndShrinkingGives) {
       for (const int side : {32, 64, 90}) {
         const auto bytes = encode_jpeg(scenery(height, width), progressive);
         expect_close(resize_and_crop(decode_to_cover(bytes, "x", side, side), side, side),
-                     resize_and_crop(decode_it(bytes), side, side), 35);
+                     resize_and_crop(decode_it(bytes), side, side), 40);
       }
 }
 
