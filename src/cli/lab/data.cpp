@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fmt/format.h>
 #include <iostream>
 #include <memory>
@@ -5,7 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
-#include "core/error.h"
+#include "core/output_folder.h"
 #include "data/sources.h"
 #include "image/image.h"
 
@@ -20,16 +21,12 @@ struct DataOptions {
   bool force = false;
 };
 
-image::Image picture(const data::Dataset& set, size_t i) {
-  const auto bytes = set.image(i);
-  return {set.pictures.height(), set.pictures.width(), {bytes.begin(), bytes.end()}};
-}
-
-void export_set(const data::Dataset& set, const fs::path& folder, Overwrite overwrite) {
+void export_set(const data::Dataset& set, const OutputFolder& folder, const fs::path& part,
+                Overwrite overwrite) {
   for (size_t i = 0; i < set.size(); ++i) {
-    image::write_png(
-        folder / set.class_names[static_cast<size_t>(set.labels[i])] / fmt::format("{:06}.png", i),
-        picture(set, i), overwrite);
+    const auto& name = set.class_names[static_cast<size_t>(set.labels[i])];
+    folder.write(part / name / fmt::format("{:06}.png", i),
+                 image::encode_png(set.pictures.image(i)), overwrite);
   }
 }
 
@@ -41,13 +38,13 @@ image::Image class_grid(const data::Dataset& set) {
     size_t found = 0;
     for (size_t i = 0; i < set.size() && found < kColumns; ++i) {
       if (set.labels[i] == static_cast<int32_t>(c)) {
-        pictures.push_back(picture(set, i));
+        pictures.push_back(set.pictures.image(i));
         ++found;
       }
     }
-    for (; found < kColumns; ++found)
-      pictures.push_back({set.pictures.height(), set.pictures.width(),
-                          std::vector<uint8_t>(set.image_bytes(), 255)});
+    auto white = set.pictures.image(0);
+    std::ranges::fill(white.rgb, uint8_t{255});
+    pictures.insert(pictures.end(), kColumns - found, white);
   }
   return image::tile(pictures, kColumns, 2, 2);
 }
@@ -68,8 +65,10 @@ void run(const DataOptions& o) {
     classes.push_back({{"name", w.data.train.class_names[c]}, {"train", counts[c]}});
   }
   if (!o.export_folder.empty()) {
-    export_set(w.data.train, o.export_folder / "train", overwrite);
-    export_set(w.data.test, o.export_folder / "test", overwrite);
+    const OutputFolder folder(o.export_folder);
+    export_set(w.data.train, folder, "train", overwrite);
+    export_set(w.data.test, folder, "test", overwrite);
+    folder.flush();
     spdlog::info("exported to {}", o.export_folder.string());
   }
   if (!o.grid.empty()) image::write_png(o.grid, class_grid(w.data.test), overwrite);
