@@ -45,6 +45,8 @@ std::optional<Identity> identity(const fs::path& path) {
 
 class Walk {
  public:
+  explicit Walk(const std::function<bool(const fs::path&)>& skip) : skip_(skip) {}
+
   FoundPictures of(const fs::path& folder) {
     folders_ = {folder};
     // Links wait until all that is really here has been walked.
@@ -53,7 +55,8 @@ class Walk {
       const auto path = next.back();
       next.pop_back();
       const auto id = identity(path);
-      if (!id || walked_.insert(*id).second) list(path);
+      if (id && !walked_.insert(*id).second) continue;
+      if (!skip_ || !skip_(path)) list(path);
     }
     std::ranges::sort(found_.pictures);
     std::ranges::sort(found_.unreadable, {}, &FoundPictures::Unreadable::path);
@@ -97,6 +100,7 @@ class Walk {
     }
   }
 
+  const std::function<bool(const fs::path&)>& skip_;
   FoundPictures found_;
   std::vector<fs::path> folders_, links_;
   std::set<Identity> walked_;
@@ -116,13 +120,14 @@ std::string_view unread_picture_kind(const fs::path& path) {
 
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
-FoundPictures find_pictures(const fs::path& folder) {
+FoundPictures find_pictures(const fs::path& folder,
+                            const std::function<bool(const fs::path&)>& skip) {
   std::error_code error;
   if (!fs::is_directory(folder, error))
     fail(ErrorCode::NotFound, "no such folder: {}", folder.string());
   const fs::directory_iterator listed(folder, error);
   if (error) fail(ErrorCode::Io, "cannot list {}: {}", folder.string(), error.message());
-  return Walk().of(folder);
+  return Walk(skip).of(folder);
 }
 
 }  // namespace veilnet::image

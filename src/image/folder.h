@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,7 +35,9 @@ struct FoundPictures {
 /// Walks the folder and all folders in it, hidden ones excepted. Linked folders are followed, each
 /// folder once however many links lead to it, under its own name where that is below `folder`: no
 /// loop is walked twice. What is no picture of any kind is not mentioned.
+/// @param skip true for folders that are not entered, or none.
 /// @throws Error{NotFound} if there is no such folder, Error{Io} if it cannot be listed.
-FoundPictures find_pictures(const std::filesystem::path& folder);
+FoundPictures find_pictures(const std::filesystem::path& folder,
+                            const std::function<bool(const std::filesystem::path&)>& skip = {});
 
 }  // namespace veilnet::image

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -64,7 +65,11 @@ Image decode_any(std::span<const std::uint8_t> bytes, const std::string& name,
       return decode_webp(bytes, name, limits);
     fail(ErrorCode::BadData, "{}: is not a PNG, JPEG or WebP picture", name);
   };
-  return upright(stored(), orientation);
+  try {
+    return upright(stored(), orientation);
+  } catch (const std::bad_alloc&) {  // one picture, which need not stop the others
+    fail(ErrorCode::Unsupported, "{}: not enough memory to decode it", name);
+  }
 }
 
 }  // namespace

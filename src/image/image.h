@@ -31,7 +31,7 @@ struct DecodeLimits {
 /// skipped.
 /// @param name stands for the file in messages.
 /// @throws Error{BadData} if the bytes are no such picture, are truncated or corrupt, or exceed the
-/// limits.
+/// limits; Error{Unsupported} where memory does not suffice.
 Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
              const DecodeLimits& limits = {});
 /// @throws also Error{NotFound, Io} as read_file.

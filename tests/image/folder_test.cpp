@@ -75,6 +75,16 @@ TEST(FindPictures, FollowsLinkedFoldersOnceAndPrefersTheirOwnNames) {
   EXPECT_TRUE(found.unreadable.empty());
 }
 
+TEST(FindPictures, SkipsTheFoldersItIsTold) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1.png", "out/2.png", "b/out/3.png"}) touch(folder / name);
+  fs::create_symlink("../out", folder / "a/link");
+  const auto found = find_pictures(
+      folder.path(), [&](const fs::path& path) { return fs::equivalent(path, folder / "out"); });
+  ASSERT_EQ(found.pictures.size(), 2u);
+  EXPECT_EQ(found.pictures[1], folder / "b/out/3.png");
+}
+
 TEST(FindPictures, NamesWhatCannotBeRead) {
   const TemporaryFolder folder;
   touch(folder / "ok.png");

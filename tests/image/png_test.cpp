@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <sys/resource.h>
 
 #include "encoders.h"
 #include "support.h"
@@ -185,6 +188,25 @@ TEST(PngHostile, HugeClaimsAreRefusedBeforeMemoryIsTaken) {
   expect_error(ErrorCode::BadData, {"x.png"}, [&] { decode_it(with_claimed_size(good, 0, 2)); });
   expect_error(ErrorCode::BadData, {"x.png"},
                [&] { decode_it(with_claimed_size(good, 0xffffffff, 2)); });
+}
+
+// In a process of its own, whose memory is limited.
+TEST(PngHostile, WhatMemoryDoesNotSufficeForIsAnErrorOfThatPicture) {
+  const auto large = with_claimed_size(encode_png(gradient(2, 2)), 30'000, 30'000);
+  DecodeLimits limits;
+  limits.max_pixels = 1'000'000'000;  // 2.7 GB
+  const auto decode_with_little_memory = [&] {
+    const rlimit one_gigabyte{1u << 30, 1u << 30};
+    setrlimit(RLIMIT_AS, &one_gigabyte);
+    try {
+      decode(large, "x.png", limits);
+    } catch (const Error& e) {
+      std::fputs(e.what(), stderr);
+      std::exit(e.code() == ErrorCode::Unsupported ? 0 : 2);
+    }
+    std::exit(1);
+  };
+  EXPECT_EXIT(decode_with_little_memory(), testing::ExitedWithCode(0), "x.png: not enough memory");
 }
 
 TEST(PngHostile, LimitsAreExact) {
