@@ -156,8 +156,6 @@ void unet_encoder(Builder& b, size_t input, const Card& card) {
 // `projection`: shortcuts are 1x1 convolutions (option B) instead of option A.
 size_t basic_block(Builder& b, size_t x, const std::string& name, int64_t out, int64_t stride,
                    bool projection) {
-  auto y = b.relu(b.conv_norm(x, name + ".conv1", name + ".bn1", out, 3, stride));
-  y = b.conv_norm(y, name + ".conv2", name + ".bn2", out, 3);
   auto shortcut = x;
   if (b.channels(x) != out || stride != 1) {
     if (projection) {
@@ -167,6 +165,8 @@ size_t basic_block(Builder& b, size_t x, const std::string& name, int64_t out, i
       b.graph.layers[shortcut].stride = stride;
     }
   }
+  auto y = b.relu(b.conv_norm(x, name + ".conv1", name + ".bn1", out, 3, stride));
+  y = b.conv_norm(y, name + ".conv2", name + ".bn2", out, 3);
   return b.relu(b.add(y, shortcut));
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/convolve.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -17,6 +18,8 @@ int64_t chunks(int64_t n, int64_t size) { return (n + size - 1) / size; }
 constexpr int64_t kItemFloats = 192 * 1024;
 // Output channels worked on at once.
 constexpr int64_t kChunk = 64;
+// Threads that work on the same input for output channels of their own.
+constexpr int64_t kMostGroups = 4;
 
 const std::shared_ptr<const Buffer>& zeros() {
   static const auto buffer = std::make_shared<const Buffer>(1 << 16);
@@ -140,13 +143,13 @@ class Winograd : public OwnStep {
     columns_ = chunks(job_.out_width, m_);
     chunk_ = std::min(c_.out, kChunk);
     const int64_t tiles = job_.count * rows_ * columns_;
-    const int64_t fitting = kItemFloats / (points_ * (c_.in + chunk_)) / k_.rows * k_.rows;
-    block_ = std::clamp<int64_t>(fitting, k_.rows, 4 * k_.rows);
-    block_ = std::min(block_, rounded_up(chunks(tiles, job_.threads), k_.rows));
-    // Where there are too few tiles to go round, threads share the output channels instead.
-    groups_ = chunks(tiles, block_) >= job_.threads
-                  ? 1
-                  : std::min<int64_t>(job_.threads, chunks(c_.out, chunk_));
+    // Weights that no cache holds are worth reading seldom: once for many tiles, and by one thread.
+    const bool large = points_ * c_.in * c_.out > kItemFloats * 3 / 2;
+    groups_ = large || tiles < job_.threads
+                  ? std::min<int64_t>({job_.threads, kMostGroups, chunks(c_.out, chunk_)})
+                  : 1;
+    const int64_t block = (large ? 8 : 3) * k_.rows, sharing = chunks(job_.threads, groups_);
+    block_ = chunks(tiles, sharing * chunks(tiles, sharing * block));
     reserve(points_ * block_ * (c_.in + chunk_));
     weights_ = weights.get(job.convolution.get(), m == 2 ? "winograd2" : "winograd4",
                            [&] { return packed(); });
@@ -363,6 +366,37 @@ class Differences : public OwnStep {
   std::shared_ptr<const Buffer> weights_;
 };
 
+// What a way is expected to take, in multiply-accumulate operations of a good matrix product:
+// products, what is done to inputs and outputs, and weights that come from main memory.
+double expected_cost(const ConvolutionJob& job, Way way) {
+  constexpr double kAroundEachValue = 15, kEachWeight = 22;
+  const auto& c = *job.convolution;
+  const auto product = static_cast<double>(c.in * c.out);
+  const auto sides = static_cast<double>(c.in + c.out);
+  const auto count = static_cast<double>(job.count);
+  switch (way) {
+    case Way::OneDnn:
+    case Way::Pixels: {
+      const double weights = product * static_cast<double>(c.kernel * c.kernel) * kEachWeight;
+      const double gathered = c.kernel > 1 ? 1.25 : 1;
+      return multiplications(job) * (way == Way::OneDnn ? 0.85 : gathered) + weights;
+    }
+    case Way::Winograd2:
+    case Way::Winograd4: {
+      const int64_t m = way == Way::Winograd2 ? 2 : 4;
+      const auto points = static_cast<double>(winograd_points(static_cast<int>(m)));
+      const double tiles =
+          count * static_cast<double>(chunks(job.out_height, m) * chunks(job.out_width, m));
+      return points * (tiles * (product * 1.1 + sides * kAroundEachValue) + product * kEachWeight);
+    }
+    case Way::Differences: {
+      const auto pixels = count * static_cast<double>((job.height + 1) * (job.width + 1));
+      return 9 * (pixels * (product * 1.1 + sides * kAroundEachValue) + product * kEachWeight);
+    }
+  }
+  return 0;
+}
+
 bool whole_vectors(const ConvolutionJob& job) {
   const int lanes = kernels().lanes;
   for (const auto& source : job.sources) {
@@ -386,16 +420,15 @@ std::string_view way_name(Way way) {
 
 std::vector<Way> ways_for(const ConvolutionJob& job) {
   const auto& c = *job.convolution;
-  std::vector<Way> ways;
-  const bool three = c.kernel == 3 && c.stride == 1 && c.padding == 1 && whole_vectors(job);
-  if (three && c.upsampled && job.sources.size() == 1 && !c.residual)
-    ways.push_back(Way::Differences);
-  if (three && !c.upsampled) {
-    if (std::min(job.out_height, job.out_width) > 2) ways.push_back(Way::Winograd4);
-    ways.push_back(Way::Winograd2);
+  std::vector<Way> ways = {Way::OneDnn, Way::Pixels};
+  if (c.kernel == 3 && c.stride == 1 && c.padding == 1 && whole_vectors(job)) {
+    if (!c.upsampled) {
+      ways.insert(ways.end(), {Way::Winograd2, Way::Winograd4});
+    } else if (job.sources.size() == 1 && !c.residual) {
+      ways.push_back(Way::Differences);
+    }
   }
-  ways.push_back(Way::OneDnn);
-  ways.push_back(Way::Pixels);
+  std::ranges::sort(ways, {}, [&](Way way) { return expected_cost(job, way); });
   return ways;
 }
 

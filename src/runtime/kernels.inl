@@ -57,9 +57,14 @@ struct Rows<N, 0> {
 template <int N>
 void panel(int64_t m, int64_t k, const float* a, int64_t lda, const float* b, float* c,
            int64_t ldc) {
-  for (; m >= kRows; m -= kRows, a += kRows * lda, c += kRows * ldc)
-    tile<kRows, N>(k, a, lda, b, c, ldc);
-  Rows<N, kRows - 1>::run(m, k, a, lda, b, c, ldc);
+  // Parts of nearly equal size: a short last one would compute with few registers.
+  for (int64_t parts = (m + kRows - 1) / kRows; parts > 0; --parts) {
+    const int64_t rows = (m + parts - 1) / parts;
+    Rows<N, kRows>::run(rows, k, a, lda, b, c, ldc);
+    m -= rows;
+    a += rows * lda;
+    c += rows * ldc;
+  }
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, float* c,
