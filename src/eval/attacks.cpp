@@ -24,8 +24,7 @@ using nlohmann::json;
 constexpr const char* kNotCovered[] = {
     "Attackers who train longer, with larger networks or with more pictures than this budget.",
     "Attackers who have several protected versions of one picture.",
-    "The classifier itself: what its answers say about a picture, and membership in its training "
-    "set.",
+    "The classifier itself: what its answers say, and membership in its training set.",
     "Side channels: picture sizes, timing, metadata outside the pixels.",
     "Theft of keys, which this audit takes as secret."};
 

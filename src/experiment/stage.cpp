@@ -107,7 +107,8 @@ std::vector<std::string> differences(const Stage& then, const Stage& now) {
   const auto compare = [&](const auto& a, const auto& b, size_t digits) {
     auto names = a;
     names.insert(b.begin(), b.end());
-    for (const auto& [name, ignored] : names) {
+    for (const auto& entry : names) {
+      const auto& name = entry.first;
       const auto text = [&](const auto& values) {
         const auto found = values.find(name);
         return found == values.end()   ? std::string("none")

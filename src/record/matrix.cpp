@@ -22,7 +22,7 @@ void check_figures(const std::string& where, const Figures& figures) {
       fail(ErrorCode::BadData, "{}.measures.{} is a {}, allowed is a {}", where, id,
            summary ? "summary" : "share", m.over_pictures ? "summary" : "share");
     constexpr double kRounding = 1e-6;
-    const auto inside = [&](const char* key, double v) {
+    const auto inside = [&, &id = id](const char* key, double v) {
       if (v < m.low - kRounding || v > m.high + kRounding)
         fail(ErrorCode::BadData, "{}.measures.{}{} is {}, allowed is {} to {}", where, id, key, v,
              m.low, m.high);

@@ -119,11 +119,11 @@ TradeOff trade_off(const Matrix& matrix) {
     line(accuracy, "protected" + suffix, members,
          [&](const Protection& p) { return per_cent(p.accuracy); });
     for (const auto& [chart, id] : {std::pair(&ssim, "ssim"), {&psnr, "psnr_db"}}) {
-      line(*chart, "protected" + suffix, members, [&](const Protection& p) {
+      line(*chart, "protected" + suffix, members, [&, id = id](const Protection& p) {
         const auto* look = matrix.cell(p.label, "look");
         return look ? mean_of(look->measures, id) : std::nullopt;
       });
-      line(*chart, "rebuilt" + suffix, members, [&](const Protection& p) {
+      line(*chart, "rebuilt" + suffix, members, [&, id = id](const Protection& p) {
         const auto* attack = strongest(matrix, p);
         return attack ? mean_of(attack->measures, id) : std::nullopt;
       });

@@ -10,7 +10,7 @@ namespace {
 namespace portable {
 constexpr std::string_view kName = "portable";
 constexpr int kLanes = 4, kRows = 6;
-#include "runtime/kernels.inl"
+#include "runtime/kernels.inl"  // NOLINT(readability-duplicate-include): once a target
 }  // namespace portable
 
 #ifdef __x86_64__
@@ -19,7 +19,7 @@ constexpr int kLanes = 4, kRows = 6;
 namespace avx2 {
 constexpr std::string_view kName = "avx2";
 constexpr int kLanes = 8, kRows = 6;
-#include "runtime/kernels.inl"
+#include "runtime/kernels.inl"  // NOLINT(readability-duplicate-include): once a target
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -28,7 +28,7 @@ constexpr int kLanes = 8, kRows = 6;
 namespace avx512 {
 constexpr std::string_view kName = "avx512";
 constexpr int kLanes = 16, kRows = 14;
-#include "runtime/kernels.inl"
+#include "runtime/kernels.inl"  // NOLINT(readability-duplicate-include): once a target
 }  // namespace avx512
 #pragma GCC pop_options
 #endif
