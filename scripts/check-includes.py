@@ -24,25 +24,30 @@ DIRECT = {
     "runtime": ["model"],
     "service": ["runtime", "protection"],
     "http": ["service"],
-    "nn": ["model", "data"],
+    "nn": ["model", "data", "protection"],
     "train": ["nn", "cipher"],
-    "attack": ["train", "protection"],
-    "measure": ["attack"],
+    "attack": ["train"],
+    "measure": ["attack", "record"],
     "record": ["core"],
     "report": ["record", "image"],
     "experiment": ["measure", "report"],
-    "eval": ["attack", "report", "experiment"],  # until measure, report and experiment have taken it over
     "cli": ["cipher"],  # what both programs share
     "cli/client": ["cli", "data", "http"],
-    "cli/lab": ["cli", "eval", "experiment", "protection"],
+    "cli/lab": ["cli", "experiment", "protection"],
 }
 
 # Third-party headers that only some folders may see: (name, how the include starts, folders).
 CONFINED = [
-    ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "measure", "experiment", "eval", "cli/lab"}),
+    ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "measure", "experiment", "cli/lab"}),
     ("oneDNN", ("dnnl", "oneapi/"), {"runtime"}),
     ("the HTTP library", ("boost/beast", "boost/asio"), {"http"}),
 ]
+
+# Project headers that a folder must not see, not even through others: an attack must not be able to name the key that it attacks, its seed,
+# what holds it, or where test pictures come from.
+KEPT_FROM = {
+    "attack": {"protection/protection.h", "nn/protection.h", "train/scheme.h", "cipher/key_file.h", "data/sources.h"},
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 TORCH = re.compile(r"\b(?:torch|at|c10)::")
@@ -79,16 +84,15 @@ def includes(path):
     return [found[2] for line in path.read_text().splitlines() if (found := INCLUDE.match(line))]
 
 
-def sees_torch(root, path, seen):
-    """Whether a file includes a header of LibTorch, itself or through the project's headers."""
-    seen.add(path)
+def seen_headers(root, path, seen):
+    """Adds to `seen` every header that a file includes, itself or through the project's headers."""
     for header in includes(path):
-        if header.startswith(CONFINED[0][1]):
-            return True
-        below = root / header
-        if below.is_file() and below not in seen and sees_torch(root, below, seen):
-            return True
-    return False
+        if header in seen:
+            continue
+        seen.add(header)
+        if (root / header).is_file():
+            seen_headers(root, root / header, seen)
+    return seen
 
 
 def violations(root):
@@ -102,8 +106,11 @@ def violations(root):
             if found := INCLUDE.match(line):
                 if why := problem(path, folder, *found.groups()):
                     yield f"{path}:{number}: includes {found[2]}: {why}"
+        seen = seen_headers(root, path, set())
+        for header in sorted(KEPT_FROM.get(folder, set()) & seen):
+            yield f"{path}:1: sees {header}, which is kept from {folder}"
         used = next((n for n, line in enumerate(lines, 1) if TORCH.search(COMMENT.sub("", line))), None)
-        if used and not sees_torch(root, path, set()):
+        if used and not any(header.startswith(CONFINED[0][1]) for header in seen):
             yield f"{path}:{used}: uses LibTorch and includes none of its headers, nor one of ours that does"
 
 

@@ -2,32 +2,24 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <torch/utils.h>
 
 #include "core/error.h"
-#include "train/classifier.h"
+#include "nn/infer.h"
+#include "train/tasks/classifier.h"
 
 namespace veilnet::attack {
 namespace {
 
-// The upper halves of stacked pairs, labelled with whether the lower ones are above `median`.
-data::Dataset labelled(const data::Dataset& pairs, const std::string& name, double median) {
-  const int height = pairs.pictures.height() / 2;
-  const size_t half = pairs.image_bytes() / 2;
-  std::vector<uint8_t> pictures;
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    const auto above = pairs.image(i).first(half);
-    pictures.insert(pictures.end(), above.begin(), above.end());
-  }
-  auto out = unlabelled(pictures, height, pairs.pictures.width());
-  out.name = name;
-  out.class_names = {"below the median", "above the median"};
-  for (size_t i = 0; i < pairs.size(); ++i)
-    out.labels[i] =
-        attribute_value(name, pairs.image(i).subspan(half), height, pairs.pictures.width()) > median
-            ? 1
-            : 0;
+double value_of(const std::string& name, const image::Batch& pictures, size_t i) {
+  return attribute_value(name, pictures.picture(i), pictures.height(), pictures.width());
+}
+
+// The protected pictures, labelled with whether the plain ones are above `median`.
+data::Dataset labelled(const data::Pairs& pairs, const std::string& name, double median) {
+  data::Dataset out{name, {"below the median", "above the median"}, pairs.protected_pictures(), {}};
+  for (size_t i = 0; i < pairs.count(); ++i)
+    out.labels.push_back(value_of(name, pairs.plain(), i) > median ? 1 : 0);
   return out;
 }
 
@@ -60,20 +52,17 @@ double attribute_value(const std::string& name, std::span<const uint8_t> image_h
       }
     }
   } else {
-    throw Error(ErrorCode::InvalidArgument, "there is no attribute \"" + name +
-                                                "\"; allowed: brightness, warmth, detail, top-lit");
+    fail(ErrorCode::InvalidArgument,
+         "there is no attribute \"{}\"; allowed: brightness, warmth, detail, top-lit", name);
   }
   return sum / pixels;
 }
 
 AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& name,
-                                   const data::Dataset& known, const data::Split& split,
-                                   const data::Dataset& attacked) {
-  const size_t half = known.image_bytes() / 2;
+                                   const data::Pairs& known, const data::Split& split,
+                                   const data::Pairs& attacked) {
   std::vector<double> values;
-  for (size_t i = 0; i < known.size(); ++i)
-    values.push_back(attribute_value(name, known.image(i).subspan(half),
-                                     known.pictures.height() / 2, known.pictures.width()));
+  for (size_t i = 0; i < known.count(); ++i) values.push_back(value_of(name, known.plain(), i));
   std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
   const double median = values[values.size() / 2];
 
@@ -94,23 +83,13 @@ AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& 
     recipe.lr = std::min(recipe.lr, 0.1);
     torch::manual_seed(recipe.seed);
     train::ClassifierTask task(nn::make_model(card), 0);
-    run_training(task, {training, split, {}}, recipe, plan.compute, plan.run);
+    run_training(task, {training, split}, recipe, plan.compute, plan.run);
     reader = task.model();
   }
   const auto asked = labelled(attacked, name, median);
-  std::vector<uint32_t> all(asked.size());
-  std::iota(all.begin(), all.end(), 0u);
-  int64_t right = 0, above = 0;
-  torch::NoGradGuard no_grad;
-  train::for_each_batch(
-      asked, all, 256, plan.compute.device,
-      [&](const torch::Tensor& batch, const torch::Tensor& labels, size_t) {
-        right += nn::classify(*reader, batch).argmax(1).eq(labels).sum().item<int64_t>();
-        above += labels.sum().item<int64_t>();
-      });
-  const auto count = static_cast<double>(asked.size());
-  const double share = static_cast<double>(above) / count;
-  return {static_cast<double>(right) / count, std::max(share, 1 - share)};
+  const double above =
+      static_cast<double>(std::ranges::count(asked.labels, 1)) / static_cast<double>(asked.size());
+  return {nn::accuracy(*reader, asked.pictures, asked.labels), std::max(above, 1 - above)};
 }
 
 }  // namespace veilnet::attack

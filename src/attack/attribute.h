@@ -2,7 +2,7 @@
 // need.
 #pragma once
 
-#include "attack/itn.h"
+#include "attack/inverse.h"
 
 namespace veilnet::attack {
 
@@ -23,11 +23,10 @@ struct AttributeInference {
 
 /// Trains a ResNet-8 on protected pictures whose plain versions the attacker knows, and asks it
 /// about others.
-/// @param plan with the recipe of a classifier. @param known protected above plain, as stack_pairs
-/// makes them. @param attacked likewise; the plain half only tells what is right. @throws as
-/// train::run_training.
+/// @param plan with the recipe of a classifier. @param attacked their plain halves only tell what
+/// is right. @throws as train::run_training.
 AttributeInference infer_attribute(const TrainingPlan& plan, const std::string& name,
-                                   const data::Dataset& known, const data::Split& split,
-                                   const data::Dataset& attacked);
+                                   const data::Pairs& known, const data::Split& split,
+                                   const data::Pairs& attacked);
 
 }  // namespace veilnet::attack

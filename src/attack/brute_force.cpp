@@ -6,8 +6,10 @@
 #include <set>
 #include <string>
 
+#include "attack/table.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/random.h"
 
 namespace veilnet::attack {
 
@@ -110,6 +112,43 @@ Search<cipher::LeKey> search(const cipher::LeKey& given, std::span<const std::si
     if (more) place(key);
     return more;
   });
+}
+
+Attack brute_force() {
+  return {"brute-force",
+          "Tries keys until one explains an exact pair; shows the protected picture where none "
+          "does.",
+          [](const Target& t) -> Against {
+            if (const auto why = why_no_key_holder(t); !why.empty()) return why;
+            return kBruteForceThreatModel;
+          },
+          [](Materials& m, const Setting& s) -> Outcome {
+            const auto plain = m.pairs->plain().picture(0),
+                       seen = m.pairs->protected_pictures().picture(0);
+            Random random(s.recipe.seed);
+            std::vector<std::uint8_t> made(seen.size());
+            std::unique_ptr<cipher::Scheme> found;
+            std::uint64_t tried = 0;
+            double bits = 0;
+            while (tried < s.budget.keys && !found) {
+              cipher::Key key;  // the attacker's guess
+              for (auto& byte : key.bytes) byte = static_cast<std::uint8_t>(random.below(256));
+              auto scheme =
+                  cipher::make_scheme(m.scheme, key, m.attacked.height(), m.attacked.width());
+              bits = scheme->key_space_bits();
+              scheme->encrypt(plain, made);
+              if (tried++ % 1024 == 0 && interrupted())
+                fail(ErrorCode::Interrupted, "the search was interrupted after {} keys", tried - 1);
+              if (std::ranges::equal(made, seen)) found = std::move(scheme);
+            }
+            auto recovered = m.attacked;
+            if (found) {
+              for (size_t i = 0; i < recovered.count(); ++i)
+                found->decrypt(m.attacked.picture(i), recovered.picture(i));
+            }
+            return {recovered,
+                    {{"keys tried", static_cast<int64_t>(tried)}, {"key space, bits", bits}}};
+          }};
 }
 
 }  // namespace veilnet::attack

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "attack/table.h"
 #include "attack/unit_map.h"
 
 namespace veilnet::attack {
@@ -234,6 +235,22 @@ Recovered recover(const cipher::SchemeOptions& scheme, EncryptionOracle& oracle,
   const auto& structure = cipher::structure_of(scheme);
   if (structure.substitutes) return {opener(geometry, attack.substitution())};
   return {opener(geometry, moves_of(structure).bits, attack.units())};
+}
+
+Attack chosen_plaintext() {
+  return {"chosen-plaintext",
+          "Has a few pictures of the attacker's choice encrypted under the attacked key and reads "
+          "the key off them.",
+          [](const Target& t) -> Against {
+            if (const auto why = why_no_key_holder(t); !why.empty()) return why;
+            return Recovered::threat_model;
+          },
+          [](Materials& m, const Setting&) -> Outcome {
+            const auto recovered =
+                recover(m.scheme, *m.oracle, m.attacked.height(), m.attacked.width());
+            return {each_picture(m, recovered.decrypt),
+                    {{"chosen pictures", static_cast<int64_t>(m.oracle->queries())}}};
+          }};
 }
 
 }  // namespace veilnet::attack

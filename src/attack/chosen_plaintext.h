@@ -11,29 +11,12 @@
 
 #include <functional>
 
+#include "attack/oracle.h"
 #include "attack/threat_model.h"
 #include "cipher/scheme.h"
 #include "image/image.h"
 
 namespace veilnet::attack {
-
-/// The holder of the key, who encrypts what he is given: all that a chosen-plaintext attack learns
-/// of the key. Counts how often he is asked.
-class EncryptionOracle {
- public:
-  using Encrypt = std::function<image::Image(const image::Image&)>;
-  explicit EncryptionOracle(Encrypt encrypt) : encrypt_(std::move(encrypt)) {}
-
-  image::Image encrypt(const image::Image& plain) {
-    ++queries_;
-    return encrypt_(plain);
-  }
-  int queries() const { return queries_; }
-
- private:
-  Encrypt encrypt_;
-  int queries_ = 0;
-};
 
 /// What a chosen-plaintext break leaves the attacker with.
 struct Recovered {

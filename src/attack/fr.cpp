@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "attack/table.h"
 #include "cipher/explicit_key.h"
 
 namespace veilnet::attack {
@@ -47,6 +48,15 @@ Image fr_advanced(const Image& cipher, const std::array<std::uint8_t, 3>& first_
     }
   }
   return out;
+}
+
+Attack fr() {
+  return {"fr", "Takes every value v and 255 - v as one and shows the smaller (FR-Attack, basic).",
+          [](const Target& t) -> Against {
+            if (!t.keyed()) return "it does not complement values";
+            return ThreatModel{Method::Public, Access::CiphertextOnly, t.keys, Auxiliary::None};
+          },
+          [](Materials& m, const Setting&) -> Outcome { return {each_picture(m, fr_basic)}; }};
 }
 
 }  // namespace veilnet::attack

@@ -1,7 +1,7 @@
 // GAN-Attacks: reconstruction from ciphertexts alone, with the help of unpaired plain pictures.
 #pragma once
 
-#include "attack/itn.h"
+#include "attack/inverse.h"
 
 namespace veilnet::attack {
 
@@ -24,14 +24,11 @@ class GanAttackTask : public train::Task {
   GanAttackTask(nn::Model generator, GanKind kind, int64_t discriminator_width);
   nn::Model& model() override { return generator_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override { return discriminator_; }
-  /// pictures: [N, 3, 2H, W]: protected pictures above plain ones that have nothing to do with
-  /// them.
-  train::Losses training_losses(const torch::Tensor& pictures, const torch::Tensor& labels,
-                                const train::StepInfo& info) override;
+  /// Pairs of pictures that have nothing to do with each other.
+  train::Losses training_losses(const train::Batch& pairs, const train::StepInfo& info) override;
   /// "loss" is the generator's.
   std::vector<std::pair<std::string, double>> validation_means(
-      const torch::Tensor& pictures, const torch::Tensor& labels,
-      const train::StepInfo& info) override;
+      const train::Batch& pairs, const train::StepInfo& info) override;
 
  private:
   nn::Model generator_;
@@ -42,7 +39,7 @@ class GanAttackTask : public train::Task {
 /// As train_inverse; the last epoch is kept, because the losses of different epochs do not compare.
 nn::Model train_gan_attack(const TrainingPlan& plan, const model::Card& card, GanKind kind,
                            int64_t discriminator_width,
-                           const std::function<data::Dataset()>& make_unpaired,
+                           const std::function<data::Pairs()>& make_unpaired,
                            const data::Split& split);
 
 }  // namespace veilnet::attack

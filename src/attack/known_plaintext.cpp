@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "attack/table.h"
 #include "attack/unit_map.h"
 #include "cipher/explicit_key.h"
 #include "core/error.h"
@@ -345,6 +346,26 @@ RecoveredFromPairs recover_from_pairs(const cipher::SchemeOptions& scheme,
   };
   if (!recovered || !std::ranges::all_of(pairs, opened)) refuse_answers(scheme);
   return *recovered;
+}
+
+Attack known_plaintext() {
+  return {
+      "known-plaintext",
+      "Finds, in a few exact pairs under the attacked key, where every unit of the picture goes "
+      "and whether it is complemented.",
+      [](const Target& t) -> Against {
+        if (const auto why = why_no_key_holder(t); !why.empty()) return why;
+        return RecoveredFromPairs::threat_model;
+      },
+      [](Materials& m, const Setting& s) -> Outcome {
+        const auto count = std::min(s.budget.known_pairs, m.pairs->count());
+        std::vector<ExactPair> known;
+        for (size_t i = 0; i < count; ++i)
+          known.push_back({m.pairs->plain().image(i), m.pairs->protected_pictures().image(i)});
+        const auto recovered = recover_from_pairs(m.scheme, known);
+        return {each_picture(m, recovered.decrypt),
+                {{"exact pairs", static_cast<int64_t>(count)}, {"unique", recovered.unique}}};
+      }};
 }
 
 }  // namespace veilnet::attack

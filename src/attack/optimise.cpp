@@ -2,49 +2,49 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <spdlog/spdlog.h>
 #include <torch/autograd.h>
 #include <torch/optim/adam.h>
 
-#include "attack/pairs.h"
+#include "attack/inverse.h"
+#include "attack/table.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "image/metrics.h"
+#include "nn/infer.h"
 
 namespace veilnet::attack {
 
-std::vector<uint8_t> invert_by_optimisation(const nn::Model& h,
-                                            std::span<const uint8_t> protected_nhwc,
-                                            std::span<const uint8_t> start, int height, int width,
-                                            const OptimiseOptions& options,
-                                            const train::Compute& compute) {
-  const auto bytes = 3 * static_cast<size_t>(height) * static_cast<size_t>(width);
-  if (protected_nhwc.size() != start.size() || protected_nhwc.size() % bytes != 0) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the protected pictures have " + std::to_string(protected_nhwc.size()) +
-                    " bytes, the start " + std::to_string(start.size()) +
-                    "; allowed are equal multiples of " + std::to_string(bytes));
-  }
+image::Batch invert_by_optimisation(const nn::Model& h, const image::Batch& protected_pictures,
+                                    const image::Batch& start, const OptimiseOptions& options,
+                                    const train::Compute& compute) {
+  const size_t count = protected_pictures.count();
+  if (!protected_pictures.same_size(start) || count != start.count())
+    fail(ErrorCode::InvalidArgument,
+         "{} protected pictures of {}x{} with {} of {}x{} to start from; allowed are as many of "
+         "the same size",
+         count, protected_pictures.height(), protected_pictures.width(), start.count(),
+         start.height(), start.width());
   constexpr size_t kBatch = 64;
-  const size_t count = protected_nhwc.size() / bytes;
   Progress progress("optimise through h",
                     (count + kBatch - 1) / kBatch * static_cast<uint64_t>(options.steps), 0,
                     "steps");
   uint64_t done = 0;
-  std::vector<uint8_t> out;
+  image::Batch out(start.height(), start.width());
   for (size_t begin = 0; begin < count; begin += kBatch) {
     const auto n = std::min(kBatch, count - begin);
-    const auto batch = [&](std::span<const uint8_t> all) {
-      return nn::to_tensor(all.subspan(begin * bytes, n * bytes), static_cast<int64_t>(n), height,
-                           width, compute.device);
+    const auto bytes = start.picture_bytes();
+    const auto batch = [&](const image::Batch& all) {
+      return nn::to_tensor(all.pixels().subspan(begin * bytes, n * bytes), static_cast<int64_t>(n),
+                           all.height(), all.width(), compute.device);
     };
-    const auto target = batch(protected_nhwc), origin = batch(start);
+    const auto target = batch(protected_pictures), origin = batch(start);
     auto logits = torch::logit(origin.clamp(0.02, 0.98)).detach().requires_grad_(true);
     torch::optim::Adam optimizer({logits}, torch::optim::AdamOptions(options.lr));
     for (int64_t step = 0; step < options.steps; ++step) {
       if (interrupted())
-        throw Error(ErrorCode::Interrupted,
-                    "interrupted while optimising through h; nothing was written");
+        fail(ErrorCode::Interrupted, "interrupted while optimising through h; nothing was written");
       const double share = static_cast<double>(step) / static_cast<double>(options.steps);
       optimizer.param_groups()[0].options().set_lr(
           options.lr * (0.01 + 0.99 * 0.5 * (1 + std::cos(std::numbers::pi * share))));
@@ -61,16 +61,14 @@ std::vector<uint8_t> invert_by_optimisation(const nn::Model& h,
       if (step % 20 == 19) progress.update(done, "misfit " + std::to_string(misfit.item<double>()));
     }
     torch::NoGradGuard no_grad;
-    const auto found = nn::to_bytes(torch::sigmoid(logits));
-    out.insert(out.end(), found.begin(), found.end());
+    out.append(nn::to_bytes(torch::sigmoid(logits)));
   }
   return out;
 }
 
-OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own,
-                            std::span<const uint8_t> start, const OptimiseOptions& options,
-                            const train::Compute& compute) {
-  const auto protected_nhwc = transform_to_bytes(h, own, compute);
+OptimiseOptions tune_priors(const nn::Model& h, const image::Batch& own, const image::Batch& start,
+                            const OptimiseOptions& options, const train::Compute& compute) {
+  const auto seen = nn::transform(h, own);
   OptimiseOptions best = options;
   double best_ssim = -2;
   for (const double total_variation : {0.0005, 0.01}) {
@@ -78,14 +76,11 @@ OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own,
       auto tried = options;
       tried.total_variation = total_variation;
       tried.nearness = nearness;
-      const auto found = invert_by_optimisation(h, protected_nhwc, start, own.pictures.height(),
-                                                own.pictures.width(), tried, compute);
+      const auto found = invert_by_optimisation(h, seen, start, tried, compute);
       double ssim = 0;
-      for (size_t i = 0; i < own.size(); ++i) {
-        const auto one = std::span(found).subspan(i * own.image_bytes(), own.image_bytes());
-        ssim += image::ssim(own.image(i), one, own.pictures.height(), own.pictures.width()) /
-                static_cast<double>(own.size());
-      }
+      for (size_t i = 0; i < own.count(); ++i)
+        ssim += image::ssim(own.picture(i), found.picture(i), own.height(), own.width()) /
+                static_cast<double>(own.count());
       spdlog::info(
           "optimise: total variation {}, nearness {}: SSIM {:.3f} on the attacker's own pictures",
           total_variation, nearness, ssim);
@@ -95,6 +90,44 @@ OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own,
     }
   }
   return best;
+}
+
+namespace {
+
+Outcome run_optimise(const Materials& m, const Setting& s) {
+  const auto inverse = inverse_from_pairs(m, s, "unet");
+  std::vector<uint32_t> first(std::min(s.budget.optimised, m.attacked.count()));
+  std::iota(first.begin(), first.end(), 0u);
+  const auto attacked = m.attacked.subset(first);
+
+  auto held_out = split_known(m).validation;
+  held_out.resize(std::min<size_t>(held_out.size(), 32));
+  const auto own = m.auxiliary->pictures.subset(held_out);
+  OptimiseOptions options;
+  options.steps = s.budget.optimise_steps;
+  options = tune_priors(*m.network, own, nn::transform(inverse, nn::transform(*m.network, own)),
+                        options, s.compute);
+  return {invert_by_optimisation(*m.network, attacked, nn::transform(inverse, attacked), options,
+                                 s.compute),
+          {{"start", "itn"},
+           {"steps", options.steps},
+           {"total_variation", options.total_variation},
+           {"nearness", options.nearness},
+           {"weights tuned on own pictures", static_cast<int64_t>(own.count())}}};
+}
+
+}  // namespace
+
+Attack optimise() {
+  return {"optimise",
+          "Starts from what itn recovers and changes it until the public network turns it into the "
+          "protected picture (gradient inversion; how smooth and how near to the start is tuned on "
+          "pictures of the attacker's own).",
+          [](const Target& t) -> Against {
+            if (!t.network) return "there is no network to differentiate";
+            return kPublicTransform;
+          },
+          run_optimise, "itn"};
 }
 
 }  // namespace veilnet::attack

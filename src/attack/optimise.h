@@ -2,9 +2,7 @@
 // protected one.
 #pragma once
 
-#include <span>
-
-#include "data/dataset.h"
+#include "image/batch.h"
 #include "nn/model.h"
 #include "train/compute.h"
 
@@ -21,21 +19,18 @@ struct OptimiseOptions {
 /// over x in [0, 1] with Adam, every picture by itself (the loss is a sum over pictures). What
 /// breaching-style attacks do to gradients, done to h: h is public, so the attacker differentiates
 /// it.
-/// @param protected_nhwc 8-bit pictures. @param start where the search begins, as many pictures:
-/// mid-grey, or what another attack recovered. Returns 8-bit pictures.
+/// @param start where the search begins, as many pictures: mid-grey, or what another attack
+/// recovered.
 /// @throws Error{InvalidArgument} for sizes that do not fit; Error{Interrupted} after a signal.
-std::vector<uint8_t> invert_by_optimisation(const nn::Model& h,
-                                            std::span<const uint8_t> protected_nhwc,
-                                            std::span<const uint8_t> start, int height, int width,
-                                            const OptimiseOptions& options,
-                                            const train::Compute& compute);
+image::Batch invert_by_optimisation(const nn::Model& h, const image::Batch& protected_pictures,
+                                    const image::Batch& start, const OptimiseOptions& options,
+                                    const train::Compute& compute);
 
 /// Where many pictures lead to much the same protected one, the priors decide what is found. The
 /// attacker tries them on pictures of his own: returns `options` with the weights, of a small grid,
 /// under which the mean SSIM of what is found is highest.
 /// @param own not those that `start` was learned from. @param start as above, for h(own).
-OptimiseOptions tune_priors(const nn::Model& h, const data::Dataset& own,
-                            std::span<const uint8_t> start, const OptimiseOptions& options,
-                            const train::Compute& compute);
+OptimiseOptions tune_priors(const nn::Model& h, const image::Batch& own, const image::Batch& start,
+                            const OptimiseOptions& options, const train::Compute& compute);
 
 }  // namespace veilnet::attack

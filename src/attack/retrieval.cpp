@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "attack/table.h"
 #include "core/error.h"
 
 namespace veilnet::attack {
@@ -77,33 +78,27 @@ std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,
   return out;
 }
 
-std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme,
-                                  std::span<const std::uint8_t> protected_nhwc,
-                                  std::span<const std::uint8_t> candidates_nhwc, int height,
-                                  int width) {
-  const auto bytes = 3 * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  if (candidates_nhwc.empty() || candidates_nhwc.size() % bytes != 0 ||
-      protected_nhwc.size() % bytes != 0) {
-    throw Error(ErrorCode::InvalidArgument,
-                "the protected pictures and the candidates have " +
-                    std::to_string(protected_nhwc.size()) + " and " +
-                    std::to_string(candidates_nhwc.size()) + " bytes; allowed are multiples of " +
-                    std::to_string(bytes) + ", and at least one candidate");
-  }
-  const auto fingerprints = [&](std::span<const std::uint8_t> pictures) {
+std::vector<std::uint32_t> retrieve(const cipher::SchemeOptions& scheme,
+                                    const image::Batch& protected_pictures,
+                                    const image::Batch& protected_candidates) {
+  if (protected_candidates.empty() || !protected_candidates.same_size(protected_pictures))
+    fail(ErrorCode::InvalidArgument,
+         "{} candidates of {}x{} for protected pictures of {}x{}; allowed is at least one "
+         "candidate, of the same size",
+         protected_candidates.count(), protected_candidates.height(), protected_candidates.width(),
+         protected_pictures.height(), protected_pictures.width());
+  const auto fingerprints = [&](const image::Batch& pictures) {
     std::vector<Bytes> out;
-    for (std::size_t at = 0; at < pictures.size(); at += bytes) {
-      const auto one = pictures.subspan(at, bytes);
-      out.push_back(fingerprint(scheme, {height, width, {one.begin(), one.end()}}));
-    }
+    for (std::size_t i = 0; i < pictures.count(); ++i)
+      out.push_back(fingerprint(scheme, pictures.image(i)));
     return out;
   };
-  const auto candidates = fingerprints(candidates_nhwc);
-  std::vector<std::size_t> nearest;
-  for (const auto& wanted : fingerprints(protected_nhwc)) {
-    std::size_t best = 0;
+  const auto candidates = fingerprints(protected_candidates);
+  std::vector<std::uint32_t> nearest;
+  for (const auto& wanted : fingerprints(protected_pictures)) {
+    std::uint32_t best = 0;
     auto least = std::numeric_limits<std::uint32_t>::max();
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
+    for (std::uint32_t i = 0; i < candidates.size(); ++i) {
       std::uint32_t distance = 0;
       for (std::size_t j = 0; j < wanted.size(); ++j)
         distance += static_cast<std::uint32_t>(std::abs(int{wanted[j]} - int{candidates[i][j]}));
@@ -115,6 +110,23 @@ std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme,
     nearest.push_back(best);
   }
   return nearest;
+}
+
+Attack retrieval() {
+  return {"retrieval",
+          "Runs the public method on every candidate picture and picks the one whose result agrees "
+          "with the protected picture in all that no key changes.",
+          [](const Target& t) -> Against {
+            if (t.keys == Keys::None)
+              return ThreatModel{Method::Public, Access::PublicTransform, Keys::None,
+                                 Auxiliary::Candidates};
+            return ciphertext_only(t, Auxiliary::Candidates);
+          },
+          [](Materials& m, const Setting&) -> Outcome {
+            const auto picked = retrieve(m.scheme, m.attacked, m.run(*m.candidates));
+            return {m.candidates->pictures.subset(picked),
+                    {{"candidates", static_cast<int64_t>(m.candidates->size())}}};
+          }};
 }
 
 }  // namespace veilnet::attack

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cipher/scheme.h"
-#include "image/image.h"
+#include "image/batch.h"
 
 namespace veilnet::attack {
 
@@ -25,11 +25,10 @@ std::vector<std::uint8_t> fingerprint(const cipher::SchemeOptions& scheme,
 /// For each protected picture the index of the candidate whose fingerprint is nearest (sum of
 /// absolute differences; the first of equals). The attacker runs the public method on every
 /// candidate under a key of his own and never sees the attacked key.
-/// @param protected_nhwc, candidates_nhwc protected pictures of one size. @throws
-/// Error{InvalidArgument} for no candidate, sizes that do not fit, and as fingerprint.
-std::vector<std::size_t> retrieve(const cipher::SchemeOptions& scheme,
-                                  std::span<const std::uint8_t> protected_nhwc,
-                                  std::span<const std::uint8_t> candidates_nhwc, int height,
-                                  int width);
+/// @throws Error{InvalidArgument} for no candidate, pictures of different sizes, and as
+/// fingerprint.
+std::vector<std::uint32_t> retrieve(const cipher::SchemeOptions& scheme,
+                                    const image::Batch& protected_pictures,
+                                    const image::Batch& protected_candidates);
 
 }  // namespace veilnet::attack

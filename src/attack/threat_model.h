@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "protection/keys.h"
+
 namespace veilnet::attack {
 
 /// What is known of how pictures are protected, the key apart.
@@ -22,8 +24,7 @@ enum class Access {
   PublicTransform,  ///< has the whole transformation, which has no key, and runs it himself
 };
 
-/// Same: one key for all pictures. Independent: one for each. None: the method has no key.
-enum class Keys { None, Same, Independent };
+using protection::Keys;
 
 /// Plain pictures that the attacker has, none of them among the attacked ones; Candidates: a set
 /// that holds the attacked ones, without saying which is which.

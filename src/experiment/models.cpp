@@ -7,12 +7,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "attack/itn.h"
+#include "attack/inverse.h"
 #include "core/error.h"
-#include "core/safetensors.h"
 #include "core/version.h"
 #include "data/sources.h"
-#include "train/classifier.h"
+#include "nn/infer.h"
+#include "train/tasks/classifier.h"
 
 namespace veilnet::experiment {
 namespace {
@@ -29,7 +29,7 @@ nn::Model load_result(const fs::path& folder, const std::string& recorded, model
                       const torch::Device& device) {
   const auto path = folder / "model.safetensors";
   auto model = nn::load_model(path, role, device);
-  if (content_hash(model) != recorded)
+  if (nn::content_hash(model) != recorded)
     fail(ErrorCode::BadData, "{}: is not the model that {} records; train it again with --force",
          path.string(), (folder / "run.json").string());
   return model;
@@ -124,20 +124,10 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   return stage;
 }
 
-Settings scheme_settings(const train::KeyedScheme& scheme) {
-  const auto& o = scheme.options;
-  return {{"scheme.id", o.id},
-          {"scheme.block_size", std::to_string(o.block_size)},
-          {"scheme.variant", fmt::format("{}", o.variant)},
-          {"scheme.strength", fmt::format("{}", o.strength)},
-          {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
-          {"scheme.key_seed", std::to_string(scheme.key_seed)}};
-}
-
 Stage scheme_stage(const Experiment& e, const Workspace& w) {
   auto stage = training_stage(e, w, "scheme", kSchemeVersion);
   add(stage, train::settings_of(e.classifier.recipe, "classifier."));
-  add(stage, scheme_settings(e.scheme));
+  add(stage, train::settings_of(static_cast<const train::KeyedScheme&>(e.scheme)));
   add(stage, {{"classifier.architecture", e.classifier.architecture},
               {"classifier.depth", std::to_string(e.classifier.depth)},
               {"scheme.adaptation", e.scheme.adaptation}});
@@ -158,14 +148,6 @@ Stage gan_stage(const Experiment& e, const Workspace& w, const std::string& psi,
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
-  return stage;
-}
-
-Stage itn_stage(const Experiment& e, const Workspace& w, const std::string& h) {
-  auto stage = training_stage(e, w, "attack-itn", kItnVersion);
-  add(stage, train::settings_of(e.attack.recipe, "attack."));
-  add(stage, {{"attack.width", std::to_string(e.attack.width)}});
-  stage.inputs["transform"] = h;
   return stage;
 }
 
@@ -239,9 +221,11 @@ void scale_features(nn::FeatureExtractor& phi, const model::Card& card, const Wo
   constexpr double kImageNetDistance = 19.0;
   torch::NoGradGuard no_grad;
   const auto count = std::min<size_t>(256, w.split.train.size());
-  train::for_each_batch(
-      w.data.train, std::span(w.split.train).first(count), static_cast<int64_t>(count),
-      compute.device, [&](const torch::Tensor& pictures, const torch::Tensor&, size_t) {
+  const std::vector<uint32_t> first(w.split.train.begin(),
+                                    w.split.train.begin() + static_cast<ptrdiff_t>(count));
+  nn::for_each_batch(
+      w.data.train, first, static_cast<int64_t>(count), compute.device,
+      [&](const torch::Tensor& pictures, const torch::Tensor&, size_t) {
         const auto features = phi.forward(nn::normalise(pictures, card));
         const double distance = torch::mse_loss(features, features.roll(1, 0)).item<double>();
         const auto modules = phi.features->children();
@@ -252,26 +236,11 @@ void scale_features(nn::FeatureExtractor& phi, const model::Card& card, const Wo
       });
 }
 
-// The hash of a module's weights under a card.
-std::string hash_of(const model::Card& card, const torch::nn::Module& module) {
-  std::vector<torch::Tensor> kept;
-  std::vector<TensorView> views;
-  for (const auto& [name, tensor] : nn::state_tensors(module)) {
-    kept.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
-    const auto& t = kept.back();
-    views.push_back({name,
-                     DType::F32,
-                     t.sizes().vec(),
-                     {static_cast<const uint8_t*>(t.data_ptr()), t.nbytes()}});
-  }
-  return model::content_hash(card, views);
-}
-
 Phi phi_from_file(const Experiment& e) {
   Phi phi;
   phi.net = nn::load_feature_extractor(e.phi.file, e.phi.layer);
   phi.description = e.phi.layer + " of " + e.phi.file.filename().string();
-  phi.sha256 = hash_of({}, *phi.net) + " " + e.phi.layer;
+  phi.sha256 = nn::content_hash({}, *phi.net) + " " + e.phi.layer;
   nn::move_to(*phi.net, e.compute.device);
   return phi;
 }
@@ -280,7 +249,7 @@ Phi phi_from_vgg(const Experiment& e, const Workspace& w, const nn::Model& vgg) 
   Phi phi;
   phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
   // That of the VGG: the scale is a sum whose last bits the number of threads may change.
-  phi.sha256 = content_hash(vgg) + " " + e.phi.layer;
+  phi.sha256 = nn::content_hash(vgg) + " " + e.phi.layer;
   nn::move_to(*phi.net, e.compute.device);
   scale_features(*phi.net, vgg.card, w, e.compute);
   nn::move_to(*phi.net, e.compute.device);
@@ -318,6 +287,14 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
 
 }  // namespace
 
+Stage itn_stage(const Experiment& e, const Workspace& w, const std::string& h) {
+  auto stage = training_stage(e, w, "attack-itn", kItnVersion);
+  add(stage, train::settings_of(e.attack.recipe, "attack."));
+  add(stage, {{"attack.width", std::to_string(e.attack.width)}});
+  stage.inputs["transform"] = h;
+  return stage;
+}
+
 Settings machine_of(const train::Compute& compute) {
   Settings out;
   std::istringstream lines(describe(compute));
@@ -327,8 +304,6 @@ Settings machine_of(const train::Compute& compute) {
   }
   return out;
 }
-
-std::string content_hash(const nn::Model& model) { return hash_of(model.card, *model.net); }
 
 data::TrainTest load_data(const Experiment& e) {
   const auto& d = e.data;
@@ -358,12 +333,6 @@ const std::vector<std::string>& training_files() {
   return files;
 }
 
-std::string protection_hash(const attack::Victim& victim) {
-  if (victim.network) return content_hash(*victim.network);
-  if (victim.scheme.options.id.empty()) return victim.label;
-  return sha256_of(nlohmann::json(scheme_settings(victim.scheme)).dump());
-}
-
 nn::Model train_stage(const Experiment& e, const fs::path& folder, Stage stage, model::Role role,
                       const std::string& title, Mode mode,
                       const std::function<nn::Model(const train::Run&)>& work) {
@@ -371,7 +340,7 @@ nn::Model train_stage(const Experiment& e, const fs::path& folder, Stage stage, 
   if (place.finished()) return load_result(folder, place.result(), role, e.compute.device);
   write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
   auto model = work({folder, title, place.key(), place.resumes(), e.checkpoint_minutes});
-  place.finish(content_hash(model));
+  place.finish(nn::content_hash(model));
   return model;
 }
 
@@ -431,16 +400,17 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     network.base_width = e.transform.width;
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
                                   encoder_recipe(e), "train the encoder of h", of_needed(mode));
-    encoder_hash = content_hash(encoder);
+    encoder_hash = nn::content_hash(encoder);
   }
   const auto alpha = alpha_text(e.transform.options.alpha);
   return train_stage(
-      e, e.transform_folder(), transform_stage(e, w, content_hash(psi), phi.sha256, encoder_hash),
+      e, e.transform_folder(),
+      transform_stage(e, w, nn::content_hash(psi), phi.sha256, encoder_hash),
       model::Role::Transform, "train h, alpha " + alpha, mode, [&](const train::Run& run) {
         train::TransformTask task(make_transform(e, w, phi, {{"alpha", alpha}}), psi, phi.net,
                                   e.transform.options,
                                   dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
-        run_training(task, {w.data.train, w.split, {}}, e.transform.recipe, e.compute, run);
+        run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
         return task.model();
       });
 }
@@ -483,14 +453,15 @@ std::optional<nn::Model> finished_scheme(const Experiment& e, const Workspace& w
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   const auto phi = open_phi(e, w, of_needed(mode));
-  return train_stage(
-      e, e.scheme_folder(), gan_stage(e, w, content_hash(psi), phi.sha256), model::Role::Transform,
-      "train the GAN-based transformation", mode, [&](const train::Run& run) {
-        train::GanTask task(make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net,
-                            e.gan.options);
-        run_training(task, {w.data.train, w.split, {}}, gan_recipe(e), e.compute, run);
-        return task.model();
-      });
+  return train_stage(e, e.scheme_folder(), gan_stage(e, w, nn::content_hash(psi), phi.sha256),
+                     model::Role::Transform, "train the GAN-based transformation", mode,
+                     [&](const train::Run& run) {
+                       train::GanTask task(
+                           make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net,
+                           e.gan.options);
+                       run_training(task, {w.data.train, w.split}, gan_recipe(e), e.compute, run);
+                       return task.model();
+                     });
 }
 
 std::optional<nn::Model> finished_gan(const Experiment& e, const Workspace& w) {
@@ -509,7 +480,7 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
          "the attacked model was trained on {}x{} pictures; the data set {} has {}x{}",
          h.card.height, h.card.width, w.data.train.name, w.data.train.pictures.height(),
          w.data.train.pictures.width());
-  return train_stage(e, e.itn_folder(), itn_stage(e, w, content_hash(h)), model::Role::Inverse,
+  return train_stage(e, e.itn_folder(), itn_stage(e, w, nn::content_hash(h)), model::Role::Inverse,
                      "ITN-Attack, alpha " + alpha_text(e.transform.options.alpha), mode,
                      [&](const train::Run& run) {
                        model::Card card = h.card;
@@ -518,19 +489,16 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
                        card.notes = {{"data_sha256", w.data_sha256},
                                      {"commit", commit()},
                                      {"attacks_alpha", h.card.notes.at("alpha")}};
+                       const auto& plain = w.data.train.pictures;
                        return attack::train_inverse(
                            {run, e.attack.recipe, e.compute}, card,
-                           [&] {
-                             return attack::stack_pairs(
-                                 attack::transform_to_bytes(h, w.data.train, e.compute),
-                                 w.data.train);
-                           },
-                           w.split);
+                           [&] { return data::Pairs(nn::transform(h, plain), plain); }, w.split);
                      });
 }
 
 std::optional<nn::Model> finished_itn(const Experiment& e, const Workspace& w, const nn::Model& h) {
-  return finished_model(e, e.itn_folder(), itn_stage(e, w, content_hash(h)), model::Role::Inverse);
+  return finished_model(e, e.itn_folder(), itn_stage(e, w, nn::content_hash(h)),
+                        model::Role::Inverse);
 }
 
 nn::Model required(std::optional<nn::Model> model, const fs::path& folder,
@@ -539,20 +507,6 @@ nn::Model required(std::optional<nn::Model> model, const fs::path& folder,
     fail(ErrorCode::NotFound, "{} holds no finished training; run `veilnet {}` first",
          folder.string(), command);
   return std::move(*model);
-}
-
-attack::Victim make_victim(const Experiment& e, const Workspace& w, const std::string& label) {
-  if (auto drawn = attack::drawn_victim(label)) return *drawn;
-  if (label == "transform")
-    return attack::network_victim(
-        "transform-a" + alpha_text(e.transform.options.alpha),
-        required(finished_transform(e, w), e.transform_folder(), "train transform"));
-  if (label == "gan") {
-    const auto point = e.at_scheme(label);
-    return attack::network_victim(label, required(finished_gan(point, w), point.scheme_folder(),
-                                                  "train scheme --scheme gan"));
-  }
-  return attack::scheme_victim(e.at_scheme(label).scheme);
 }
 
 }  // namespace veilnet::experiment

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 
-#include "attack/victim.h"
 #include "data/dataset.h"
 #include "experiment/settings.h"
 #include "experiment/stage.h"
@@ -75,18 +74,8 @@ std::optional<Phi> finished_phi(const Experiment& experiment, const Workspace& w
 void check_fits(const nn::Model& psi, const data::TrainTest& data,
                 const std::filesystem::path& psi_path);
 
-/// model::content_hash of a network in memory.
-std::string content_hash(const nn::Model& model);
-
-/// The victim of that name: a scheme as Experiment::at_scheme names it; "transform" or "gan", whose
-/// training must be finished; or a name of attack::drawn_victim.
-/// @throws Error{InvalidArgument} for another name, Error{NotFound} for an unfinished training.
-attack::Victim make_victim(const Experiment& experiment, const Workspace& workspace,
-                           const std::string& label);
-
-/// Stands for all that a victim makes of a picture: a network's content, or a scheme with its
-/// options and keys.
-std::string protection_hash(const attack::Victim& victim);
+/// Of the ITN-Attack on a network of this content, by `veilnet attack itn` and the main experiment.
+Stage itn_stage(const Experiment& experiment, const Workspace& workspace, const std::string& h);
 
 /// The files of a training's folder besides run.json.
 const std::vector<std::string>& training_files();

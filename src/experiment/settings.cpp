@@ -48,7 +48,8 @@ Experiment Experiment::at_curve_point(double alpha) const {
 
 std::vector<Experiment> Experiment::points() const {
   std::vector<Experiment> out{*this};
-  for (const double alpha : curve.alphas) out.push_back(at_curve_point(alpha));
+  for (const double alpha : curve.alphas)
+    if (alpha != transform.options.alpha) out.push_back(at_curve_point(alpha));
   return out;
 }
 

@@ -9,10 +9,10 @@
 
 #include "core/settings.h"
 #include "train/compute.h"
-#include "train/gan.h"
 #include "train/recipe.h"
 #include "train/scheme.h"
-#include "train/transform.h"
+#include "train/tasks/gan.h"
+#include "train/tasks/transform.h"
 
 namespace veilnet::experiment {
 
@@ -80,11 +80,11 @@ struct Experiment {
     int64_t epochs = 0;
   } gan;
 
-  std::vector<std::string> table1_rows;  ///< of the comparison table: see eval/table1.h
+  std::vector<std::string> table1_rows;  ///< of the comparison table: see table.h
 
-  /// What `reproduce attacks` and `audit` do: see attack/suite.h.
+  /// What `reproduce attacks` and `audit` do.
   struct Attacks {
-    std::vector<std::string> schemes;  ///< names of attack::make_victim
+    std::vector<std::string> schemes;  ///< labels of make_protection
     std::vector<std::string> only;     ///< names of attacks; empty for all
     std::string budget = "small";
     int64_t attacked = 0, known = 0, epochs = 0;  ///< 0: the budget's
@@ -107,7 +107,7 @@ struct Experiment {
 
   /// The same experiment at one point of its trade-off curve; its configuration states that alpha.
   Experiment at_curve_point(double alpha) const;
-  /// This one, then those of its curve.
+  /// This one, then those of its curve at other values of alpha.
   std::vector<Experiment> points() const;
   /// The same experiment with the scheme that Scheme::label names so. @throws
   /// Error{InvalidArgument} for another name.

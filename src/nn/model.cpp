@@ -79,6 +79,22 @@ Model from_plain(const model::Model& plain) {
   return model;
 }
 
+std::string content_hash(const Model& model) { return content_hash(model.card, *model.net); }
+
+std::string content_hash(const model::Card& card, const torch::nn::Module& module) {
+  std::vector<torch::Tensor> kept;
+  std::vector<TensorView> views;
+  for (const auto& [name, tensor] : state_tensors(module)) {
+    kept.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
+    const auto& t = kept.back();
+    views.push_back({name,
+                     DType::F32,
+                     t.sizes().vec(),
+                     {static_cast<const uint8_t*>(t.data_ptr()), t.nbytes()}});
+  }
+  return model::content_hash(card, views);
+}
+
 void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite) {
   model::save(to_plain(model), path, overwrite);
 }

@@ -29,6 +29,10 @@ Model make_model(const model::Card& card);
 model::Model to_plain(const Model& model);
 Model from_plain(const model::Model& plain);
 
+/// model::content_hash of a network in memory, or of a module's weights under a card.
+std::string content_hash(const Model& model);
+std::string content_hash(const model::Card& card, const torch::nn::Module& module);
+
 /// Writes weights and card. @throws as model::save.
 void save_model(const Model& model, const std::filesystem::path& path, Overwrite overwrite);
 

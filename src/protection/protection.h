@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
+
+#include "protection/keys.h"
 
 namespace veilnet::image {
 class Batch;
@@ -18,13 +19,6 @@ struct SchemeOptions;
 }
 
 namespace veilnet::protection {
-
-/// How many keys protect a set of pictures. Independent: each has its own, or is drawn anew. None:
-/// the method has no key and draws nothing.
-enum class Keys { None, Same, Independent };
-
-/// "none", "same", "independent".
-std::string_view keys_name(Keys keys);
 
 /// Pictures at the same position of different sets must not share a key: the positions of a set
 /// count from here.

@@ -9,17 +9,13 @@
 namespace veilnet::train {
 namespace {
 
-std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const data::Dataset& plain,
+std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const image::Batch& plain,
                                             const cipher::Key& key) {
-  auto opened =
-      cipher::make_scheme(scheme.options, key, plain.pictures.height(), plain.pictures.width());
-  if (opened->padded_height() != plain.pictures.height() ||
-      opened->padded_width() != plain.pictures.width()) {
+  auto opened = cipher::make_scheme(scheme.options, key, plain.height(), plain.width());
+  if (opened->padded_height() != plain.height() || opened->padded_width() != plain.width())
     fail(ErrorCode::InvalidArgument,
-         "scheme.block_size is {}; the pictures of {} are {}x{}, and their sides must be multiples "
-         "of it",
-         scheme.options.block_size, plain.name, plain.pictures.height(), plain.pictures.width());
-  }
+         "scheme.block_size is {}; the pictures are {}x{}, and their sides must be multiples of it",
+         scheme.options.block_size, plain.height(), plain.width());
   return opened;
 }
 
@@ -40,17 +36,26 @@ std::string KeyedScheme::label() const {
   return label;
 }
 
-std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dataset& plain,
-                                      uint64_t first_key) {
+Settings settings_of(const KeyedScheme& scheme) {
+  const auto& o = scheme.options;
+  return {{"scheme.id", o.id},
+          {"scheme.block_size", std::to_string(o.block_size)},
+          {"scheme.variant", fmt::format("{}", o.variant)},
+          {"scheme.strength", fmt::format("{}", o.strength)},
+          {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
+          {"scheme.key_seed", std::to_string(scheme.key_seed)}};
+}
+
+image::Batch encrypt_pictures(const KeyedScheme& scheme, const image::Batch& plain,
+                              uint64_t first_key) {
   const auto master = cipher::key_from_seed(scheme.key_seed);
   auto keyed = open_scheme(scheme, plain, master);
   const bool own_keys =
       scheme.independent_keys || cipher::scheme_spec(scheme.options.id).drawn_anew;
-  std::vector<uint8_t> out(plain.pictures.pixels().size());
-  for (size_t i = 0; i < plain.size(); ++i) {
+  image::Batch out(plain.height(), plain.width(), plain.count());
+  for (size_t i = 0; i < plain.count(); ++i) {
     if (own_keys) keyed = open_scheme(scheme, plain, cipher::derive_key(master, first_key + i));
-    keyed->encrypt(plain.image(i),
-                   std::span(out).subspan(i * plain.image_bytes(), plain.image_bytes()));
+    keyed->encrypt(plain.picture(i), out.picture(i));
   }
   return out;
 }
@@ -59,12 +64,11 @@ EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Data
                                      const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
   if (cipher::scheme_spec(scheme.options.id).augment_encrypted) {
-    training.pictures.pictures = image::Batch(plain.pictures.height(), plain.pictures.width(),
-                                              encrypt_pictures(scheme, plain));
+    training.pictures.pictures = encrypt_pictures(scheme, plain.pictures);
     return training;
   }
   const std::shared_ptr<cipher::Scheme> keyed =
-      open_scheme(scheme, plain, cipher::key_from_seed(scheme.key_seed));
+      open_scheme(scheme, plain.pictures, cipher::key_from_seed(scheme.key_seed));
   for (const auto index : split.validation) {
     keyed->encrypt(plain.image(index), training.pictures.pictures.picture(index));
   }

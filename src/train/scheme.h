@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cipher/scheme.h"
+#include "core/settings.h"
 #include "data/batches.h"
 
 namespace veilnet::train {
@@ -22,17 +23,16 @@ struct KeyedScheme {
   std::string label() const;
 };
 
-/// The pictures of a data set, encrypted: with the one key of the scheme, or, under independent
-/// keys and for noise, each with its own, which is derived from the scheme's key and `first_key`
-/// plus the picture's position.
+/// All that decides what it makes of pictures, by configuration key.
+Settings settings_of(const KeyedScheme& scheme);
+
+/// The pictures, encrypted: with the one key of the scheme, or, under independent keys and for
+/// noise, each with its own, which is derived from the scheme's key and `first_key` plus the
+/// picture's position.
 /// @throws Error{InvalidArgument} when the sides are not multiples of the scheme's block size: a
 /// classifier sees pictures of one size.
-std::vector<uint8_t> encrypt_pictures(const KeyedScheme& scheme, const data::Dataset& plain,
-                                      uint64_t first_key = 0);
-
-/// Pictures of the test set take their independent keys from here on, so that none has the key of a
-/// training picture.
-constexpr uint64_t kFirstTestKey = 1ull << 32;
+image::Batch encrypt_pictures(const KeyedScheme& scheme, const image::Batch& plain,
+                              uint64_t first_key = 0);
 
 /// What the training loop needs to learn from encrypted pictures.
 ///

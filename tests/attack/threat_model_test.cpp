@@ -5,7 +5,7 @@
 #include "attack/brute_force.h"
 #include "attack/chosen_plaintext.h"
 #include "attack/fr.h"
-#include "attack/itn.h"
+#include "attack/table.h"
 #include "support.h"
 
 namespace veilnet::attack {
@@ -94,7 +94,7 @@ TEST(ThreatModel, RefusesWhatMakesNoSenseByName) {
 
 TEST(ThreatModel, ThoseOfTheAttacksMakeSense) {
   for (const auto& model :
-       {Recovered::threat_model, kFrThreatModel, kBruteForceThreatModel, kItnThreatModel})
+       {Recovered::threat_model, kFrThreatModel, kBruteForceThreatModel, kPublicTransform})
     EXPECT_NO_THROW(check(model));
 }
 

@@ -66,7 +66,7 @@ class CommandLine(unittest.TestCase):
         cls.root = pathlib.Path(cls.folder.name)
         cls.config = cls.root / "t.toml"
         cls.config.write_text(SETTINGS.format(runs=cls.root / "runs"))
-        done = cls.veilnet("reproduce", "--config", cls.config, "--json", cls.root / "evaluation.json", "--result", cls.root / "result.json")
+        done = cls.veilnet("reproduce", "--config", cls.config, "--json", cls.root / "matrix.json", "--result", cls.root / "result.json")
         assert done.returncode == 0, done.stderr
         cls.h = cls.root / "runs/t/transform-a0.005/model.safetensors"
         cls.psi = cls.root / "runs/t/classifier/model.safetensors"
@@ -90,25 +90,32 @@ class CommandLine(unittest.TestCase):
     def out(self, name):
         return self.root / self.id() / name
 
-    def test_reproduce_leaves_evaluation_report_and_result(self):
-        evaluation = json.loads((self.root / "evaluation.json").read_text())
-        self.assertEqual([m["alpha"] for m in evaluation["models"]], [0.005, 0.0])
-        for model in evaluation["models"]:
-            self.assertEqual(len(model["attack"]["psnr_db_values"]), 30)
-            self.assertIn("protected_png8", model["accuracy"])
+    def test_reproduce_leaves_matrix_report_and_result(self):
+        matrix = json.loads((self.root / "matrix.json").read_text())
+        self.assertEqual([p["alpha"] for p in matrix["protections"]], [0.005, 0.0])
+        for p in matrix["protections"]:
+            for key in ("accuracy", "accuracy_float", "plain_accuracy"):
+                self.assertIn(key, p)
+        cells = {(c["protection"], c["attack"]): c for c in matrix["cells"]}
+        self.assertEqual(len(cells), 4)
+        for cell in cells.values():
+            self.assertEqual(cell["n"], 30)
+            self.assertIn("named", cell["measures"])  # wherever SSIM stands
+        self.assertEqual(len(cells["transform-a0.005", "itn"]["values"]["psnr_db"]), 30)
+        self.assertIn("named", matrix["baselines"][0]["measures"])
         result = json.loads((self.root / "result.json").read_text())
         for key in ("plain_accuracy", "protected_accuracy", "protected_accuracy_png8", "accuracy_gap_points", "ssim_plain_protected_mean",
                     "itn_images", "itn_psnr_db_mean", "itn_ssim_mean"):
             self.assertIn(key, result["metrics"])
         self.assertEqual(result["metrics"]["itn_images"], 30)
-        self.assertEqual(len(result["curve"]), 1)
         page = (self.root / "runs/t/report.html").read_text()
-        self.assertIn("alpha = 0.005", page)
+        self.assertIn("transform-a0.005", page)
         self.assertIn("VGG16-BN trained on synthetic itself", page)  # phi's origin is said
+        self.assertTrue((self.root / "runs/t/grid.png").exists())
 
     def test_reproduce_again_trains_nothing(self):
         before = self.h.stat().st_mtime_ns
-        self.expect(0, ["protected"], "reproduce", "--config", self.config)
+        self.expect(0, ["transform-a0.005"], "reproduce", "--config", self.config)
         self.assertEqual(self.h.stat().st_mtime_ns, before)
 
     def copy_of_runs(self):
@@ -165,14 +172,14 @@ class CommandLine(unittest.TestCase):
         for name in ("config.toml", "log.jsonl", "model.safetensors"):
             self.assertTrue((run / name).exists(), name)
         self.expect(1, ["finished", "--force"], "train", "scheme", *words)
-        self.expect(0, ["resnet18 behind adaptation tanaka", "498 bits"], "evaluate", *words)
-        self.assertIn("plain_accuracy", json.loads((run / "metrics.json").read_text()))
+        self.expect(0, ["resnet18 behind adaptation tanaka", "498"], "evaluate", *words)
+        self.assertIn("plain_accuracy", json.loads((run / "metrics.json").read_text())["protections"][0])
         self.expect(1, ["train scheme"], "evaluate", "--config", self.config, "--scheme", "ele")
         self.expect(2, ["scheme.id", "cat"], "train", "scheme", "--config", self.config, "--scheme", "cat")
         self.expect(2, ["scheme.id is \"\""], "train", "scheme", "--config", self.config)
         self.expect(2, ["key_mode", "pe"], "train", "scheme", "--config", self.config, "--scheme", "le", "--key-mode", "independent")
 
-    def test_table1_keeps_rows_that_have_a_record(self):
+    def test_table1_measures_what_is_trained(self):
         results = self.out("results")
         words = ("reproduce", "table1", "--config", self.config, "--results", results,
                  "--set", 'table1.rows=["plain", "transform", "pe-independent", "gan"]')
@@ -182,26 +189,27 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(sorted(results.iterdir()), sorted(records.values()))
         for name, path in records.items():
             record = json.loads(path.read_text())
-            self.assertEqual(record["row"], name)
             self.assertIn("plain_accuracy", record["metrics"])
-        marked = json.loads(records["gan"].read_text())
-        marked["metrics"]["accuracy"] = 0.123
-        records["gan"].write_text(json.dumps(marked))
-        self.expect(0, ["| gan | resnet-8 |", "| 12.30 |"], *words)
+        measured = records["gan"].read_text()
+        records["gan"].write_text(measured.replace("accuracy", "precision"))
+        log = self.root / "runs/t/scheme-gan/log.jsonl"
+        trained = log.read_bytes()
+        self.expect(0, ["| gan | resnet-8 |"], *words)
+        self.assertEqual((records["gan"].read_text(), log.read_bytes()), (measured, trained), "measured again, not trained again")
         self.expect(2, ["\"cat\" names no scheme"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
 
     def test_audit_says_what_leaks(self):
         out = self.out("audit")
         small = [word for key in ("known=40", "attacked=20", "epochs=2", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
         run = self.root / "runs/t/transform-a0.005"
-        self.expect(0, ["retrieval", "transform-a0.005: "], "audit", "--model", run, "-o", out, *small)
+        self.expect(0, ["retrieval", "transform-a0.005", "Can a person see it?"], "audit", "--model", run, "-o", out, *small)
         audit = json.loads((out / "audit.json").read_text())
         cells = {cell["attack"]: cell for cell in audit["cells"]}
-        self.assertEqual({cell["scheme"] for cell in audit["cells"]}, {"transform-a0.005"})
+        self.assertEqual({cell["protection"] for cell in audit["cells"]}, {"transform-a0.005"})
         for attack in ("itn", "itn-perceptual", "optimise", "retrieval"):
             self.assertEqual(cells[attack]["threat_model"]["access"], "public_transform")
         self.assertIn("refused", cells["chosen-plaintext"])
-        self.assertIn("accuracy", audit["schemes"][0])
+        self.assertIn("accuracy", audit["protections"][0])
         self.assertEqual({curve["budget_name"]: [p["budget"] for p in curve["points"]] for curve in audit["curve"]}, {"pairs": [40], "epochs": [1, 2]})
         self.assertIn("transform-a0.005", (out / "audit.html").read_text())
         self.expect(2, ["classifier", "transform-a"], "audit", "--model", self.root / "runs/t/classifier")
@@ -217,11 +225,22 @@ class CommandLine(unittest.TestCase):
         self.expect(0, ["chosen-plaintext", "| le |"], *words)
         record = json.loads((results / "attacks-synthetic.json").read_text())
         self.assertEqual(record["metrics"]["chosen_plaintext_le_exact"], 1.0)
-        self.assertNotIn("ssim_values", json.dumps(record))
+        self.assertFalse(any(cell.get("values") for cell in record["cells"]))
         few = self.out("few.json")
         self.expect(0, ["| le |"], *words, "--set", 'attacks.only=["fr", "known-plaintext"]', "--json", few)
         self.assertEqual({cell["attack"] for cell in json.loads(few.read_text())["cells"]}, {"fr", "known-plaintext"})
-        self.expect(2, ["attacks.only", "cat", "known-plaintext"], *words, "--set", 'attacks.only=["cat"]')
+        self.expect(2, ["cat", "known-plaintext"], *words, "--set", 'attacks.only=["cat"]')
+
+    def test_any_attack_of_the_table_runs_alone(self):
+        small = [word for key in ("known=40", "attacked=20", "epochs=1") for word in ("--set", "attacks." + key)]
+        one = self.out("one.json")
+        for attack, on in (("retrieval", "le"), ("itn", "transform"), ("brute-force", "le"), ("chosen-plaintext", "le"), ("fr", "pe-independent")):
+            self.expect(0, [attack], "attack", attack, "--on", on, "--config", self.config, "--json", one, *small)
+            cells = json.loads(one.read_text())["cells"]
+            self.assertEqual([cell["attack"] for cell in cells], [attack])
+            self.assertNotIn("refused", cells[0])
+        self.expect(2, ["--on"], "attack", "gan", "--config", self.config)
+        self.expect(2, ["\"cat\"", "pe-same"], "attack", "gan", "--on", "cat", "--config", self.config)
 
     def test_chosen_plaintext_recovers_every_picture(self):
         out, record = self.out("broken"), self.out("record.json")
@@ -293,7 +312,7 @@ class CommandLine(unittest.TestCase):
     def test_missing_parts_are_named(self):
         self.expect(1, ["classifier"], "train", "transform", "--set", f"runs={self.out('empty')}")
         self.expect(1, ["train transform"], "evaluate", "--config", self.config, "--set", "transform.alpha=0.5", "--set", "curve.alphas=[]")
-        self.expect(1, ["evaluation.json"], "report", self.root / "runs")
+        self.expect(1, ["matrix.json"], "report", self.root / "runs")
         self.expect(1, ["missing.toml"], "data", "--config", self.root / "missing.toml")
 
     def test_print_config_is_a_configuration(self):

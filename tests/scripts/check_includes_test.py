@@ -47,17 +47,26 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("image/a.h", "#include <train/trainer.h>\n", 1, "image must not depend on train")
 
     def test_confined_libraries(self):
-        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, cli/lab, eval, experiment, measure, nn, train only")
+        self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, cli/lab, experiment, measure, nn, train only")
         self.refuses("cli/a.cpp", "  #  include <ATen/Parallel.h>\n", 1, "LibTorch")
         self.refuses("nn/a.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", 1, "oneDNN belongs in runtime only")
         self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http only")
 
     def test_the_client_does_not_reach_the_lab(self):
-        for header in ("nn/unet.h", "train/loop.h", "experiment/stage.h", "eval/report.h", "cli/lab/experiment_command.h"):
+        for header in ("nn/unet.h", "train/loop.h", "experiment/stage.h", "measure/grant.h", "cli/lab/experiment_command.h"):
             self.refuses("cli/client/a.cpp", f'#include "{header}"\n', 1, "cli/client must not depend on")
         self.refuses("cli/client/a.cpp", "#include <torch/torch.h>\n", 1, "LibTorch")
         self.refuses("cli/a.cpp", '#include "nn/unet.h"\n', 1, "cli must not depend on nn")
         self.refuses("cli/lab/a.cpp", '#include "cli/client/a.h"\n', 1, "cli/lab must not depend on cli/client")
+
+    def test_attacks_do_not_see_what_holds_keys(self):
+        self.refuses("attack/a.cpp", '#include "cipher/key_file.h"\n', 1, "sees cipher/key_file.h, which is kept from attack")
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name, text in (("train/run.h", '#include "train/scheme.h"\n'), ("train/scheme.h", ""), ("attack/a.h", '#include "train/run.h"\n')):
+                (root / name).parent.mkdir(exist_ok=True)
+                (root / name).write_text(text)
+            self.assertIn("attack/a.h:1: sees train/scheme.h", check(folder).stdout)
 
     def test_libtorch_used_without_an_include(self):
         self.refuses("nn/a.cpp", '#include "core/error.h"\n\ntorch::Tensor f();\n', 3, "uses LibTorch")
@@ -79,7 +88,7 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("util/a.h", "", 1, "folder util has no place")
 
     def test_allowed(self):
-        self.accepts("eval/a.cpp", '#include "eval/a.h"\n#include <c10/util/Half.h>\n#include "core/error.h"\n#include "nn/unet.h"\n')
+        self.accepts("measure/a.cpp", '#include "measure/a.h"\n#include <c10/util/Half.h>\n#include "core/error.h"\n#include "nn/unet.h"\n')
         self.accepts("cli/client/a.cpp", '#include "cli/command.h"\n#include "http/server.h"\n#include "cipher/le.h"\n#include "data/dataset.h"\n')
         self.accepts("cli/lab/a.cpp", '#include "experiment/stage.h"\n#include "cli/command.h"\n#include <torch/torch.h>\n')
         self.accepts("cli/a.cpp", '#include "image/image.h"\n#include <CLI/CLI.hpp>\n')

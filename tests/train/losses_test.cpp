@@ -1,4 +1,4 @@
-#include "train/losses.h"
+#include "train/tasks/losses.h"
 
 #include "../nn/tensors.h"
 #include "nn/resnet.h"

@@ -6,7 +6,7 @@
 
 #include "data/sources.h"
 #include "support.h"
-#include "train/gan.h"
+#include "train/tasks/gan.h"
 
 namespace veilnet::train {
 namespace {
@@ -44,18 +44,14 @@ TEST(SchemeTraining, IndependentKeysDifferBetweenPicturesAndSets) {
   for (size_t i = 0; i < plain.size(); ++i) {
     std::ranges::copy(plain.image(0), plain.pictures.picture(i).begin());
   }
-  const auto same = encrypt_pictures(scheme("pe"), plain);
-  const auto own = encrypt_pictures(scheme("pe", true), plain);
-  const auto test = encrypt_pictures(scheme("pe", true), plain, kFirstTestKey);
-  const auto first = [&](const std::vector<uint8_t>& all, size_t i) {
-    return std::vector<uint8_t>(
-        all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
-        all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
-  };
+  const auto same = encrypt_pictures(scheme("pe"), plain.pictures);
+  const auto own = encrypt_pictures(scheme("pe", true), plain.pictures);
+  const auto others = encrypt_pictures(scheme("pe", true), plain.pictures, 1ull << 32);
+  const auto first = [](const image::Batch& all, size_t i) { return test::bytes(all.picture(i)); };
   EXPECT_EQ(first(same, 0), first(same, 1));
   EXPECT_NE(first(own, 0), first(own, 1));
-  EXPECT_NE(first(own, 0), first(test, 0));
-  EXPECT_EQ(own, encrypt_pictures(scheme("pe", true), plain))
+  EXPECT_NE(first(own, 0), first(others, 0));
+  EXPECT_EQ(own, encrypt_pictures(scheme("pe", true), plain.pictures))
       << "keys of an experiment are reproducible";
 }
 
@@ -70,11 +66,9 @@ TEST(SchemeTraining, OnlyPixelBasedEncryptionCommutesWithFlipAndShift) {
     // Each value of the encrypted-then-augmented picture is that of the augmented-then-encrypted
     // one or its complement, or 0 from the padding.
     const auto s = scheme(id);
-    const auto encrypted = encrypt_pictures(s, plain);
+    const auto encrypted = encrypt_pictures(s, plain.pictures);
     for (size_t i = 0; i < 4; ++i) {
-      const auto after =
-          augmented(std::span(encrypted).subspan(i * plain.image_bytes(), plain.image_bytes()),
-                    flip_and_crop, i);
+      const auto after = augmented(encrypted.picture(i), flip_and_crop, i);
       const auto before = augmented(plain.image(i), flip_and_crop, i);
       for (size_t v = 0; v < after.size(); ++v) {
         if (after[v] != before[v] && after[v] != 255 - before[v]) return false;
@@ -92,23 +86,18 @@ TEST(SchemeTraining, PixelBasedEncryptionIsAugmentedAfterwardsAllOthersBefore) {
   const auto split = split_of(plain.size());
   const auto pe = encrypted_training(scheme("pe"), plain, split);
   EXPECT_FALSE(pe.encrypt);
-  EXPECT_EQ(test::bytes(pe.pictures.pictures.pixels()), encrypt_pictures(scheme("pe"), plain));
+  EXPECT_EQ(pe.pictures.pictures, encrypt_pictures(scheme("pe"), plain.pictures));
 
   for (const std::string id : {"le", "ele", "etc"}) {
     const auto training = encrypted_training(scheme(id), plain, split);
-    const auto encrypted = encrypt_pictures(scheme(id), plain);
-    const auto record = [&](const std::vector<uint8_t>& all, uint32_t i) {
-      return std::vector<uint8_t>(
-          all.begin() + static_cast<ptrdiff_t>(i * plain.image_bytes()),
-          all.begin() + static_cast<ptrdiff_t>((i + 1) * plain.image_bytes()));
-    };
+    const auto encrypted = encrypt_pictures(scheme(id), plain.pictures);
     for (const auto i : split.validation)
-      EXPECT_EQ(test::bytes(training.pictures.image(i)), record(encrypted, i)) << id;
+      EXPECT_EQ(test::bytes(training.pictures.image(i)), test::bytes(encrypted.picture(i))) << id;
     for (const auto i : split.train) {
       auto picture = test::bytes(training.pictures.image(i));
       EXPECT_TRUE(std::ranges::equal(picture, plain.image(i))) << id;
       training.encrypt(picture);
-      EXPECT_EQ(picture, record(encrypted, i)) << id;
+      EXPECT_EQ(picture, test::bytes(encrypted.picture(i))) << id;
     }
   }
 }
@@ -125,7 +114,7 @@ TEST(SchemeTraining, RefusesBlocksThatDoNotFitThePictures) {
   auto s = scheme("le");
   s.options.block_size = 5;
   test::expect_error(ErrorCode::InvalidArgument, {"scheme.block_size is 5", "32x32"},
-                     [&] { encrypt_pictures(s, pictures(20)); });
+                     [&] { encrypt_pictures(s, pictures(20).pictures); });
 }
 
 TEST(SchemeTraining, LabelsNameTheScheme) {
@@ -176,7 +165,7 @@ TEST(Gan, DiscriminatorsAreConstantsOfTheGeneratorsLoss) {
     GanTask task(nn::make_model(card), psi, phi, options);
     task.model().net->train();
     torch::manual_seed(9);
-    task.training_losses(x, y, {}).total.backward();
+    task.training_losses({x, y, {}}, {}).total.backward();
     std::vector<torch::Tensor> judge, generator;
     for (const auto& p : task.auxiliary()->named_parameters()) {
       if (p.key().rfind("judge", 0) == 0) judge.push_back(p.value().grad().clone());

@@ -1,4 +1,4 @@
-#include "train/transform.h"
+#include "train/tasks/transform.h"
 
 #include <torch/torch.h>
 
@@ -40,7 +40,7 @@ TEST(TransformTask, PaperRecipeTrainsNothingBesideH) {
   Parts parts;
   TransformTask task(parts.h, parts.psi, parts.phi, options_of("[transform]\nrecipe = 'paper'\n"));
   EXPECT_EQ(task.auxiliary(), nullptr);
-  const auto losses = task.training_losses(parts.pictures, parts.labels, {});
+  const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {});
   EXPECT_EQ(losses.parts.size(), 2u) << "class_loss and feature_loss alone";
   losses.total.backward();
   for (const auto& p : parts.h.net->named_parameters())
@@ -52,7 +52,7 @@ TEST(TransformTask, FrozenEncoderGetsNoGradient) {
   TransformTask task(parts.h, parts.psi, parts.phi,
                      options_of("[transform]\nfreeze_encoder = true\n"));
   EXPECT_EQ(task.auxiliary(), nullptr);
-  task.training_losses(parts.pictures, parts.labels, {}).total.backward();
+  task.training_losses({parts.pictures, parts.labels, {}}, {}).total.backward();
   for (const auto& p : parts.h.net->named_parameters()) {
     const bool encoder = p.key().rfind("conv", 0) == 0 && p.key().rfind("conv_1x1", 0) != 0;
     EXPECT_EQ(p.value().grad().defined(), !encoder) << p.key();

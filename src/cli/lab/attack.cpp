@@ -40,19 +40,17 @@ Image encrypt(const cipher::Scheme& scheme, const Image& plain) {
 
 struct Pictures {
   CommonOptions common;
+  CellOptions cell;
   std::vector<std::string> inputs;
   std::filesystem::path output;
   bool force = false;
 };
 
 void add_pictures(CLI::App& command, Pictures& options) {
-  command.add_option("input", options.inputs, "Picture files and folders")
-      ->required()
-      ->type_name("INPUT");
+  command.add_option("input", options.inputs, "Picture files and folders")->type_name("INPUT");
   command
       .add_option("--output,-o", options.output,
                   "Folder to write encrypted/ and recovered/ PNG files to")
-      ->required()
       ->type_name("FOLDER");
   command.add_flag("--force", options.force, "Replace existing files");
   add_json(command, options.common);
@@ -66,6 +64,9 @@ struct Attacked {
 /// Attacks every input and writes what came of it. Returns a record for each.
 nlohmann::json attack_all(const Pictures& o,
                           const std::function<Attacked(const Image& plain)>& attack) {
+  if (o.inputs.empty() || o.output.empty())
+    fail(ErrorCode::InvalidArgument,
+         "pictures and --output are needed, or --on for an experiment's test pictures");
   const auto inputs = collect_inputs(o.inputs);
   const auto names = png_names(inputs);
   auto records = nlohmann::json::array();
@@ -103,6 +104,9 @@ struct ChosenPlaintextOptions : Pictures {
 
 void chosen_plaintext(const ChosenPlaintextOptions& o) {
   const auto& options = o.scheme.options;
+  if (options.id.empty())
+    fail(ErrorCode::InvalidArgument,
+         "--scheme is needed: one of those with a key, for instance le");
   o.scheme.check(cipher::scheme_spec(options.id));
 
   // The key stays on this side of the oracle; the attack has the scheme's name and options.
@@ -187,6 +191,7 @@ void fr(const FrOptions& o) {
 
 struct BruteForceOptions {
   CommonOptions common;
+  CellOptions cell;
   int height = 32, width = 32;
   std::size_t max_bits = 20;
 };
@@ -284,8 +289,10 @@ void add_chosen_plaintext(CLI::App& attack) {
       "chosen-plaintext", "Break a conventional scheme exactly, with a few chosen pictures");
   add_pictures(*command, *options);
   add_scheme_flags(*command, options->scheme);
-  command->get_option("--scheme")->required();
-  command->callback([options] { chosen_plaintext(*options); });
+  add_cell_options(*command, options->cell, "chosen-plaintext");
+  command->callback([options] {
+    if (!run_cell(options->cell, options->common.json)) chosen_plaintext(*options);
+  });
 }
 
 void add_fr(CLI::App& attack) {
@@ -307,7 +314,10 @@ void add_fr(CLI::App& attack) {
       ->expected(3)
       ->check(CLI::Range(0, 255))
       ->type_name("R G B");
-  command->callback([options] { fr(*options); });
+  add_cell_options(*command, options->cell, "fr");
+  command->callback([options] {
+    if (!run_cell(options->cell, options->common.json)) fr(*options);
+  });
 }
 
 void add_brute_force(CLI::App& attack) {
@@ -321,7 +331,10 @@ void add_brute_force(CLI::App& attack) {
       ->check(CLI::Range(4, 32))
       ->capture_default_str();
   add_json(*command, options->common);
-  command->callback([options] { brute_force(*options); });
+  add_cell_options(*command, options->cell, "brute-force");
+  command->callback([options] {
+    if (!run_cell(options->cell, options->common.json)) brute_force(*options);
+  });
 }
 
 }  // namespace veilnet::cli

@@ -4,8 +4,9 @@
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
-#include "eval/attack_report.h"
-#include "eval/attacks.h"
+#include "experiment/matrix.h"
+#include "record/io.h"
+#include "report/verdict.h"
 
 namespace veilnet::cli {
 
@@ -40,20 +41,20 @@ void add_audit(CLI::App& command) {
   command.callback([options] {
     auto overrides = options->common.sets;
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");
-    const auto e = eval::experiment_of_run(options->model, overrides);
-    const auto audit = eval::run_attacks(e);
+    const auto e = experiment::experiment_of_run(options->model, overrides);
+    const auto audit = experiment::run_attacks(e);
     const auto output =
         options->output.empty() ? options->model / ("audit-" + options->budget) : options->output;
-    const auto folder = e.folder() / "attacks" / e.attacks.budget;
-    write_file(output / "audit.json", audit.dump(1) + "\n", Overwrite::Yes);
-    write_file(output / "audit.html", read_text(folder / "report.html", 1ull << 30),
+    write_file(output / "audit.json", record::to_json(audit), Overwrite::Yes);
+    write_file(output / "audit.html",
+               read_text(experiment::attacks_folder(e) / "report.html", 1ull << 30),
                Overwrite::Yes);
-    std::cout << eval::attack_matrix_markdown(audit);
-    for (const auto& scheme : audit.at("schemes"))
-      std::cout << scheme.at("label").get<std::string>() << ": "
-                << eval::verdict(audit, scheme.at("label").get<std::string>()).text << "\n";
+    show(options->common, audit);
+    for (const auto& protection : audit.protections)
+      std::cout << "\n"
+                << protection.label << "\n"
+                << report::to_text(report::verdict(audit, protection.label));
     spdlog::info("audit: {}", (output / "audit.html").string());
-    write_json(options->common, audit);
   });
 }
 

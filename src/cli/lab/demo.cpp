@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
 #include "core/files.h"
-#include "eval/evaluate.h"
+#include "experiment/matrix.h"
 
 namespace veilnet::cli {
 namespace {
@@ -28,10 +28,8 @@ void add_demo(CLI::App& command) {
     for (const auto& assignment : options->sets) config.set(assignment);
     const auto e = open_experiment(std::move(config), options->print_config);
     if (!e) return;
-    const auto evaluation =
-        eval::reproduce(*e, *force ? experiment::Mode::Force : experiment::Mode::Complete);
-    print_evaluation(evaluation);
-    write_json(*options, evaluation);
+    show(*options,
+         experiment::reproduce(*e, *force ? experiment::Mode::Force : experiment::Mode::Complete));
     std::cout << "\nOpen " << (e->folder() / "report.html").string() << " in a browser.\n";
   });
 }

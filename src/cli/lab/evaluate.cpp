@@ -1,18 +1,18 @@
-#include "eval/evaluate.h"
-
 #include <fmt/format.h>
 #include <iostream>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
-#include "eval/attack_report.h"
-#include "eval/attacks.h"
-#include "eval/scheme.h"
-#include "eval/table1.h"
+#include "experiment/matrix.h"
+#include "experiment/table.h"
+#include "record/io.h"
+#include "record/result.h"
 #include "report/page.h"
+#include "report/tables.h"
 
 namespace veilnet::cli {
+
 void add_evaluate(CLI::App& command) {
   struct Options {
     CommonOptions common;
@@ -24,22 +24,14 @@ void add_evaluate(CLI::App& command) {
   command.callback([options] {
     const auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
-    if (!e->scheme.options.id.empty()) {
-      const auto figures = eval::evaluate_scheme(*e, experiment::open_workspace(*e));
-      fmt::print(
-          "{}, {}: {:.2f}% on encrypted test pictures, {:.2f}% on plain ones; SSIM(plain, "
-          "encrypted) {:.3f}; key space {:.0f} "
-          "bits\n",
-          figures["label"].get<std::string>(), figures["classifier"].get<std::string>(),
-          100 * figures["accuracy"].get<double>(), 100 * figures["plain_accuracy"].get<double>(),
-          figures["similarity"]["ssim"]["mean"].get<double>(),
-          figures["key_space_bits"].get<double>());
-      write_json(options->common, figures);
+    const auto w = experiment::open_workspace(*e);
+    if (e->scheme.options.id.empty()) {
+      show(options->common, experiment::evaluate(*e, w));
       return;
     }
-    const auto evaluation = eval::evaluate_experiment(*e, experiment::open_workspace(*e));
-    print_evaluation(evaluation);
-    write_json(options->common, evaluation);
+    const auto matrix = experiment::evaluate_scheme(*e, w);
+    std::cout << report::rows_markdown({record::row_result(e->scheme.label(), matrix)});
+    write_record(options->common, record::to_json(matrix));
   });
 }
 
@@ -51,9 +43,7 @@ void add_report(CLI::App& command) {
       ->type_name("FOLDER");
   add_json(command, *options);
   command.callback([folder, options] {
-    const auto path = std::filesystem::exists(*folder / "matrix.json")
-                          ? report::write_page(*folder)
-                          : eval::write_report(*folder);
+    const auto path = report::write_page(*folder);
     std::cout << path.string() << "\n";
     write_json(*options, {{"report", path.string()}});
   });
@@ -68,9 +58,8 @@ void add_reproduce(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   command
       .add_option("what", options->what,
-                  "experiment: psi, h, attack, curve, evaluation, report; table1: every scheme; "
-                  "attacks: every attack on "
-                  "every scheme")
+                  "experiment: psi, h for each alpha, attack, measurement, page; table1: every "
+                  "scheme; attacks: every attack on every scheme")
       ->check(CLI::IsMember({"experiment", "table1", "attacks"}));
   add_common(command, options->common);
   command
@@ -86,26 +75,25 @@ void add_reproduce(CLI::App& command) {
     const auto e = open_experiment(options->common);
     if (!e) return;
     if (options->what == "table1") {
-      const auto records = eval::reproduce_table1(*e, options->results);
-      std::cout << eval::table1_markdown(records);
-      write_json(options->common, records);
+      const auto rows = experiment::reproduce_table1(*e, options->results);
+      std::cout << report::rows_markdown(rows);
+      std::string all;
+      for (const auto& row : rows) all += (all.empty() ? "[" : ",") + record::to_json(row);
+      write_record(options->common, all + "]\n");
       return;
     }
     if (options->what == "attacks") {
-      const auto matrix = eval::run_attacks(*e);
-      std::cout << eval::attack_matrix_markdown(matrix);
-      write_file(options->results / ("attacks-" + e->data.source + ".json"),
-                 eval::attacks_record(*e, matrix).dump(1) + "\n", Overwrite::Yes);
-      write_json(options->common, matrix);
+      const auto name = "attacks-" + e->data.source;
+      const auto matrix = experiment::run_attacks(*e);
+      show(options->common, matrix);
+      record::write(options->results / (name + ".json"), record::attacks_result(name, matrix),
+                    Overwrite::Yes);
       return;
     }
-    const auto evaluation = eval::reproduce(*e);
-    print_evaluation(evaluation);
-    if (!options->result.empty()) {
-      write_file(options->result, eval::result_record(*e, evaluation).dump(1) + "\n",
-                 Overwrite::Yes);
-    }
-    write_json(options->common, evaluation);
+    const auto matrix = experiment::reproduce(*e);
+    show(options->common, matrix);
+    if (!options->result.empty())
+      record::write(options->result, record::experiment_result(e->name, matrix), Overwrite::Yes);
   });
 }
 

@@ -1,9 +1,12 @@
 #include "cli/lab/experiment_command.h"
 
-#include <fmt/format.h>
 #include <iostream>
 #include <spdlog/spdlog.h>
 #include <sstream>
+
+#include "experiment/matrix.h"
+#include "record/io.h"
+#include "report/tables.h"
 
 namespace veilnet::cli {
 
@@ -48,24 +51,43 @@ CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
   return options;
 }
 
-void print_evaluation(const nlohmann::json& evaluation) {
-  fmt::print("{:<24} {:>7} {:>10} {:>9} {:>7} {:>8} {:>9} {:>9}\n", "", "plain", "protected",
-             "8-bit PNG", "paper", "SSIM", "ITN PSNR", "ITN SSIM");
-  for (const auto& model : evaluation.at("models")) {
-    const auto& a = model.at("accuracy");
-    const auto percent = [](const nlohmann::json& v) {
-      return v.is_number() ? fmt::format("{:.2f}%", 100 * v.get<double>()) : std::string("-");
-    };
-    const bool attacked = model.contains("attack");
-    fmt::print(
-        "{:<24} {:>7} {:>10} {:>9} {:>7} {:>8.3f} {:>9} {:>9}\n",
-        model.at("label").get<std::string>(), percent(a.at("plain")),
-        percent(a.at("protected_float")), percent(a.at("protected_png8")),
-        percent(model.at("paper_accuracy")),
-        model.at("similarity").at("ssim").at("mean").get<double>(),
-        attacked ? fmt::format("{:.2f} dB", model["attack"]["psnr_db"]["mean"].get<double>()) : "-",
-        attacked ? fmt::format("{:.3f}", model["attack"]["ssim"]["mean"].get<double>()) : "-");
+void write_record(const CommonOptions& options, const std::string& json) {
+  if (!options.json.empty()) write_file(options.json, json, Overwrite::Yes);
+}
+
+void show(const CommonOptions& options, const record::Matrix& matrix) {
+  std::cout << report::matrix_markdown(matrix);
+  write_record(options, record::to_json(matrix));
+}
+
+CLI::Option* add_cell_options(CLI::App& command, CellOptions& options, const std::string& attack) {
+  options.attack = attack;
+  if (!command.get_option_no_throw("--config")) {
+    command.add_option("--config", options.common.config, "With --on: experiment configuration")
+        ->type_name("FILE.toml");
+    command.add_option("--set", options.common.sets, "With --on: override one key; repeatable")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
   }
+  command
+      .add_option("--budget", options.budget,
+                  "With --on: how much the attacker spends: small, standard or large")
+      ->type_name("NAME");
+  return command
+      .add_option("--on", options.on,
+                  "Attack the experiment's test pictures under this protection: transform, le, "
+                  "pe-same, ...")
+      ->type_name("PROTECTION");
+}
+
+bool run_cell(CellOptions options, const std::filesystem::path& json) {
+  if (options.on.empty()) return false;
+  auto& common = options.common;
+  if (!json.empty()) common.json = json;
+  if (!options.budget.empty()) common.sets.push_back("attacks.budget=\"" + options.budget + "\"");
+  if (const auto e = open_experiment(common))
+    show(common, experiment::run_attack(*e, options.on, options.attack));
+  return true;
 }
 
 }  // namespace veilnet::cli

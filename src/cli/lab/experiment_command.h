@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "experiment/models.h"
+#include "record/matrix.h"
 
 namespace veilnet::cli {
 
@@ -27,7 +28,21 @@ void add_chosen_plaintext(CLI::App& attack);
 void add_fr(CLI::App& attack);
 void add_brute_force(CLI::App& attack);
 
-/// The accuracy and leak table of an evaluation, on standard output.
-void print_evaluation(const nlohmann::json& evaluation);
+/// The tables of a matrix on standard output, and the matrix to --json.
+void show(const CommonOptions& options, const record::Matrix& matrix);
+/// Writes JSON text to options.json when that was given, replacing an earlier file.
+void write_record(const CommonOptions& options, const std::string& json);
+
+/// `veilnet attack ID --on PROTECTION`: adds the options that run one attack of the table on one
+/// protection of an experiment.
+struct CellOptions {
+  CommonOptions common;
+  std::string attack, on, budget;
+};
+/// @return the option --on.
+CLI::Option* add_cell_options(CLI::App& command, CellOptions& options, const std::string& attack);
+/// Runs the attack and shows its figures where --on was given. @return whether it was.
+/// @param json of the command's own --json, where it has one.
+bool run_cell(CellOptions options, const std::filesystem::path& json = {});
 
 }  // namespace veilnet::cli

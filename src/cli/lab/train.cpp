@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <spdlog/spdlog.h>
 
+#include "attack/attack.h"
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
 #include "experiment/models.h"
@@ -99,12 +101,18 @@ void add_train(CLI::App& command) {
 
 void add_attack(CLI::App& command) {
   command.require_subcommand(1);
-  const auto options = std::make_shared<TrainOptions>();
+  struct ItnOptions : TrainOptions {
+    CellOptions cell;
+  };
+  const auto options = std::make_shared<ItnOptions>();
   auto* itn = command.add_subcommand(
-      "itn", "ITN-Attack: an inverse network trained on exact pairs (h is public)");
+      "itn", "ITN-Attack: trains an inverse network on exact pairs of the experiment's h");
   add_common(*itn, options->common);
   add_run_flags(*itn, *options);
+  add_cell_options(*itn, options->cell, "itn");
   itn->callback([options] {
+    options->cell.common = options->common;
+    if (run_cell(options->cell)) return;
     const auto e = open_experiment(options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
@@ -116,6 +124,15 @@ void add_attack(CLI::App& command) {
   add_chosen_plaintext(command);
   add_fr(command);
   add_brute_force(command);
+  const auto own = command.get_subcommands(nullptr);
+  for (const auto& attack : attack::attacks()) {
+    if (std::ranges::find(own, attack.id, &CLI::App::get_name) != own.end()) continue;
+    const auto cell = std::make_shared<CellOptions>();
+    auto* one = command.add_subcommand(attack.id, attack.text);
+    add_common(*one, cell->common);
+    add_cell_options(*one, *cell, attack.id)->required();
+    one->callback([cell] { run_cell(*cell); });
+  }
 }
 
 }  // namespace veilnet::cli

@@ -1,0 +1,391 @@
+#include "experiment/matrix.h"
+
+#include <algorithm>
+#include <numeric>
+#include <spdlog/spdlog.h>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/version.h"
+#include "data/sources.h"
+#include "experiment/bench.h"
+#include "experiment/protections.h"
+#include "nn/infer.h"
+#include "record/io.h"
+#include "record/papers.h"
+#include "report/charts.h"
+
+namespace veilnet::experiment {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNotCovered[] = {
+    "Attackers who train longer, with larger networks or with more pictures than this budget.",
+    "Attackers who have several protected versions of one picture.",
+    "The classifier itself: what its answers say about a picture, who was in its training set.",
+    "Side channels: picture sizes, timing, metadata outside the pixels.",
+    "Theft of keys, which this audit takes as secret."};
+
+record::Dataset dataset_of(const Workspace& w) {
+  const auto& train = w.data.train;
+  return {train.name,
+          w.data_sha256,
+          w.split.train.size(),
+          w.data.test.size(),
+          train.class_names.size(),
+          static_cast<uint64_t>(train.pictures.height()),
+          static_cast<uint64_t>(train.pictures.width()),
+          {}};
+}
+
+record::Settings to_record(const attack::Budget& b) {
+  const auto count = [](auto value) { return static_cast<int64_t>(value); };
+  return {{"name", b.name},
+          {"attacked pictures", count(b.attacked)},
+          {"own pictures", count(b.known)},
+          {"epochs", count(b.epochs)},
+          {"known pairs", count(b.known_pairs)},
+          {"optimised pictures", count(b.optimised)},
+          {"keys tried", count(b.keys)},
+          {"width", count(b.width)},
+          {"optimisation steps", count(b.optimise_steps)}};
+}
+
+// Of arXiv 2008.03143, which has ResNet-20 only.
+std::optional<record::PaperFigure> paper_figure(const Experiment& e, const std::string& label) {
+  if (e.classifier.architecture != "resnet" || e.classifier.depth != 20) return std::nullopt;
+  return record::paper_figure(label, e.data.source);
+}
+
+record::Matrix frame(const Experiment& e, const Workspace& w, const std::string& title) {
+  record::Matrix m;
+  m.title = title;
+  m.data = dataset_of(w);
+  m.plain_paper = paper_figure(e, "plain");
+  m.provenance = provenance_of(e);
+  return m;
+}
+
+// Accuracies of the service on pictures of `set`; that of a network's output before it is rounded
+// too.
+void measure_service(Row& row, const data::Dataset& set, const train::Compute& compute) {
+  if (!row.service) return;
+  const auto& device = compute.device;
+  auto& r = row.record;
+  r.classifier = model::describe(row.service->card);
+  r.accuracy = nn::accuracy(*row.service, measure::protect_test(*row.protection, set), set.labels);
+  r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
+}
+
+double float_accuracy(const nn::Model& psi, const nn::Model& h, const data::Dataset& set,
+                      const train::Compute& compute) {
+  size_t right = 0;
+  std::vector<uint32_t> all(set.size());
+  std::iota(all.begin(), all.end(), 0u);
+  torch::NoGradGuard no_grad;
+  nn::for_each_batch(set, all, nn::kInferenceBatch, compute.device,
+                     [&](const torch::Tensor& pictures, const torch::Tensor& labels, size_t) {
+                       const auto named = nn::classify(psi, nn::transform(h, pictures)).argmax(1);
+                       right += static_cast<size_t>(named.eq(labels).sum().item<int64_t>());
+                     });
+  return static_cast<double>(right) / static_cast<double>(set.size());
+}
+
+record::Protection describe(const protection::Protection& protection, const data::Dataset& set) {
+  record::Protection r;
+  r.label = protection.label();
+  r.text = protection.text();
+  r.keys = protection::keys_name(protection.keys());
+  if (const auto* scheme = protection.scheme(); scheme && measure::target_of(protection).keyed())
+    r.key_space_bits = cipher::make_scheme(*scheme, {}, set.pictures.height(), set.pictures.width())
+                           ->key_space_bits();
+  return r;
+}
+
+Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h,
+                const data::Dataset& test) {
+  Row row{nullptr, {}, psi, point};
+  const auto card = h.card;
+  const double on_float = float_accuracy(psi, h, test, point.compute);
+  row.protection = protection_of(point, std::move(h));
+  row.record = describe(*row.protection, test);
+  auto& r = row.record;
+  const double alpha = point.transform.options.alpha;
+  r.alpha = alpha;
+  r.architecture = model::describe(card);
+  r.recipe = train::describe(point.transform.recipe) +
+             (point.transform.options.freeze_encoder ? ", frozen encoder" : "");
+  r.paper = paper_figure(point, "transform-a" + alpha_text(alpha));
+  r.provenance = card.notes;
+  r.accuracy_float = on_float;
+  measure_service(row, test, point.compute);
+  return row;
+}
+
+// A protection that the experiment names, with the service's classifier where it is trained.
+Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
+              const data::Dataset& set) {
+  Row row{make_protection(e, w, label), {}, std::nullopt, e};
+  row.record = describe(*row.protection, set);
+  const auto target = measure::target_of(*row.protection);
+  if (target.network) {
+    row.service = finished_classifier(e, w);
+    if (label == "transform") row.record.alpha = e.transform.options.alpha;
+  } else if (target.is_scheme()) {
+    row.service = finished_scheme(e.at_scheme(label), w);
+  }
+  if (row.service) {
+    row.record.recipe = train::describe(target.network ? e.transform.recipe : e.classifier.recipe);
+    row.record.paper = paper_figure(e, row.record.label);
+    row.record.provenance = row.service->card.notes;
+  }
+  measure_service(row, set, e.compute);
+  return row;
+}
+
+// The matrix of one protection as it is seen.
+record::Matrix seen_only(record::Matrix m, const Row& row, const data::Dataset& set) {
+  const auto seen = measure::protect_test(*row.protection, set);
+  record::Cell look;
+  look.protection = row.record.label;
+  look.attack = "look";
+  look.text = attack::attack_named("look").text;
+  look.threat_model = {"unknown", "ciphertext_only", row.record.keys, "none"};
+  look.n = look.candidates = set.size();
+  look.measures = measure::measure_all({set, seen}, {}).figures;
+  m.protections = {row.record};
+  m.cells = {std::move(look)};
+  return m;
+}
+
+// The main experiment attacks with all that it has: every test picture, and the whole training set
+// as the attacker's own, as its [attack] table says.
+attack::Budget full_budget(const Experiment& e, const Workspace& w) {
+  attack::Budget budget;
+  budget.name = "full";
+  budget.attacked = w.data.test.size();
+  budget.known = w.data.train.size();
+  budget.epochs = e.attack.recipe.epochs;
+  budget.width = e.attack.width;
+  return budget;
+}
+
+Bench main_bench(const Experiment& e, const Workspace& w) {
+  measure::Sets sets{w.data.test, w.data.train, {}, {}, w.split};
+  return {e, w, full_budget(e, w), std::move(sets), e.folder(), e.folder() / "attacks" / "full"};
+}
+
+// Rows: the first pictures plain, protected, recovered.
+void write_grid(const Experiment& e, const Row& row, const data::Dataset& test) {
+  std::vector<image::Image> pictures;
+  const auto seen = measure::protect_test(*row.protection, test);
+  std::vector<uint32_t> shown;
+  for (size_t c = 0; c < std::min<size_t>(10, test.class_names.size()); ++c) {
+    const auto first = std::ranges::find(test.labels, static_cast<int32_t>(c));
+    if (first != test.labels.end())
+      shown.push_back(static_cast<uint32_t>(first - test.labels.begin()));
+  }
+  for (const auto* batch : {&test.pictures, &seen})
+    for (const auto i : shown) pictures.push_back(batch->image(i));
+  image::write_png(e.folder() / "grid.png",
+                   image::tile(pictures, static_cast<int>(shown.size()), 2, 2), Overwrite::Yes);
+}
+
+attack::Budget budget_of(const Experiment& e) {
+  auto budget = attack::budget_named(e.attacks.budget);
+  if (e.attacks.attacked > 0) budget.attacked = static_cast<size_t>(e.attacks.attacked);
+  if (e.attacks.known > 0) budget.known = static_cast<size_t>(e.attacks.known);
+  if (e.attacks.epochs > 0) budget.epochs = e.attacks.epochs;
+  budget.width = e.attack.width;
+  return budget;
+}
+
+measure::Sets attack_sets(const Experiment& e, const Workspace& w, const attack::Budget& budget) {
+  const auto &train = w.data.train, &test = w.data.test;
+  measure::Sets sets{subset(test, positions(budget.attacked, test.size())),
+                     subset(train, positions(budget.known, train.size(), 2, 0)),
+                     subset(train, positions(budget.known, train.size(), 2, 1)),
+                     {},
+                     {}};
+  if (e.data.source == "synthetic") return sets;
+  data::SyntheticOptions options;
+  options.train_size = std::max<size_t>(sets.auxiliary.size(), 10);
+  auto drawings = data::make_synthetic(options).train;
+  if (drawings.pictures.same_size(sets.attacked.pictures)) sets.unrelated = std::move(drawings);
+  return sets;
+}
+
+}  // namespace
+
+record::Provenance provenance_of(const Experiment& e) {
+  record::Provenance p;
+  p.config = record::without_folders(e.resolved_toml);
+  p.config_sha256 = e.config_sha256;
+  p.commit = commit();
+  p.seed = static_cast<int64_t>(e.transform.recipe.seed);
+  p.machine = machine_of(e.compute);
+  return p;
+}
+
+record::Matrix evaluate(const Experiment& e, const Workspace& w) {
+  const auto psi = required(finished_classifier(e, w), e.classifier_folder(), "train classifier");
+  auto bench = main_bench(e, w);
+  auto m = frame(e, w, "Veilnet: " + e.name);
+  m.commands = {"veilnet reproduce --config " + (e.folder() / "config.toml").string()};
+  for (const auto& point : e.points()) {
+    auto h = finished_transform(point, w);
+    if (!h) continue;
+    bench.rows.push_back(network_row(point, psi, std::move(*h), w.data.test));
+  }
+  if (bench.rows.empty())
+    fail(ErrorCode::NotFound,
+         "{} holds no finished transformation network; run `veilnet train transform` first",
+         e.folder().string());
+  bench.attacks = {&attack::attack_named("look"), &attack::attack_named("itn")};
+  m.budget = to_record(full_budget(e, w));
+  auto matrix = bench.run(std::move(m), {"grid.png"});
+  write_grid(e, bench.rows.front(), w.data.test);
+  return matrix;
+}
+
+record::Matrix reproduce(const Experiment& e, Mode mode) {
+  refuse_foreign(e.folder(), {"config.toml", "matrix.json", "report.html", "grid.png"});
+  const auto w = open_workspace(e);
+  spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes",
+               w.data.train.name, w.split.train.size(), w.split.validation.size(),
+               w.data.test.size(), w.data.train.pictures.height(), w.data.train.pictures.width(),
+               w.data.train.class_names.size());
+  const auto psi = train_classifier(e, w, mode);
+  for (const auto& point : e.points()) {
+    const auto h = train_transform(point, w, psi, mode);
+    train_itn(point, w, h, mode);
+  }
+  auto matrix = evaluate(e, w);
+  spdlog::info("report: {}", (e.folder() / "report.html").string());
+  return matrix;
+}
+
+fs::path attacks_folder(const Experiment& e) { return e.folder() / "attacks" / e.attacks.budget; }
+
+namespace {
+
+// The attacks of the table that are asked for.
+std::vector<const attack::Attack*> chosen(const std::vector<std::string>& only) {
+  for (const auto& id : only) attack::attack_named(id);
+  std::vector<const attack::Attack*> out;
+  for (const auto& attack : attack::attacks()) {
+    if (only.empty() || std::ranges::find(only, attack.id) != only.end()) out.push_back(&attack);
+  }
+  return out;
+}
+
+record::Matrix attack_all(Experiment e, bool whole) {
+  const auto attacks = chosen(e.attacks.only);
+  const auto w = open_workspace(e);
+  const auto budget = budget_of(e);
+  e.attack.recipe.epochs = budget.epochs;
+  const auto folder = attacks_folder(e);
+  auto sets = attack_sets(e, w, budget);
+  const auto attacked = sets.attacked;
+  Bench bench(e, w, budget, std::move(sets), folder, folder);
+  bench.extras = bench.writes_page = whole;
+  bench.attacks = attacks;
+  for (const auto& label : e.attacks.schemes)
+    bench.rows.push_back(named_row(e, w, label, attacked));
+  auto m = frame(e, w, "Veilnet: attacks on " + w.data.train.name);
+  m.budget = to_record(budget);
+  m.not_covered.assign(std::begin(kNotCovered), std::end(kNotCovered));
+  m.commands = {"veilnet reproduce attacks --config " + (folder / "config.toml").string()};
+  auto matrix = bench.run(std::move(m), {"boxes-*.svg"});
+  if (!whole) return matrix;
+  for (const auto& [label, svg] : report::box_plots(matrix))
+    write_file(folder / ("boxes-" + label + ".svg"), svg, Overwrite::Yes);
+  return matrix;
+}
+
+}  // namespace
+
+record::Matrix run_attacks(const Experiment& e) { return attack_all(e, true); }
+
+record::Matrix run_attack(const Experiment& experiment, const std::string& protection,
+                          const std::string& attack) {
+  auto e = experiment;
+  e.attacks.schemes = {protection};
+  e.attacks.only = {attack};
+  return attack_all(std::move(e), false);
+}
+
+record::Matrix evaluate_plain(const Experiment& e, const Workspace& w) {
+  const auto psi = required(finished_classifier(e, w), e.classifier_folder(), "train classifier");
+  auto m = frame(e, w, "plain");
+  m.provenance.seed = static_cast<int64_t>(e.classifier.recipe.seed);
+  const auto& test = w.data.test;
+  record::Protection plain;
+  plain.label = "plain";
+  plain.text = "pictures as they are";
+  plain.keys = "none";
+  plain.recipe = train::describe(e.classifier.recipe);
+  plain.classifier = model::describe(psi.card);
+  plain.accuracy = plain.plain_accuracy = nn::accuracy(psi, test.pictures, test.labels);
+  plain.paper = m.plain_paper;
+  m.protections = {plain};
+  return m;
+}
+
+record::Matrix evaluate_transform(const Experiment& point, const Workspace& w) {
+  const auto psi =
+      required(finished_classifier(point, w), point.classifier_folder(), "train classifier");
+  auto h = required(finished_transform(point, w), point.transform_folder(), "train transform");
+  auto row = network_row(point, psi, std::move(h), w.data.test);
+  row.record.recipe =
+      "h: " + row.record.recipe + "; psi: " + train::describe(point.classifier.recipe);
+  return seen_only(frame(point, w, row.record.label), row, w.data.test);
+}
+
+record::Matrix evaluate_scheme(const Experiment& e, const Workspace& w) {
+  const auto label = e.scheme.label();
+  const bool gan = label == "gan";
+  required(gan ? finished_gan(e, w) : finished_scheme(e, w), e.scheme_folder(), "train scheme");
+  auto row = named_row(e, w, label, w.data.test);
+  auto m = frame(e, w, label);
+  if (gan) {
+    auto recipe = e.transform.recipe;
+    recipe.epochs = e.gan.epochs;
+    row.record.recipe =
+        "generator: " + train::describe(recipe) + "; psi: " + train::describe(e.classifier.recipe);
+  } else {
+    m.provenance.seed = static_cast<int64_t>(e.classifier.recipe.seed);
+  }
+  m = seen_only(std::move(m), row, w.data.test);
+  record::write(e.scheme_folder() / "metrics.json", m, Overwrite::Yes);
+  return m;
+}
+
+Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>& overrides) {
+  const auto folder = fs::weakly_canonical(run);
+  const auto name = folder.filename().string();
+  std::string label;
+  if (name.starts_with("transform-a")) {
+    label = "transform";
+  } else if (name.starts_with("scheme-")) {
+    label = name.substr(7);
+  } else {
+    fail(ErrorCode::InvalidArgument,
+         "{} is no run of a transformation network or a scheme; allowed: "
+         "<experiment>/transform-a<alpha> or <experiment>/scheme-<name>",
+         run.string());
+  }
+  auto config = Config::load(folder / "config.toml");
+  for (const auto& assignment : overrides) config.set(assignment);
+  const auto quoted = [](const std::string& text) { return nlohmann::json(text).dump(); };
+  config.set("runs=" + quoted(folder.parent_path().parent_path().string()));
+  config.set("name=" + quoted(folder.parent_path().filename().string()));
+  config.set("attacks.schemes=[" + quoted(label) + "]");
+  return read_experiment(config);
+}
+
+}  // namespace veilnet::experiment

@@ -1,0 +1,28 @@
+// The ways of protecting pictures that an experiment can compare, by label.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "experiment/models.h"
+#include "protection/protection.h"
+
+namespace veilnet::experiment {
+
+/// A conventional scheme with its keys.
+std::unique_ptr<protection::Protection> protection_of(const train::KeyedScheme& scheme);
+
+/// The transformation network of one point of the experiment. @param folder_name of its run: its
+/// label.
+std::unique_ptr<protection::Protection> protection_of(const Experiment& point, nn::Model h);
+
+/// The protection of that label: a scheme as Experiment::at_scheme names it; "transform" or "gan",
+/// whose training must be finished; "pbm" or "instahide", which mix the pictures of a set
+/// (cipher/mixing.h), drawn anew for each picture; or "random", uniform noise that has nothing to
+/// do with the picture, from which no attack may recover anything.
+/// @throws Error{InvalidArgument} for another label, Error{NotFound} for an unfinished training.
+std::unique_ptr<protection::Protection> make_protection(const Experiment& experiment,
+                                                        const Workspace& workspace,
+                                                        const std::string& label);
+
+}  // namespace veilnet::experiment

@@ -1,0 +1,69 @@
+#include "experiment/table.h"
+
+#include <functional>
+#include <spdlog/spdlog.h>
+
+#include "experiment/matrix.h"
+#include "record/io.h"
+#include "record/papers.h"
+#include "record/result.h"
+
+namespace veilnet::experiment {
+namespace {
+
+struct TableRow {
+  std::string name;
+  std::function<record::Matrix(const Workspace&)> run;  // trains what is missing, and measures
+};
+
+std::vector<TableRow> rows_of(const Experiment& e) {
+  std::vector<TableRow> rows;
+  for (const auto& name : e.table1_rows) {
+    if (name == "plain") {
+      rows.push_back({name, [&e](const Workspace& w) {
+                        train_classifier(e, w, Mode::Complete);
+                        return evaluate_plain(e, w);
+                      }});
+    } else if (name == "transform") {
+      for (const auto& point : e.points())
+        rows.push_back({"transform-a" + alpha_text(point.transform.options.alpha),
+                        [point](const Workspace& w) {
+                          const auto psi = train_classifier(point, w, Mode::Complete);
+                          train_transform(point, w, psi, Mode::Complete);
+                          return evaluate_transform(point, w);
+                        }});
+    } else {
+      rows.push_back({name, [point = e.at_scheme(name)](const Workspace& w) {
+                        if (point.scheme.options.id == "gan")
+                          train_gan(point, w, train_classifier(point, w, Mode::Complete),
+                                    Mode::Complete);
+                        else
+                          train_scheme(point, w, Mode::Complete);
+                        return evaluate_scheme(point, w);
+                      }});
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<record::Result> reproduce_table1(const Experiment& e,
+                                             const std::filesystem::path& results) {
+  std::vector<record::Result> records;
+  const auto rows = rows_of(e);
+  const auto w = open_workspace(e);
+  for (const auto& row : rows) {
+    const auto name = "table1-" + e.data.source + "-" + row.name;
+    const auto path = results / (name + ".json");
+    spdlog::info("row {}", row.name);
+    auto matrix = row.run(w);
+    if (auto& paper = matrix.protections.front().paper; !paper)
+      paper = record::paper_figure(row.name, e.data.source);
+    records.push_back(record::row_result(name, std::move(matrix)));
+    record::write(path, records.back(), Overwrite::Yes);
+  }
+  return records;
+}
+
+}  // namespace veilnet::experiment

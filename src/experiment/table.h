@@ -1,0 +1,20 @@
+// The comparison table of the schemes.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "experiment/settings.h"
+#include "record/matrix.h"
+
+namespace veilnet::experiment {
+
+/// Trains what is missing of the experiment's table1.rows, measures each and writes its record to
+/// <results>/table1-<data>-<row>.json, replacing an earlier one as soon as the row is done. Rows:
+/// "plain", "transform" (the main alpha and those of the curve), and labels as
+/// Experiment::at_scheme takes them.
+/// @throws Error{InvalidArgument} for an unknown row before anything is run.
+std::vector<record::Result> reproduce_table1(const Experiment& experiment,
+                                             const std::filesystem::path& results);
+
+}  // namespace veilnet::experiment

@@ -1,0 +1,49 @@
+// The pictures of a training, as batches on the compute device.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "data/batches.h"
+#include "train/recipe.h"
+#include "train/task.h"
+
+namespace veilnet::train {
+
+/// What a training learns from and what validates it: labelled pictures, or pairs. All of it must
+/// outlive the training.
+class TrainingSet {
+ public:
+  /// @param encrypt applied to every augmented training picture:
+  /// data::BatchLoader::Options::encrypt.
+  TrainingSet(const data::Dataset& pictures, const data::Split& split,
+              std::function<void(std::span<uint8_t>)> encrypt = {})
+      : pictures_(&pictures), split_(split), encrypt_(std::move(encrypt)) {}
+  TrainingSet(const data::Pairs& pairs, const data::Split& split) : pairs_(&pairs), split_(split) {}
+
+  /// Pictures a step: the recipe's, or all there are if that is fewer.
+  int64_t batch_size(const Recipe& recipe) const;
+  /// Whole batches only: a last one of a few pictures would give batch normalisation useless
+  /// statistics.
+  int64_t steps_per_epoch(const Recipe& recipe) const;
+
+  /// Endless batches, shuffled and augmented by (seed, epoch, position) alone, prepared by a thread
+  /// of their own. @param start_step how many to skip.
+  data::BatchLoader loader(const Recipe& recipe, int64_t start_step) const;
+
+  /// The validation pictures in order, twice the recipe's batch size at a time.
+  void for_each_validation_batch(const Recipe& recipe, const torch::Device& device,
+                                 const std::function<void(const Batch&)>& fn) const;
+
+ private:
+  const data::Dataset* pictures_ = nullptr;
+  const data::Pairs* pairs_ = nullptr;
+  const data::Split& split_;
+  std::function<void(std::span<uint8_t>)> encrypt_;
+};
+
+/// A loader's batch as tensors on the device.
+Batch to_device(const data::Minibatch& batch, const torch::Device& device);
+
+}  // namespace veilnet::train

@@ -1,0 +1,101 @@
+#include "train/tasks/transform.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "train/tasks/classifier.h"
+#include "train/tasks/losses.h"
+
+namespace veilnet::train {
+
+TransformOptions transform_options_for(TransformOptions options, const std::string& recipe,
+                                       double alpha) {
+  options.alpha = alpha;
+  options.alpha_start = recipe == "quick" && alpha > 0 ? std::max(alpha, 0.05) : alpha;
+  return options;
+}
+
+TransformOptions read_transform_options(Config& config, const std::string& recipe) {
+  TransformOptions o;
+  o = transform_options_for(o, recipe, config.get_double("transform.alpha", o.alpha, 0, 10));
+  if (recipe == "quick") {
+    o.alpha_start_share = 0.4;
+    o.encoder_epochs = 20;
+    o.bottleneck_weight = 1;
+    o.feature_share = 0.25;
+  }
+  o.fields(ReadFields(config, "transform."));
+  if (o.freeze_encoder && o.encoder_epochs == 0) {
+    fail(ErrorCode::InvalidArgument,
+         "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
+         "was never trained would stay so");
+  }
+  return o;
+}
+
+TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
+                             const TransformOptions& options, const nn::UNetEncoder* encoder)
+    : h_(std::move(h)),
+      psi_(std::move(psi)),
+      unet_(std::dynamic_pointer_cast<nn::UNet>(h_.net)),
+      phi_(std::move(phi)),
+      options_(options) {
+  if (!unet_)
+    fail(ErrorCode::InvalidArgument, "the transformation network must be a unet, not {}",
+         h_.card.architecture);
+  if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
+    bottleneck_classifier_ =
+        torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
+  }
+  if (encoder) {
+    encoder->copy_into(*unet_);
+    if (bottleneck_classifier_) {
+      torch::NoGradGuard no_grad;
+      bottleneck_classifier_->weight.copy_(encoder->linear()->weight);
+      bottleneck_classifier_->bias.copy_(encoder->linear()->bias);
+    }
+  }
+}
+
+std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() {
+  return bottleneck_classifier_.is_empty() ? nullptr : bottleneck_classifier_.ptr();
+}
+
+Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
+  const auto& [pictures, labels, plain] = batch;
+  const auto output = unet_->forward_with_bottleneck(pictures, !options_.freeze_encoder);
+  const auto protected_pictures = torch::sigmoid(output.picture.to(torch::kFloat));
+  const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
+
+  const auto share = std::max<int64_t>(
+      1, std::llround(options_.feature_share * static_cast<double>(pictures.size(0))));
+  const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share),
+                                      pictures.slice(0, 0, share));
+
+  const bool started = static_cast<double>(info.step) >=
+                       options_.alpha_start_share * static_cast<double>(info.total_steps);
+  const double alpha = started ? options_.alpha : options_.alpha_start;
+
+  Losses losses{class_loss - alpha * feat_loss,
+                {{"class_loss", class_loss.detach()}, {"feature_loss", feat_loss.detach()}}};
+  if (bottleneck_classifier_) {
+    const auto loss =
+        classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);
+    losses.total = losses.total + options_.bottleneck_weight * loss;
+    losses.parts.emplace_back("bottleneck_loss", loss.detach());
+  }
+  return losses;
+}
+
+std::vector<std::pair<std::string, double>> TransformTask::validation_means(const Batch& batch,
+                                                                            const StepInfo&) {
+  const auto& [pictures, labels, plain] = batch;
+  const auto loss =
+      transform_loss(psi_, *phi_, h_.net->forward(pictures), pictures, labels, options_.alpha);
+  return {{"loss", loss.total.item<double>()},
+          {"class_loss", loss.class_loss.item<double>()},
+          {"feature_loss", loss.feature_loss.item<double>()},
+          {"accuracy", accuracy(loss.logits, labels)}};
+}
+
+}  // namespace veilnet::train

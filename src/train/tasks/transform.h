@@ -1,0 +1,77 @@
+// Training the transformation network h against a frozen classifier psi.
+#pragma once
+
+#include <torch/nn/modules/linear.h>
+
+#include "core/settings.h"
+#include "nn/unet.h"
+#include "train/task.h"
+
+namespace veilnet::train {
+
+/// The loss is L = L_class - alpha L_feat (arXiv 2008.03143 eq. 3). The other options are the
+/// `quick` recipe's; with their neutral values, which are the `paper` recipe's, nothing is added to
+/// the published loss.
+struct TransformOptions {
+  double alpha = 0.005;
+  /// alpha in force for the first `alpha_start_share` of all steps. Equal to alpha in the paper.
+  double alpha_start = 0.005;
+  double alpha_start_share = 0;
+  /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures
+  /// (nn::UNetEncoder); h starts from it. 0 in the paper.
+  int64_t encoder_epochs = 0;
+  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep
+  /// supervision: the encoder learns the classes directly instead of through psi). The linear
+  /// classifier is dropped after training. 0 in the paper.
+  double bottleneck_weight = 0;
+  /// Leaves the encoder as it was pre-trained and trains the decoder alone; bottleneck_weight then
+  /// has nothing to do. False in the paper.
+  bool freeze_encoder = false;
+  /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
+  /// cost. 1 in the paper.
+  double feature_share = 1;
+
+  template <class Visit>
+  void fields(Visit&& visit) {
+    visit("alpha", alpha, 0, 10);
+    visit("alpha_start", alpha_start, 0, 10);
+    visit("alpha_start_share", alpha_start_share, 0, 1);
+    visit("encoder_epochs", encoder_epochs, 0, 100'000);
+    visit("bottleneck_weight", bottleneck_weight, 0, 100);
+    visit("freeze_encoder", freeze_encoder);
+    visit("feature_share", feature_share, 0.01, 1);
+  }
+};
+
+/// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value
+/// out of range.
+TransformOptions read_transform_options(Config& config, const std::string& recipe);
+
+/// The same options for another alpha: the starting alpha follows the rule of the recipe.
+TransformOptions transform_options_for(TransformOptions options, const std::string& recipe,
+                                       double alpha);
+
+class TransformTask : public Task {
+ public:
+  /// @param h a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi. @param
+  /// encoder what h starts from, or null.
+  TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
+                const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr);
+
+  nn::Model& model() override { return h_; }
+  std::shared_ptr<torch::nn::Module> auxiliary() override;
+  Losses training_losses(const Batch& batch, const StepInfo& info) override;
+  /// "loss" is L at the final alpha; also L_class, L_feat and psi's accuracy on the protected
+  /// pictures.
+  std::vector<std::pair<std::string, double>> validation_means(const Batch& batch,
+                                                               const StepInfo& info) override;
+
+ private:
+  nn::Model h_, psi_;
+  std::shared_ptr<nn::UNet> unet_;
+  std::shared_ptr<nn::FeatureExtractor> phi_;
+  TransformOptions options_;
+  torch::nn::Linear bottleneck_classifier_{nullptr};
+};
+
+}  // namespace veilnet::train

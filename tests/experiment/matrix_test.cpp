@@ -1,0 +1,149 @@
+// The whole matrix at tiny scale: the canary must be broken, the honest reference must not, and
+// figures that mean nothing must be flagged.
+#include "experiment/matrix.h"
+
+#include <algorithm>
+
+#include "data/sources.h"
+#include "image/codecs.h"
+#include "record/io.h"
+#include "record/result.h"
+#include "report/verdict.h"
+#include "support.h"
+
+namespace veilnet::experiment {
+namespace {
+
+Experiment experiment_of(const test::TemporaryFolder& folder, const std::string& schemes) {
+  auto config = Config::parse(
+      "name = 't'\nruns = '" + folder.path().string() +
+          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
+          "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
+          "transports = ['jpeg:50']\nschemes = " +
+          schemes + "\n",
+      "test.toml");
+  return read_experiment(config);
+}
+
+const record::Cell& cell(const record::Matrix& matrix, const std::string& protection,
+                         const std::string& attack) {
+  const auto* found = matrix.cell(protection, attack);
+  if (!found) throw std::runtime_error("no cell " + protection + " " + attack);
+  return *found;
+}
+
+double exact(const record::Cell& cell) { return *record::share(cell.measures, "exact"); }
+double median_ssim(const record::Cell& cell) {
+  return record::distribution(cell.measures, "ssim")->median;
+}
+std::string text(const record::Matrix& matrix) {
+  std::string out;
+  for (const auto& cell : matrix.cells) out += record::to_json(cell);
+  return out;
+}
+
+TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
+  const test::TemporaryFolder folder;
+  const auto e = experiment_of(folder, "['pe-same', 'random']");
+  const auto matrix = run_attacks(e);
+
+  for (const std::string attack : {"chosen-plaintext", "known-plaintext"}) {
+    EXPECT_EQ(exact(cell(matrix, "pe-same", attack)), 1.0) << attack;
+    EXPECT_FALSE(cell(matrix, "random", attack).refused.empty()) << attack;
+  }
+  EXPECT_EQ(exact(cell(matrix, "pe-same", "brute-force")), 0.0) << "its key space is too large";
+  const auto verdict = report::verdict(matrix, "pe-same");
+  EXPECT_EQ(verdict.rebuilt.severity, report::Severity::All);
+  EXPECT_EQ(exact(cell(matrix, "pe-same", "retrieval")), 1.0);
+  const auto result = record::attacks_result("attacks", matrix);
+  EXPECT_EQ(result.metrics.at("canary_broken").value, 1);
+  EXPECT_EQ(result.metrics.at("chosen_plaintext_pe_exact").value, 1.0);
+
+  // Whatever is recovered from pictures that hold nothing is no better than the mean picture.
+  for (const auto& c : matrix.cells) {
+    if (c.protection != "random" || !c.refused.empty()) continue;
+    EXPECT_LT(median_ssim(c), 0.5) << c.attack;
+    EXPECT_LE(exact(c), 0.25) << c.attack;
+    if (c.attack == "itn" || c.attack == "sia-gan") {
+      EXPECT_FALSE(c.flags.empty()) << c.attack;
+    }
+  }
+  EXPECT_NE(report::verdict(matrix, "random").rebuilt.severity, report::Severity::All);
+
+  EXPECT_EQ(text(run_attacks(e)), text(matrix)) << "finished cells are kept";
+  EXPECT_NE(cell(matrix, "random", "itn-unrelated").refused.find("synthetic"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(attacks_folder(e) / "report.html"));
+  EXPECT_EQ(matrix.attributes.size(), 8u);
+  ASSERT_EQ(matrix.transport.size(), 2u);
+  EXPECT_LT(record::distribution(matrix.transport[0].measures, "ssim")->median, 1)
+      << "jpeg does not leave bytes alone";
+
+  auto few = experiment_of(folder, "['random']");
+  few.name = "few";
+  few.attacks.known = 19;
+  test::expect_error(ErrorCode::InvalidArgument, {"19 pictures", "20 or more"},
+                     [&] { run_attacks(few); });
+  const auto path = e.folder() / "attacks" / "small" / "pe-same" / "fr" / "cell.json";
+  write_file(path, std::string_view("{}\n"), Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {path.string(), "run.json"}, [&] { run_attacks(e); });
+}
+
+// A kept figure knows what it was made from.
+TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
+  const test::TemporaryFolder folder;
+  auto e = experiment_of(folder, "['transform', 'le']");
+  e.attacks.only = {"look", "itn", "fr"};
+  e.attacks.attributes = e.attacks.curve = false;
+  e.attacks.transports = {};
+  e.classifier.depth = 8;
+  e.classifier.recipe.epochs = e.phi.epochs = e.transform.recipe.epochs = 1;
+  e.phi.layer = "relu1_1";
+  e.transform.width = 2;
+  e.transform.options.encoder_epochs = 0;
+  const auto w = open_workspace(e);
+  const auto train = [&] {
+    const auto psi = train_classifier(e, w, Mode::Complete);
+    train_transform(e, w, psi, Mode::Complete);
+  };
+  train();
+  const auto h = "transform-a" + alpha_text(e.transform.options.alpha);
+  const auto inverse = attacks_folder(e) / h / "itn" / "training" / "model.safetensors";
+  const auto before = run_attacks(e);
+  const auto attacker = read_file(inverse, 1 << 30);
+  e.transform.recipe.seed = 7;
+  train();
+  const auto after = run_attacks(e);
+  EXPECT_NE(record::to_json(cell(after, h, "look")), record::to_json(cell(before, h, "look")))
+      << "the leak of the old h";
+  EXPECT_NE(read_file(inverse, 1 << 30), attacker) << "learned from the old h";
+  EXPECT_EQ(record::to_json(cell(after, "le", "fr")), record::to_json(cell(before, "le", "fr")))
+      << "le does not depend on h";
+  e.attacks.attacked = 10;
+  EXPECT_EQ(cell(run_attacks(e), "le", "fr").n, 10u);
+}
+
+TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
+  const test::TemporaryFolder folder;
+  const auto pictures = data::make_synthetic({1, 60, 10}).train;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const auto bytes = pictures.image(i);
+    const auto class_folder =
+        folder / "data" / "train" / pictures.class_names[static_cast<size_t>(pictures.labels[i])];
+    std::filesystem::create_directories(class_folder);
+    image::write_png(class_folder / (std::to_string(i) + ".png"),
+                     {32, 32, {bytes.begin(), bytes.end()}}, Overwrite::No);
+  }
+  auto e = experiment_of(folder, "['pixelate']");
+  e.data.source = "folder";
+  e.data.path = folder / "data";
+  e.attacks.known = 20;
+  e.attacks.only = {"itn-unrelated"};
+  e.attacks.attributes = e.attacks.curve = false;
+  const auto matrix = run_attacks(e);
+  const auto& c = cell(matrix, "pixelate", "itn-unrelated");
+  EXPECT_EQ(c.threat_model.auxiliary, "unrelated");
+  EXPECT_EQ(std::get<int64_t>(c.budget.at("training pairs")), 20);
+}
+
+}  // namespace
+}  // namespace veilnet::experiment
