@@ -157,7 +157,7 @@ std::optional<Objection> find_objection(std::string_view text) {
   if (const auto valid = utf8_prefix(text); valid < text.size())
     return Objection{valid, "not valid UTF-8"};
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-  constexpr std::string_view digits = "0123456789", date = "0123456789-_", blanks = " \t";
+  constexpr std::string_view digits = "0123456789", blanks = " \t";
   const auto is_one_of = [&](std::size_t at, std::string_view set) {
     return at < text.size() && set.find(text[at]) != set.npos;
   };
@@ -182,7 +182,7 @@ std::optional<Objection> find_objection(std::string_view text) {
     } else if (c == '.') {
       if (++dots >= max_depth) return Objection{i, std::string(too_deep)};
     } else if (is_bare_key(text.substr(i, 1))) {
-      const auto end = skip(i, date);
+      const auto end = text.find_first_of(" \t\r\n,]}#", i);
       if (word_begins && is_one_of(i, digits) && is_one_of(end, " ") && is_one_of(end + 1, digits))
         return Objection{i, "a number or date is followed by another"};
     } else if (c != ' ' && c != '\t') {

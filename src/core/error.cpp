@@ -1,6 +1,11 @@
 #include "core/error.h"
 
+#include "core/text.h"
+
 namespace veilnet {
+
+Error::Error(ErrorCode code, const std::string& message)
+    : std::runtime_error(printable(message, 2000)), code_(code) {}
 
 std::string_view error_code_name(ErrorCode code) {
   switch (code) {

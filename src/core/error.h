@@ -25,10 +25,12 @@ enum class ErrorCode {
 std::string_view error_code_name(ErrorCode code);
 
 /// Everything Veilnet throws. The message names the file or key, the value and what is allowed; it
-/// never holds pixels or key bytes.
+/// never holds pixels or key bytes. What it quotes from outside can do a terminal no harm: the
+/// message is made printable (core/text.h) and cut at 2000 bytes. Single strings that may be long
+/// are better cut by who quotes them.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message);
   ErrorCode code() const { return code_; }
 
  private:

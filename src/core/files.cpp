@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail_io(const fs::path& path, const char* action, int cause) {
-  fail(ErrorCode::Io, "{}: cannot {}: {}", printable(path.string()), action,
+  fail(ErrorCode::Io, "{}: cannot {}: {}", path.string(), action,
        std::generic_category().message(cause));
 }
 
@@ -53,17 +53,16 @@ void read_pieces(const fs::path& path, std::uint64_t max_bytes, Next&& next, Tak
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd < 0) {
     if (errno == ENOENT || errno == ENOTDIR)
-      fail(ErrorCode::NotFound, "{}: no such file", printable(path.string()));
+      fail(ErrorCode::NotFound, "{}: no such file", path.string());
     fail_io(path, "open", errno);
   }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) fail_io(path, "inspect", errno);
-  if (!S_ISREG(info.st_mode))
-    fail(ErrorCode::BadData, "{}: not a regular file", printable(path.string()));
+  if (!S_ISREG(info.st_mode)) fail(ErrorCode::BadData, "{}: not a regular file", path.string());
   const auto check_size = [&](std::uint64_t size) {
     if (size > max_bytes)
-      fail(ErrorCode::BadData, "{}: has {} bytes; allowed are at most {}", printable(path.string()),
-           size, max_bytes);
+      fail(ErrorCode::BadData, "{}: has {} bytes; allowed are at most {}", path.string(), size,
+           max_bytes);
   };
   check_size(static_cast<std::uint64_t>(info.st_size));
   std::uint64_t size = 0;
@@ -192,8 +191,7 @@ void write_in(int folder, const std::string& name, const fs::path& path,
                       : ::renameat(folder, from, folder, name.c_str()) == 0 ? 0
                                                                             : errno;
     if (error == EEXIST && overwrite == Overwrite::No)
-      fail(ErrorCode::AlreadyExists, "{}: exists already and is not overwritten",
-           printable(path.string()));
+      fail(ErrorCode::AlreadyExists, "{}: exists already and is not overwritten", path.string());
     if (error != 0) fail_io(path, "rename to", error);
   } catch (...) {
     ::unlinkat(folder, temporary.c_str(), 0);
@@ -228,7 +226,7 @@ Descriptor open_beneath(int root, const fs::path& shown_root, const fs::path& na
       struct stat info {};
       if (::fstatat(folder.fd, child, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
         fail(ErrorCode::InvalidArgument, "{}: is a link; nothing is written through links",
-             printable(shown.string()));
+             shown.string());
       fail_io(shown, "open the folder", error);
     }
     folder = std::move(next);
@@ -349,8 +347,8 @@ void OutputFolder::flush() const {
 void check_name(const fs::path& name, std::string_view what) {
   const auto& text = name.native();
   const auto refuse = [&](std::string_view why) {
-    fail(ErrorCode::InvalidArgument, "{}: '{}' is no name for a file in an output folder: {}",
-         printable(what), printable(text), why);
+    fail(ErrorCode::InvalidArgument, "{}: '{}' is no name for a file in an output folder: {}", what,
+         printable(text), why);
   };
   if (text.empty()) refuse("it is empty");
   if (name.is_absolute()) refuse("it begins with '/'");

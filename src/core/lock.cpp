@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/text.h"
 
 namespace veilnet {
 
@@ -31,7 +30,7 @@ std::string holder(int fd) {
   const auto blank = line.find(' '), end = line.find('\n');
   if (blank == line.npos || end == line.npos || blank > end) return "another process";
   const auto pid = line.substr(0, blank), host = line.substr(blank + 1, end - blank - 1);
-  return printable(fmt::format("process {}{}", pid, host == host_name() ? "" : " on " + host));
+  return fmt::format("process {}{}", pid, host == host_name() ? "" : " on " + host);
 }
 
 /// False when the path no longer leads to the open file: its last holder has removed it meanwhile.

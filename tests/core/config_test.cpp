@@ -161,6 +161,7 @@ TEST(ConfigLoad, KeepsFromTheParserWhatItDoesNotSurvive) {
       {"a = 1\n\xe2\x80\xa8", "x.toml:2:1: " + ascii},
       {"a = [2020-01-01 1,]", "x.toml:1:6: " + number},
       {"a = 2020-0_1-01 1\n", "x.toml:1:5: " + number},
+      {"a = [2020-01-[[ 1,]", "x.toml:1:6: " + number},
       {"a = \"\xc3(\"", "x.toml:1:6: not valid UTF-8"},
       {"a = 1 # \xff", "x.toml:1:9: not valid UTF-8"},
       {"a = 1\nb = '\xed\xa0\x80'", "x.toml:2:6: not valid UTF-8"},

@@ -15,5 +15,12 @@ TEST(Fail, ThrowsTheCodeAndTheFormattedMessage) {
   }
 }
 
+TEST(Error, QuotesWithoutHarm) {
+  const Error error(ErrorCode::BadData, "\x1b[2J\nclass \xff: " + std::string(10'000'000, 'x'));
+  const std::string message = error.what();
+  EXPECT_TRUE(message.starts_with("\\x1B[2J\\nclass \\xFF: xxx")) << message.substr(0, 40);
+  EXPECT_EQ(message.size(), 2000u);
+}
+
 }  // namespace
 }  // namespace veilnet
