@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_file.h"
+#include "core/text.h"
 
 namespace veilnet::model {
 namespace {
@@ -23,7 +25,7 @@ Role role_of(const std::string& file, std::string_view name) {
     if (name == role_name(role)) return role;
   }
   fail(ErrorCode::BadData, "{}: role is \"{}\"; allowed: classifier, transform, inverse", file,
-       name);
+       printable(name));
 }
 
 }  // namespace
@@ -75,35 +77,57 @@ Card card_of(const Safetensors& file) {
   };
   if (text("format") != kFormat) {
     fail(ErrorCode::BadData, "{}: metadata format is \"{}\"; expected \"{}\"", file.name(),
-         text("format"), kFormat);
+         printable(text("format")), kFormat);
   }
   if (text("format_version") != kFormatVersion) {
     fail(ErrorCode::BadData, "{}: format_version is \"{}\"; this build reads \"{}\"", file.name(),
-         text("format_version"), kFormatVersion);
+         printable(text("format_version")), kFormatVersion);
   }
   Card card;
   card.role = role_of(file.name(), text("role"));
   card.architecture = text("architecture");
-  std::string_view key = "parameters";
-  try {
-    const auto parameters = json::parse(text(key));
-    card.depth = parameters.value("depth", int64_t{0});
-    card.base_width = parameters.value("base_width", int64_t{0});
-    card.adaptation = parameters.value("adaptation", std::string());
-    card.block_size = parameters.value("block_size", int64_t{0});
-    const auto size = json::parse(text(key = "input_size")).get<std::array<int64_t, 2>>();
-    card.height = size[0];
-    card.width = size[1];
-    card.mean_rgb = json::parse(text(key = "mean_rgb")).get<std::array<double, 3>>();
-    card.std_rgb = json::parse(text(key = "std_rgb")).get<std::array<double, 3>>();
-    card.class_names = json::parse(text(key = "class_names")).get<std::vector<std::string>>();
-    card.notes = json::parse(text(key = "notes")).get<std::map<std::string, std::string>>();
-  } catch (const json::exception& e) {
-    fail(ErrorCode::BadData, "{}: metadata \"{}\" is malformed: {}", file.name(), key, e.what());
-  }
+  const auto malformed = [&](std::string_view key, std::string_view what) {
+    fail(ErrorCode::BadData, "{}: metadata \"{}\" is malformed: {} in {}", file.name(), key, what,
+         printable(text(key)));
+  };
+  const auto value_of = [&](std::string_view key) {
+    return parse_json(text(key), fmt::format("{}: metadata \"{}\"", file.name(), key));
+  };
+  const auto list = [&](std::string_view key, size_t size, bool (json::*is_type)() const noexcept) {
+    const auto value = value_of(key);
+    if (!value.is_array() || value.size() != size || !std::ranges::all_of(value, is_type))
+      malformed(key, fmt::format("not {} numbers", size));
+    return value;
+  };
+  const auto strings = [&](std::string_view key, json::value_t kind) {
+    const auto value = value_of(key);
+    if (value.type() != kind || !std::ranges::all_of(value, &json::is_string))
+      malformed(key, "not strings");
+    return value;
+  };
+  const auto parameters = value_of("parameters");
+  if (!parameters.is_object()) malformed("parameters", "no object");
+  const auto number = [&](const char* name) {
+    const auto value = parameters.value(name, json(0));
+    if (!value.is_number_integer()) malformed("parameters", fmt::format("no whole {}", name));
+    return value.get<int64_t>();
+  };
+  card.depth = number("depth");
+  card.base_width = number("base_width");
+  card.block_size = number("block_size");
+  const auto adaptation = parameters.value("adaptation", json(""));
+  if (!adaptation.is_string()) malformed("parameters", "no name of an adaptation");
+  card.adaptation = adaptation;
+  const auto size = list("input_size", 2, &json::is_number_integer);
+  card.height = size[0];
+  card.width = size[1];
+  card.mean_rgb = list("mean_rgb", 3, &json::is_number);
+  card.std_rgb = list("std_rgb", 3, &json::is_number);
+  card.class_names = strings("class_names", json::value_t::array);
+  card.notes = strings("notes", json::value_t::object).get<decltype(card.notes)>();
   if (card.height < 1 || card.width < 1 || card.height > 8192 || card.width > 8192) {
     fail(ErrorCode::BadData, "{}: input_size is {}; allowed: sides of 1 to 8192", file.name(),
-         text("input_size"));
+         printable(text("input_size")));
   }
   const auto fits = [](double value, double least, double most) {
     return std::isfinite(value) && value >= least && value <= most;
@@ -113,13 +137,20 @@ Card card_of(const Safetensors& file) {
       fail(ErrorCode::BadData,
            "{}: mean_rgb is {}, std_rgb {}; allowed: means of -1e6 to 1e6, deviations of 1e-6 to "
            "1e6",
-           file.name(), text("mean_rgb"), text("std_rgb"));
+           file.name(), printable(text("mean_rgb")), printable(text("std_rgb")));
     }
   }
   if (card.role == Role::Classifier &&
       (card.class_names.size() < 2 || card.class_names.size() > 100'000)) {
     fail(ErrorCode::BadData, "{}: has {} class names; allowed: 2 to 100000", file.name(),
          card.class_names.size());
+  }
+  constexpr size_t kLongest = 100;
+  for (const auto& name : card.class_names) {
+    if (!name.empty() && printable(name, kLongest) == name) continue;
+    fail(ErrorCode::BadData,
+         "{}: \"{}\" cannot name a class; allowed: 1 to {} bytes without control characters",
+         file.name(), printable(name, kLongest), kLongest);
   }
   return card;
 }

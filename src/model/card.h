@@ -48,7 +48,8 @@ std::string describe(const Card& card);
 std::map<std::string, std::string> to_metadata(const Card& card);
 
 /// The card in a file's metadata. Reads format version 1.
-/// @throws Error{BadData}, naming the file, if a field is missing, malformed or out of range.
+/// @throws Error{BadData}, naming the file, if a field is missing, malformed or out of range, a
+/// class name among them: it is shown as it stands.
 Card card_of(const Safetensors& file);
 
 /// SHA-256 over what a model computes: everything in the card but the notes, and the tensors by

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace veilnet::model {
 namespace {
@@ -261,7 +262,7 @@ size_t adaptation(Builder& b, size_t x, const Card& card) {
   }
   if (card.adaptation != "tanaka" && card.adaptation != "le" && card.adaptation != "ele") {
     fail(ErrorCode::InvalidArgument, "adaptation is \"{}\"; allowed: tanaka, le, ele, pixel",
-         card.adaptation);
+         printable(card.adaptation));
   }
   require_blocks("adaptation \"" + card.adaptation + "\"", card);
   b.graph.multiple = block;
@@ -372,8 +373,8 @@ const Architecture& architecture_of(const Card& card) {
     allowed.push_back(a.name);
   }
   fail(ErrorCode::InvalidArgument, "architecture \"{}\"{} is not available for a {}; allowed: {}",
-       card.architecture,
-       card.adaptation.empty() ? "" : " behind adaptation \"" + card.adaptation + "\"",
+       printable(card.architecture),
+       card.adaptation.empty() ? "" : " behind adaptation \"" + printable(card.adaptation) + "\"",
        role_name(card.role),
        allowed.empty() ? "none" : fmt::format("{}", fmt::join(allowed, ", ")));
 }

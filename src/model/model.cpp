@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "core/text.h"
 
 namespace veilnet::model {
 namespace {
@@ -65,7 +66,7 @@ void check_tensors(const Safetensors& file, const std::vector<TensorSpec>& expec
       check_values(file, view);
     } else if (!allow_extra) {
       fail(ErrorCode::BadData, "{}: tensor \"{}\" does not belong to this architecture",
-           file.name(), view.name);
+           file.name(), printable(view.name, 80));
     }
   }
 }

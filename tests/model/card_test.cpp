@@ -65,15 +65,34 @@ TEST(Card, OfFormatVersionOneIsRead) {
 
 TEST(Card, RefusesMetadataThatDoesNotDescribeAModel) {
   const test::TemporaryFolder folder;
-  const std::vector<std::array<std::string, 3>> cases = {{"format", "other", "other"},
-                                                         {"format_version", "99", "99"},
-                                                         {"role", "king", "king"},
-                                                         {"parameters", "{", "parameters"},
-                                                         {"input_size", "[0, 16]", "[0, 16]"},
-                                                         {"input_size", "[16]", "input_size"},
-                                                         {"std_rgb", "[0, 1, 1]", "std_rgb"},
-                                                         {"class_names", "[\"one\"]", "1 class"},
-                                                         {"mean_rgb", "\"x\"", "mean_rgb"}};
+  const std::string long_text(1'000'000, 'x'), deep(20'000, '[');
+  const std::vector<std::array<std::string, 3>> cases = {
+      {"format", "other", "other"},
+      {"format_version", "99", "99"},
+      {"role", "king", "king"},
+      {"parameters", "{", "parameters"},
+      {"input_size", "[0, 16]", "[0, 16]"},
+      {"input_size", "[16]", "input_size"},
+      {"std_rgb", "[0, 1, 1]", "std_rgb"},
+      {"class_names", "[\"one\"]", "1 class"},
+      {"mean_rgb", "\"x\"", "mean_rgb"},
+      {"format", long_text, "\"xxx"},
+      {"role", "\x1b[31mred", "\\x1B[31mred"},
+      {"parameters", deep, "deeper than the 32"},
+      {"notes", deep, "deeper than the 32"},
+      {"parameters", "[]", "no object"},
+      {"parameters", R"({"depth": 1e300})", "no whole depth in {\"depth\": 1e300}"},
+      {"parameters", R"({"depth": 20.5})", "no whole depth"},
+      {"parameters", R"({"adaptation": 1})", "no name of an adaptation"},
+      {"input_size", "[16.5, 16]", "not 2"},
+      {"input_size", "[16, 16, 3]", "not 2"},
+      {"mean_rgb", "[0, 1, true]", "not 3"},
+      {"std_rgb", "[1e-320, 1, 1]", "std_rgb"},
+      {"class_names", "[\"a\", 1]", "strings"},
+      {"class_names", R"(["a", ""])", "\"\" cannot name a class"},
+      {"class_names", R"(["a", "\u001b[2J"])", "\"\\x1B[2J\" cannot name a class"},
+      {"class_names", "[\"a\", \"" + long_text + "\"]", "xxx...\" cannot name a class"},
+      {"notes", "{\"a\": 1}", "not strings"}};
   for (const auto& [key, value, message] : cases) {
     SCOPED_TRACE(key + "=" + value);
     auto metadata = to_metadata(sample());
