@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/text.h"
 #include "core/version.h"
 
 namespace veilnet::cli {
@@ -18,6 +20,20 @@ namespace {
 constexpr Command kCommands[] = {VEILNET_COMMANDS(VEILNET_CLIENT_ROW, VEILNET_LAB_ROW)};
 #undef VEILNET_CLIENT_ROW
 #undef VEILNET_LAB_ROW
+
+/// The message of a line of the log. Names of files, classes and models come from outside: they
+/// must not reach the terminal as commands to it.
+class PrintableMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& line, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const auto text = printable({line.payload.data(), line.payload.size()}, 2000);
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<PrintableMessage>();
+  }
+};
 
 }  // namespace
 
@@ -33,7 +49,9 @@ CLI::App& add_command(CLI::App& app, const char* name) {
 int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)) {
   install_interrupt_handler();
   spdlog::set_default_logger(spdlog::stderr_color_mt("veilnet"));
-  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<PrintableMessage>('v').set_pattern("%H:%M:%S %^%l%$ %v");
+  spdlog::set_formatter(std::move(formatter));
 
   // The user types veilnet for both programs.
   CLI::App app(

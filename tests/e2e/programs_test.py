@@ -55,6 +55,18 @@ class Programs(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done)
             self.assertIn("Usage: veilnet " + name, done.stdout)
 
+    def test_names_of_files_do_nothing_to_the_terminal(self):
+        with tempfile.TemporaryDirectory() as folder:
+            name = "\x1b[2J\n" + "x" * 200
+            key = pathlib.Path(folder, name)
+            done = run(VEILNET, "keygen", "--scheme", "le", "-o", key)
+            self.assertEqual(done.returncode, 0, done)
+            again = run(VEILNET, "keygen", "--scheme", "le", "-o", key)
+            self.assertEqual(again.returncode, 1, again)
+            for text in (done.stderr, again.stderr):
+                self.assertIn("/\\x1B[2J\\nxxx", text)
+                self.assertNotIn("\x1b", text)
+
     @unittest.skipUnless(LAB.exists(), "built without veilnet-lab")
     def test_the_lab_is_found_beside_veilnet_and_then_in_path(self):
         self.assertEqual(run(LAB, "--version").stdout, run(VEILNET, "--version").stdout.replace("veilnet", "veilnet-lab", 1))
