@@ -1,12 +1,13 @@
-// Speed of the keyed schemes on one thread, beside memcpy on the same buffers.
+// Speed of the keyed schemes on one thread, on every instruction set that this machine has, beside
+// memcpy on the same buffers.
 //
 // usage: cipher_bench export FILE    key material, plain and encrypted pictures (safetensors) for
 // cipher_numpy.py to check against
-//        cipher_bench measure        one JSON object on standard output: {"name": seconds for the
-//        whole batch, ...}
+//        cipher_bench measure        one JSON object on standard output: {"bytes": of the batch,
+//        "memcpy": [seconds, ...], "seconds": {instruction set: {scheme: [seconds, ...]}}}
 //
 // bench/run-cipher.sh runs both this and the NumPy version. Every scheme is compared with its plain
-// version first.
+// version first, on every instruction set.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -18,6 +19,7 @@
 
 #include "cipher/explicit_key.h"
 #include "cipher/scheme.h"
+#include "core/cpu.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "core/safetensors.h"
@@ -31,7 +33,7 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr int kSide = 32, kBlock = 4;
 constexpr std::size_t kBlocks = 64, kPictures = 4000,
                       kBytes = 3 * kSide * kSide;  // 12 MB: beyond the second-level cache
-constexpr int kRepetitions = 15;
+constexpr int kRepetitions = 7;
 
 struct Keys {
   Key key = key_from_seed(1);
@@ -51,19 +53,28 @@ Bytes noise_pictures() {
 
 template <class AnyKey>
 Bytes checked(const AnyKey& key, const Bytes& plain) {
-  Bytes fast(plain.size()), expected(plain.size()), back(kBytes);
-  const auto scheme = make_scheme(key, kSide, kSide);
-  encrypt_all(*scheme, plain, fast);
-  for (std::size_t at = 0; at < plain.size(); at += kBytes) {
+  Bytes expected(plain.size()), back(kBytes);
+  for (std::size_t at = 0; at < plain.size(); at += kBytes)
     ref_encrypt(key, kSide, kSide, std::span(plain).subspan(at, kBytes),
                 std::span(expected).subspan(at, kBytes));
-    scheme->decrypt(std::span(fast).subspan(at, kBytes), back);
-    if (!std::equal(back.begin(), back.end(), plain.begin() + static_cast<std::ptrdiff_t>(at)))
-      throw Error(ErrorCode::BadData, "cipher_bench: decryption does not give the plain picture");
+  for (const auto level : simd_levels()) {
+    force_simd(level);
+    Bytes fast(plain.size());
+    const auto scheme = make_scheme(key, kSide, kSide);
+    encrypt_all(*scheme, plain, fast);
+    if (fast != expected)
+      fail(ErrorCode::BadData, "cipher_bench: the code for {} differs from the plain version",
+           simd_name(level));
+    for (std::size_t at = 0; at < plain.size(); at += kBytes) {
+      scheme->decrypt(std::span(fast).subspan(at, kBytes), back);
+      if (!std::equal(back.begin(), back.end(), plain.begin() + static_cast<std::ptrdiff_t>(at)))
+        fail(ErrorCode::BadData,
+             "cipher_bench: what the code for {} decrypts is not the plain "
+             "picture",
+             simd_name(level));
+    }
   }
-  if (fast != expected)
-    throw Error(ErrorCode::BadData, "cipher_bench: the fast code differs from the plain one");
-  return fast;
+  return expected;
 }
 
 template <class T>
@@ -102,14 +113,10 @@ void export_vectors(const char* path) {
   save_safetensors(path, tensors, {}, Overwrite::Yes);
 }
 
-void measure() {
-  const Keys keys;
-  const auto plain = noise_pictures();
-  Bytes out(plain.size());
-  std::map<std::string, std::function<void()>> runs = {
-      {"memcpy", [&] { std::memcpy(out.data(), plain.data(), plain.size()); }},
-  };
-  std::map<std::string, std::shared_ptr<Scheme>> schemes = {
+using Runs = std::map<std::string, std::function<void()>>;
+
+Runs runs_of(const Keys& keys, const Bytes& plain, Bytes& out) {
+  const std::map<std::string, std::shared_ptr<Scheme>> schemes = {
       {"le", make_scheme(keys.le, kSide, kSide)},
       {"ele", make_scheme(keys.ele, kSide, kSide)},
       {"etc", make_scheme(keys.etc, kSide, kSide)},
@@ -119,12 +126,14 @@ void measure() {
       {"bit_flip", make_scheme({.id = "bit-flip"}, keys.key, kSide, kSide)},
       {"ffx", make_scheme({.id = "ffx"}, keys.key, kSide, kSide)},
       {"le_block8", make_scheme({.id = "le", .block_size = 8}, keys.key, kSide, kSide)},
+      {"etc_block8", make_scheme({.id = "etc", .block_size = 8}, keys.key, kSide, kSide)},
   };
+  Runs runs;
   for (const auto& [name, scheme] : schemes)
-    runs[name] = [&, scheme = scheme] { encrypt_all(*scheme, plain, out); };
+    runs[name] = [&plain, &out, scheme = scheme] { encrypt_all(*scheme, plain, out); };
   // A key of its own for every picture: what the schemes cost with their preparation.
   for (const auto* id : {"le", "ele", "etc", "pe"}) {
-    runs[std::string(id) + "_own_keys"] = [&, id] {
+    runs[std::string(id) + "_own_keys"] = [&plain, &out, &keys, id] {
       for (std::size_t i = 0; i < kPictures; ++i) {
         const auto scheme = make_scheme({.id = id}, derive_key(keys.key, i), kSide, kSide);
         scheme->encrypt(std::span(plain).subspan(i * kBytes, kBytes),
@@ -132,18 +141,40 @@ void measure() {
       }
     };
   }
-  std::map<std::string, std::vector<double>> seconds;
+  return runs;
+}
+
+double seconds_of(const std::function<void()>& run) {
+  run();  // so that each finds the caches as it leaves them itself
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+void measure() {
+  const Keys keys;
+  const auto plain = noise_pictures();
+  Bytes out(plain.size());
+  std::map<Simd, Runs> runs;
+  for (const auto level : simd_levels()) {
+    force_simd(level);
+    runs[level] = runs_of(keys, plain, out);
+  }
+  std::vector<double> memcpy_seconds;
+  std::map<std::string, std::map<std::string, std::vector<double>>> seconds;
   // Round by round, so that what disturbs the machine disturbs all alike.
   for (int round = 0; round < kRepetitions; ++round) {
-    for (const auto& [name, run] : runs) {
-      run();  // so that each finds the caches as it leaves them itself
-      const auto begin = std::chrono::steady_clock::now();
-      run();
-      seconds[name].push_back(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    for (const auto& [level, of_level] : runs) {
+      memcpy_seconds.push_back(
+          seconds_of([&] { std::memcpy(out.data(), plain.data(), plain.size()); }));
+      force_simd(level);
+      for (const auto& [name, run] : of_level)
+        seconds[std::string(simd_name(level))][name].push_back(seconds_of(run));
     }
   }
-  std::cout << nlohmann::json({{"bytes", plain.size()}, {"seconds", seconds}}).dump() << "\n";
+  const nlohmann::json record = {
+      {"bytes", plain.size()}, {"memcpy", memcpy_seconds}, {"seconds", seconds}};
+  std::cout << record.dump() << "\n";
 }
 
 }  // namespace

@@ -23,15 +23,15 @@ std::unique_ptr<Scheme> make_scheme(const EleKey& key, int height, int width) {
              blocks = blocks_of(height, width, key.block_size);
   check_count("the ELE keys", key.permutations.size(), blocks * nibbles);
   check_permutation("the ELE key's location", std::span(key.location), blocks);
-  NibbleMap map;
-  map.location = key.location;
-  map.source.reserve(blocks * nibbles);
-  map.mask.reserve(blocks * nibbles / 2);
-  for (const std::size_t source : key.location) {
-    const auto permutation = std::span(key.permutations).subspan(source * nibbles, nibbles);
+  std::vector<std::uint16_t> permutations(key.permutations.size());
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const auto permutation =
+        std::span(key.permutations).subspan(key.location[i] * nibbles, nibbles);
     check_permutation("an ELE block key", permutation, nibbles);
-    append_le(map, permutation);
+    std::ranges::copy(permutation, permutations.begin() + static_cast<std::ptrdiff_t>(i * nibbles));
   }
+  auto map = le_map(std::move(permutations), nibbles / 2);
+  map.location = key.location;
   const auto n = static_cast<double>(blocks);
   const double bits = n * log2_factorial(static_cast<double>(nibbles)) + log2_factorial(n);
   return make_gather({height, width, key.block_size, true, bits},

@@ -82,17 +82,14 @@ std::unique_ptr<Scheme> make_scheme(const EtcKey& key, int height, int width) {
 
   NibbleMap map;
   map.location = key.location;
-  map.source.resize(2 * blocks * values);
-  map.mask.resize(blocks * values);
+  map.whole_bytes = true;
+  map.source.resize(blocks * values);
+  map.after.resize(blocks * values);
   for (std::size_t i = 0; i < blocks; ++i) {
     const auto b = key.location[i];
     move = &moves[((key.rotation[b] * 3u + key.flip[b]) * 6u + key.colour[b]) * values];
-    auto* source = &map.source[2 * i * values];
-    for (std::size_t j = 0; j < values; ++j) {
-      source[j] = move[j];
-      source[values + j] = static_cast<std::uint16_t>(values + move[j]);
-    }
-    std::fill_n(&map.mask[i * values], values, key.negative[b] ? 0xff : 0);
+    std::copy_n(move, values, &map.source[i * values]);
+    std::fill_n(&map.after[i * values], values, key.negative[b] ? 0xff : 0);
   }
   const auto n = static_cast<double>(blocks);
   const double orientations = side == 1 ? 0 : 3;

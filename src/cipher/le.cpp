@@ -5,15 +5,19 @@
 
 namespace veilnet::cipher {
 
-void append_le(NibbleMap& map, std::span<const std::uint16_t> permutation) {
-  const std::size_t nibbles = permutation.size(), values = nibbles / 2;
-  map.source.insert(map.source.end(), permutation.begin(), permutation.end());
-  const auto complement = [&](std::size_t i) {
-    return (permutation[i] > values) != (permutation[permutation[i]] > values);
-  };
-  for (std::size_t i = 0; i < values; ++i)
-    map.mask.push_back(static_cast<std::uint8_t>((complement(i) ? 0x0f : 0) |
-                                                 (complement(values + i) ? 0xf0 : 0)));
+NibbleMap le_map(std::vector<std::uint16_t> permutations, std::size_t values) {
+  NibbleMap map;
+  map.before.resize(permutations.size() / 2);
+  for (std::size_t at = 0; at < permutations.size(); at += 2 * values) {
+    const auto* permutation = &permutations[at];
+    auto* reverse = &map.before[at / 2];
+    for (std::size_t i = 0; i < values; ++i)
+      reverse[i] = static_cast<std::uint8_t>((permutation[i] > values ? 0x0f : 0) |
+                                             (permutation[values + i] > values ? 0xf0 : 0));
+  }
+  map.after = map.before;
+  map.source = std::move(permutations);
+  return map;
 }
 
 std::vector<std::uint8_t> ref_le_block(std::span<const std::uint8_t> block,
@@ -45,11 +49,10 @@ std::unique_ptr<Scheme> make_scheme(const LeKey& key, int height, int width) {
   check_geometry(height, width, key.block_size);
   const auto nibbles = 2 * values_of(key.block_size);
   check_permutation("the LE key", std::span(key.permutation), nibbles);
-  NibbleMap map;
-  append_le(map, key.permutation);
   const Scheme::Properties properties{height, width, key.block_size, true,
                                       log2_factorial(static_cast<double>(nibbles))};
-  return make_gather(properties, Tiling::blocks(height, width, key.block_size), std::move(map));
+  return make_gather(properties, Tiling::blocks(height, width, key.block_size),
+                     le_map(key.permutation, nibbles / 2));
 }
 
 void ref_encrypt(const LeKey& key, int height, int width, std::span<const std::uint8_t> plain,

@@ -1,4 +1,4 @@
-// LE of one block, which ele uses as well. Internal to this folder.
+// LE of blocks, which ele uses as well. Internal to this folder.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace veilnet::cipher {
 
-/// Appends LE of one block.
-void append_le(NibbleMap& map, std::span<const std::uint16_t> permutation);
+/// LE of as many blocks of `values` values as there are permutations, one behind the other.
+NibbleMap le_map(std::vector<std::uint16_t> permutations, std::size_t values);
 
 /// The plain version.
 std::vector<std::uint8_t> ref_le_block(std::span<const std::uint8_t> block,

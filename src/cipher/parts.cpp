@@ -10,7 +10,7 @@ namespace {
 class Gather final : public Scheme {
  public:
   Gather(const Properties& properties, const Tiling& tiling, NibbleMap map)
-      : Scheme(properties), tiling_(tiling), map_(std::move(map)), forward_(tiling, map_) {}
+      : Scheme(properties), tiling_(tiling), forward_(tiling, std::move(map)) {}
 
  private:
   void forward(const std::uint8_t* plain, std::uint8_t* cipher) const override {
@@ -20,8 +20,7 @@ class Gather final : public Scheme {
   void backward(const std::uint8_t* cipher, std::uint8_t* plain) const override {
     // Made when needed: most schemes only ever encrypt, some of them a single picture.
     std::call_once(inverted_, [this] {
-      inverse_ = inverse(map_, tiling_.tile_bytes());
-      backward_.emplace(tiling_, inverse_);
+      backward_.emplace(tiling_, inverse(forward_.map(), tiling_.tile_bytes()));
     });
     run(*backward_, cipher, plain);
   }
@@ -39,10 +38,8 @@ class Gather final : public Scheme {
   }
 
   Tiling tiling_;
-  NibbleMap map_;
   TileGather forward_;
   mutable std::once_flag inverted_;
-  mutable NibbleMap inverse_;
   mutable std::optional<TileGather> backward_;
 };
 

@@ -31,17 +31,14 @@ std::unique_ptr<Scheme> make_scheme(const PeKey& key, int height, int width) {
   const auto tiling = Tiling::runs(static_cast<std::uint32_t>((pixels + 15) / 16));
   const std::size_t values = tiling.tile_bytes();
   NibbleMap map;
-  map.source.resize(2 * tiling.count * values);
-  map.mask.resize(tiling.count * values);
+  map.whole_bytes = true;
+  map.source.resize(tiling.count * values);
+  map.after.resize(tiling.count * values);
   for (std::size_t p = 0; p < 16 * std::size_t{tiling.count}; ++p) {
     const auto* order = kComponentOrders[p < pixels ? key.shuffle[p] : 0];
-    const std::size_t tile = p / 16, first = 3 * (p % 16);
     for (std::size_t c = 0; c < 3; ++c) {
-      const auto from = first + order[c];
-      map.source[2 * tile * values + first + c] = static_cast<std::uint16_t>(from);
-      map.source[2 * tile * values + values + first + c] =
-          static_cast<std::uint16_t>(values + from);
-      map.mask[3 * p + c] = p < pixels && key.negate[3 * p + order[c]] ? 0xff : 0;
+      map.source[3 * p + c] = static_cast<std::uint16_t>(3 * (p % 16) + order[c]);
+      map.after[3 * p + c] = p < pixels && key.negate[3 * p + order[c]] ? 0xff : 0;
     }
   }
   return make_gather({height, width, 1, true, bits}, tiling, std::move(map));

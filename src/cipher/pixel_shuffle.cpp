@@ -13,10 +13,8 @@ std::unique_ptr<Scheme> make_scheme(const PixelShuffleKey& key, int height, int 
   const auto values = values_of(key.block_size);
   check_permutation("the pixel shuffling key", std::span(key.permutation), values);
   NibbleMap map;
+  map.whole_bytes = true;
   map.source = key.permutation;
-  for (const auto from : key.permutation)
-    map.source.push_back(static_cast<std::uint16_t>(values + from));
-  map.mask.resize(values);
   return make_gather(
       {height, width, key.block_size, true, log2_factorial(static_cast<double>(values))},
       Tiling::blocks(height, width, key.block_size), std::move(map));

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "core/cpu.h"
 
 namespace veilnet::cipher {
 
@@ -21,50 +24,51 @@ struct Tiling {
   static Tiling runs(std::uint32_t count) { return {4, 12, 12, 1, count}; }
 
   std::uint32_t tile_bytes() const { return rows * row_bytes; }
-  std::uint32_t offset(std::uint32_t tile) const {
-    return tile / across * rows * pitch + tile % across * row_bytes;
-  }
+  /// Where each tile begins.
+  std::vector<std::uint32_t> offsets() const;
 };
 
-/// out nibble j of tile i = (nibble source[j] of tile location[i]) XOR mask. A tile's nibbles are
-/// its bytes' low halves in order, then the high ones. `source` and `mask` are those of output tile
-/// i, or the same for all tiles.
+/// Tile i of the result comes from tile location[i]: that tile XOR `before`, its nibbles permuted
+/// so that nibble j is nibble source[j], XOR `after`. A tile's nibbles are its bytes' low halves in
+/// order, then the high ones. The three tables are those of each tile of the result in turn, or one
+/// for all tiles.
 struct NibbleMap {
-  std::vector<std::uint32_t> location;  ///< by output tile; empty: tiles stay
-  std::vector<std::uint16_t> source;    ///< 2 tile_bytes a tile
-  std::vector<std::uint8_t> mask;       ///< tile_bytes a tile
+  std::vector<std::uint32_t> location;  ///< empty: tiles stay
+  bool whole_bytes = false;             ///< byte j is byte source[j]
+  std::vector<std::uint16_t> source;    ///< 2 tile_bytes a tile; tile_bytes where bytes stay whole
+  std::vector<std::uint8_t> before;     ///< tile_bytes a tile; empty: nothing
+  std::vector<std::uint8_t> after;      ///< likewise
 };
 
 /// The map that undoes a map of tiles of this size. `source` (of each tile) and `location` must be
 /// permutations.
 NibbleMap inverse(const NibbleMap& map, std::uint32_t tile_bytes);
 
-/// Whether this processor has the instructions of the fast way (AVX-512 VBMI).
-bool has_vbmi();
+/// A tile's sources and mask in the form that vector code reads.
+struct alignas(64) TileTable {
+  std::array<std::uint8_t, 64> low{}, high{};  ///< codes of what becomes the halves of each byte
+  std::array<std::uint8_t, 64> mask{};
+};
 
 /// A NibbleMap made ready for pictures of one tiling.
 class TileGather {
  public:
-  /// Without `vbmi`, and for tiles above 4 runs of 16 bytes, plain code does it. The map must
-  /// outlive this.
-  TileGather(const Tiling& tiling, const NibbleMap& map, bool vbmi = has_vbmi());
+  /// AVX2 does tiles of 4 runs of 12 bytes (blocks of 4x4), AVX-512 those of up to 4 runs of up to
+  /// 16 and 48 bytes in all; plain code the others, several times slower.
+  TileGather(const Tiling& tiling, NibbleMap map, Simd level = simd_level());
   /// in and out must not overlap.
   void apply(const std::uint8_t* in, std::uint8_t* out) const;
 
+  const NibbleMap& map() const { return map_; }
+
  private:
   void apply_plain(const std::uint8_t* in, std::uint8_t* out) const;
-  void apply_vbmi(const std::uint8_t* in, std::uint8_t* out) const;
 
   Tiling tiling_;
-  const NibbleMap& map_;
-  bool shared_;
-  std::vector<std::uint32_t> from_, to_;  ///< offsets by output tile
-  /// For apply_vbmi: sources of a tile's low nibbles, of the high ones, and the mask, run r from
-  /// byte 16 r on. Aligned, as loads across cache lines cost half of the speed.
-  struct alignas(64) Table {
-    std::array<std::uint8_t, 64> low{}, high{}, mask{};
-  };
-  std::vector<Table> tables_;
+  NibbleMap map_;
+  Simd level_;
+  std::vector<std::uint32_t> to_, from_;  ///< offsets by tile of the result
+  std::vector<TileTable> tables_;         ///< for vector code: one, or one a tile
 };
 
 }  // namespace veilnet::cipher

@@ -6,7 +6,6 @@
 #include <set>
 #include <sodium.h>
 
-#include "cipher/tiles.h"
 #include "pictures.h"
 
 namespace veilnet::cipher {
@@ -110,61 +109,6 @@ TEST(KeyStream, NormalHasItsMoments) {
   }
   EXPECT_NEAR(sum / 100'000, 0, 0.02);
   EXPECT_NEAR(squares / 100'000, 1, 0.03);
-}
-
-/// A map with these tables; `tables` is 1 or the number of tiles.
-NibbleMap random_map(const Tiling& tiling, std::uint32_t tables, bool move, std::uint64_t seed) {
-  KeyStream stream(test_key(seed), Purpose::BlockKeys);
-  NibbleMap map;
-  if (move) map.location = stream.permutation<std::uint32_t>(tiling.count);
-  for (std::uint32_t i = 0; i < tables; ++i) {
-    const auto source = stream.permutation<std::uint16_t>(2 * tiling.tile_bytes());
-    map.source.insert(map.source.end(), source.begin(), source.end());
-    for (std::uint32_t j = 0; j < tiling.tile_bytes(); ++j)
-      map.mask.push_back(static_cast<std::uint8_t>(stream.below(256)));
-  }
-  return map;
-}
-
-TEST(Tiles, BothWaysAgreeAndTheInverseUndoesThem) {
-  if (!has_vbmi()) GTEST_SKIP() << "this processor has no AVX-512 VBMI";
-  std::uint64_t seed = 0;
-  for (const auto& [block, down, across] :
-       {std::tuple{1, 3, 5}, {2, 2, 3}, {3, 4, 1}, {4, 1, 1}, {4, 8, 8}, {4, 3, 5}, {8, 2, 2}}) {
-    for (const bool shared : {false, true}) {
-      for (const bool move : {false, true}) {
-        SCOPED_TRACE(testing::Message() << block << " " << down << "x" << across
-                                        << (shared ? " shared" : "") << (move ? " moved" : ""));
-        const auto tiling = Tiling::blocks(down * block, across * block, block);
-        const auto map = random_map(tiling, shared ? 1 : tiling.count, move, ++seed),
-                   undo = inverse(map, tiling.tile_bytes());
-        const auto in = noise_picture(down * block, across * block, seed);
-        // A byte behind the end shows a store that goes too far.
-        Bytes fast(in.size() + 1, 99), plain(in.size() + 1, 99), back(in.size());
-        TileGather(tiling, map, true).apply(in.data(), fast.data());
-        TileGather(tiling, map, false).apply(in.data(), plain.data());
-        EXPECT_EQ(fast, plain);
-        EXPECT_EQ(fast.back(), 99);
-        TileGather(tiling, undo, true).apply(fast.data(), back.data());
-        EXPECT_EQ(back, in);
-        TileGather(tiling, undo, false).apply(fast.data(), back.data());
-        EXPECT_EQ(back, in);
-      }
-    }
-  }
-}
-
-TEST(Tiles, PlainCodeAndItsInverse) {
-  // Runs on every processor.
-  const auto tiling = Tiling::blocks(12, 8, 4);
-  const auto map = random_map(tiling, tiling.count, true, 100),
-             undo = inverse(map, tiling.tile_bytes());
-  const auto in = noise_picture(12, 8, 1);
-  Bytes out(in.size()), back(in.size());
-  TileGather(tiling, map, false).apply(in.data(), out.data());
-  EXPECT_NE(out, in);
-  TileGather(tiling, undo, false).apply(out.data(), back.data());
-  EXPECT_EQ(back, in);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cipher/key_file.h"
+#include "core/cpu.h"
 #include "core/files.h"
 #include "pictures.h"
 #include "support.h"
@@ -80,7 +81,7 @@ TEST(Table, StandsInTheDocumentsWordForWord) {
   }
 }
 
-TEST(EveryScheme, EqualsItsPlainVersion) {
+TEST(EveryScheme, EqualsItsPlainVersionOnEveryInstructionSet) {
   for (const auto& options : keyed_forms()) {
     const int block = scheme_spec(options.id).blocks ? options.block_size : 1;
     for (const auto& [down, across] : {std::pair{1, 1}, {2, 3}, {5, 2}, {3, 11}}) {
@@ -90,7 +91,12 @@ TEST(EveryScheme, EqualsItsPlainVersion) {
       const auto plain = noise_picture(height, width, 7);
       Bytes expected(plain.size());
       scheme_spec(options.id).reference(options, key, height, width, plain, expected);
-      EXPECT_EQ(encrypt(*make_scheme(options, key, height, width), plain), expected);
+      for (const auto level : simd_levels()) {
+        force_simd(level);
+        EXPECT_EQ(encrypt(*make_scheme(options, key, height, width), plain), expected)
+            << simd_name(level);
+      }
+      force_simd(std::nullopt);
     }
   }
 }
