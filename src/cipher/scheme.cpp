@@ -7,9 +7,9 @@
 #include "core/error.h"
 
 // The table: one line a scheme, in the order of every list. The scheme's file defines it.
-#define VEILNET_SCHEMES(line)                                                                   \
-  line(le) line(ele) line(etc) line(pe) line(pixel_shuffle) line(bit_flip) line(ffx) line(blur) \
-      line(pixelate) line(noise)
+#define VEILNET_SCHEMES(line)                                                                  \
+  line(le) line(ele) line(etc) line(pe) line(pixel_shuffle) line(bit_flip) line(ffx) line(vit) \
+      line(blur) line(pixelate) line(noise)
 
 namespace veilnet::cipher {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "cipher/explicit_key.h"
@@ -268,6 +269,64 @@ TEST(Schemes, BitFlipAndFfxChangeHalfOfTheValues) {
   for (const auto& [value, seen] : images) EXPECT_EQ(seen.size(), 1u) << value;
 }
 
+TEST(Schemes, VitIsUndoneByAPatchEmbeddingUnderItsKey) {
+  // A linear embedding of patches whose weights are permuted (and negated) like the values of a
+  // block, its positions like the blocks, makes of the encrypted picture the tokens of the plain
+  // one. The key is read off two chosen pictures.
+  constexpr int kSide = 12, kAcross = 3;
+  constexpr std::size_t kBlocks = 9, kValues = 48;
+  const auto patch = [](const Bytes& picture, std::size_t block) {
+    std::vector<int> values;
+    for (std::size_t j = 0; j < kValues; ++j)
+      values.push_back(
+          picture[((block / kAcross * 4 + j / 12) * kSide + block % kAcross * 4) * 3 + j % 12]);
+    return values;
+  };
+  const auto picture_of = [&](auto value) {
+    Bytes picture;
+    for (std::size_t y = 0; y < kSide; ++y)
+      for (std::size_t x = 0; x < 3 * kSide; ++x)
+        picture.push_back(
+            static_cast<std::uint8_t>(value(y / 4 * kAcross + x / 12, y % 4 * 12 + x % 12)));
+    return picture;
+  };
+  for (const bool negative_positive : {false, true}) {
+    const auto scheme =
+        make_scheme({.id = "vit", .variant = negative_positive}, test_key(3), kSide, kSide);
+    const auto places =
+        patch(encrypt(*scheme, picture_of([](std::size_t, std::size_t j) { return j; })), 0);
+    const auto moved =
+        encrypt(*scheme, picture_of([](std::size_t block, std::size_t) { return block; }));
+    EXPECT_EQ(std::ranges::any_of(places, [](int v) { return v > 127; }), negative_positive);
+
+    std::vector<int> weights;
+    Random random(4);
+    for (std::size_t j = 0; j < kValues; ++j)
+      weights.push_back(static_cast<int>(random.below(200)) - 100);
+    std::vector<int> permuted;
+    int bias = 0;
+    for (const int place : places) {
+      const int weight = weights[static_cast<std::size_t>(std::min(place, 255 - place))];
+      permuted.push_back(place > 127 ? -weight : weight);
+      if (place > 127) bias += 255 * weight;
+    }
+    const auto plain = noise_picture(kSide, kSide, 5), cipher = encrypt(*scheme, plain);
+    const auto token = [&](const std::vector<int>& by, const Bytes& picture, std::size_t block) {
+      const auto values = patch(picture, block);
+      return std::inner_product(values.begin(), values.end(), by.begin(), 0);
+    };
+    std::set<int> seen;
+    for (std::size_t i = 0; i < kBlocks; ++i) {
+      const auto value = patch(moved, i).front();
+      const auto from = static_cast<std::size_t>(std::min(value, 255 - value));
+      seen.insert(static_cast<int>(from));
+      EXPECT_EQ(token(permuted, cipher, i) + bias, token(weights, plain, from));
+    }
+    EXPECT_EQ(seen.size(), kBlocks);
+    EXPECT_NE(token(weights, cipher, 0), token(weights, plain, 0));
+  }
+}
+
 TEST(Schemes, KeySpaces) {
   const auto bits = [](const SchemeOptions& options) {
     return make_scheme(options, test_key(), 32, 32)->key_space_bits();
@@ -283,6 +342,8 @@ TEST(Schemes, KeySpaces) {
   EXPECT_NEAR(bits({.id = "pixel-shuffle"}), 202.9496, 0.001);  // 48!
   EXPECT_NEAR(bits({.id = "bit-flip"}), 44.87, 0.01);           // 48 over 24
   EXPECT_NEAR(bits({.id = "ffx"}), 44.87 + 1683.996, 0.01);     // and 256!
+  EXPECT_NEAR(bits({.id = "vit"}), 202.9496 + block_places, 0.001);
+  EXPECT_NEAR(bits({.id = "vit", .variant = true}), 48 + 202.9496 + block_places, 0.001);
   for (const auto* id : {"blur", "pixelate", "noise"}) EXPECT_EQ(bits({.id = id}), 0) << id;
 }
 
@@ -346,8 +407,9 @@ TEST(Refused, Options) {
     expect_error(ErrorCode::InvalidArgument, parts,
                  [&] { make_scheme(options, test_key(), height, width); });
   };
-  refuse({.id = "rot13"}, 4, 4,
-         {"\"rot13\"", "le, ele, etc, pe, pixel-shuffle, bit-flip, ffx, blur, pixelate, noise"});
+  refuse(
+      {.id = "rot13"}, 4, 4,
+      {"\"rot13\"", "le, ele, etc, pe, pixel-shuffle, bit-flip, ffx, vit, blur, pixelate, noise"});
   refuse({.id = "le", .block_size = 0}, 4, 4, {"block size", "0", "1 to 64"});
   refuse({.id = "ele", .block_size = 65}, 4, 4, {"block size", "65", "1 to 64"});
   refuse({.id = "pe"}, 0, 4, {"height", "0", "1 to 32768"});

@@ -214,6 +214,10 @@ TEST(EveryScheme, MakesOfAKeyWhatItAlwaysMade) {
       {{"ffx", 1, false}, "e6645a22713308ea"},
       {{"ffx", 4, false}, "204a3359c857c009"},
       {{"ffx", 8, false}, "033b456e4b44e241"},
+      {{"vit", 1, false}, "d05302fd1ee973c2"},
+      {{"vit", 4, false}, "bdf42c70bcae0365"},
+      {{"vit", 8, false}, "2a4b96e77a2485cd"},
+      {{"vit", 4, true}, "0c6426a5bd1ae17f"},
   };
   for (const auto& [options, sha256] : known) {
     Bytes both;

@@ -51,7 +51,7 @@ image::Image grid() {
 
 void run(const SchemesOptions& o) {
   nlohmann::json list = nlohmann::json::array();
-  constexpr const char* kRow = "{:<34} {:>18}  {:<7}  {}\n";
+  constexpr const char* kRow = "{:<36} {:>18}  {:<7}  {}\n";
   fmt::print(kRow, "scheme", "key space at 32x32", "inverse", "what it does");
   for (const auto& options : cipher::scheme_forms()) {
     const auto& spec = cipher::scheme_spec(options.id);
