@@ -6,6 +6,8 @@
 
 #include "cipher/option_fields.h"
 #include "core/error.h"
+#include "core/json_file.h"
+#include "core/text.h"
 
 namespace veilnet::cipher {
 
@@ -16,14 +18,16 @@ namespace {
 
 constexpr const char* kFormat = "veilnet-key";
 constexpr int kVersion = 1;
+constexpr std::size_t kMaxDepth = 4, kMaxFields = 64;
 
 /// Reads fields, each exactly once.
 class Fields {
  public:
-  Fields(std::string name, const json& object) : name_(std::move(name)), object_(object) {}
+  using Json = nlohmann::json;
+  Fields(std::string name, const Json& object) : name_(std::move(name)), object_(object) {}
 
   template <class T>
-  T take(std::string_view field, bool (json::*is_type)() const noexcept, const char* type) {
+  T take(std::string_view field, bool (Json::*is_type)() const noexcept, const char* type) {
     const auto found = object_.find(std::string(field));
     if (found == object_.end()) refuse("has no field \"{}\"", field);
     if (!((*found).*is_type)()) refuse("field \"{}\" is not {}", field, type);
@@ -31,13 +35,13 @@ class Fields {
     return found->get<T>();
   }
   std::string take_text(std::string_view field) {
-    return take<std::string>(field, &json::is_string, "a string");
+    return take<std::string>(field, &Json::is_string, "a string");
   }
   bool take_bool(std::string_view field) {
-    return take<bool>(field, &json::is_boolean, "true or false");
+    return take<bool>(field, &Json::is_boolean, "true or false");
   }
   std::int64_t take_int(std::string_view field) {
-    return take<std::int64_t>(field, &json::is_number_integer, "a whole number");
+    return take<std::int64_t>(field, &Json::is_number_integer, "a whole number");
   }
 
   void refuse_others() const {
@@ -50,7 +54,7 @@ class Fields {
 
  private:
   std::string name_;
-  const json& object_;
+  const Json& object_;
   std::size_t taken_ = 0;
 };
 
@@ -78,10 +82,10 @@ void save_key(const fs::path& path, const KeyFile& file, Overwrite overwrite) {
 }
 
 KeyFile load_key(const fs::path& path) {
-  const auto text = read_text(path, 1 << 16);
-  const auto object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto object =
+      read_json(path, {.max_bytes = 1 << 16, .max_depth = kMaxDepth, .max_values = kMaxFields});
   Fields fields(path.string(), object);
-  if (!object.is_object()) fields.refuse("is no key file, or truncated: it holds no JSON object");
+  if (!object.is_object()) fields.refuse("is no key file: it holds no JSON object");
   if (fields.take_text("format") != kFormat)
     fields.refuse("is no key file: its format is not \"{}\"", kFormat);
   if (const auto version = fields.take_int("format_version"); version != kVersion)
@@ -93,7 +97,7 @@ KeyFile load_key(const fs::path& path) {
   options.id = fields.take_text("scheme");
   const auto known = std::ranges::find(schemes(), options.id, &SchemeSpec::id);
   if (known == schemes().end())
-    fields.refuse("there is no scheme \"{}\"; allowed: {}", options.id,
+    fields.refuse("there is no scheme \"{}\"; allowed: {}", printable(options.id),
                   fmt::join(scheme_ids(), ", "));
   if (!known->keyed()) fields.refuse("scheme \"{}\" has no key", options.id);
   if (known->blocks) {

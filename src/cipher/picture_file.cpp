@@ -7,6 +7,8 @@
 
 #include "cipher/option_fields.h"
 #include "core/error.h"
+#include "core/json_file.h"
+#include "core/text.h"
 
 namespace veilnet::cipher {
 
@@ -67,7 +69,7 @@ json describe_as_json(const SchemeOptions& options) {
 /// The plain size that the note gives. Checks everything else in it.
 std::pair<int, int> read_note(const std::string& text, const std::string& name,
                               const KeyFile& key) {
-  const auto note = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json note = parse_json(text, name + ": its note", {.max_bytes = kMaxNote, .max_depth = 4});
   const auto field = [&](const std::string& option) {
     return note.is_object() ? note.value(option, json()) : json();
   };
@@ -81,13 +83,13 @@ std::pair<int, int> read_note(const std::string& text, const std::string& name,
   for (const auto& [option, value] : expected.items())
     if (field(option) != value)
       fail(ErrorCode::InvalidArgument, "{}: was encrypted with {} {}; the key is for {} {}", name,
-           option, field(option).dump(), option, value.dump());
+           option, printable(field(option).dump(-1, ' ', true)), option, value.dump());
   if (id.is_null())
     fail(ErrorCode::InvalidArgument,
          "{}: was encrypted under a key of its own that was thrown away", name);
   if (id != key_id(key))
     fail(ErrorCode::InvalidArgument, "{}: was encrypted under key {}; this key is {}", name,
-         id.get<std::string>(), key_id(key));
+         printable(id.get<std::string>()), key_id(key));
   const auto side = [&](const json& value) {
     const auto pixels = value.get<std::int64_t>();
     if (pixels < 1 || pixels > kMaxSide)

@@ -105,8 +105,12 @@ TEST(KeyFile, RefusesEachKindOfBrokenFile) {
     return changed.dump();
   };
   for (std::size_t size = 0; size + 2 < good_text.size(); size += 7)
-    refuse(good_text.substr(0, size), {"truncated"});
+    refuse(good_text.substr(0, size), {"key", "JSON"});
   refuse("[1]", {"no JSON object"});
+  // Which of two keys would it be?
+  refuse(good_text.substr(0, good_text.rfind('}')) + ", \"key\": \"" + std::string(64, '0') + "\"}",
+         {"'key'", "twice"});
+  refuse(std::string(200, '[') + std::string(200, ']'), {"levels"});
   refuse(with("format", "pem"), {"veilnet-key"});
   refuse(with("format_version", 2), {"version 2", "version 1"}, ErrorCode::Unsupported);
   refuse(with("format_version", "1"), {"format_version", "whole number"});
@@ -227,7 +231,7 @@ TEST(PictureFile, RefusesMalformedNotes) {
     expect_error(ErrorCode::BadData, parts,
                  [&] { decrypt_png(with_note(png, from, to), "x.png", key); });
   };
-  refuse("{\"scheme\"", "X\"scheme\"", {"x.png", "note", "malformed"});
+  refuse("{\"scheme\"", "X\"scheme\"", {"x.png", "note", "JSON"});
   refuse("\"height\":16", "\"height\":-1", {"side", "-1", "32768"});
   refuse("\"height\":16", "\"height\":99", {"16x16", "100x16"});
   refuse("\"height\":16", "\"hei  t\":16", {"malformed"});

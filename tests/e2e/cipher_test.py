@@ -112,7 +112,7 @@ class Cipher(unittest.TestCase):
         self.expect(1, ["block_size 4", "block_size 8"], "decrypt", "--key", self.root / "le8", out, "-o", back)
         self.expect(2, ["le, block size 4", "ele, block size 4"], "encrypt", "--key", key, "--scheme", "ele", out, "-o", back)
         key.write_text(key.read_text()[:40])
-        self.expect(1, [key, "truncated"], "decrypt", "--key", key, out, "-o", back)
+        self.expect(1, [key, "not valid JSON"], "decrypt", "--key", key, out, "-o", back)
         self.expect(1, ["none", "no such file"], "decrypt", "--key", self.root / "none", out, "-o", back)
         self.assertFalse(back.exists())
 
