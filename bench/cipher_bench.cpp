@@ -42,6 +42,7 @@ struct Keys {
   EtcKey etc = draw_etc(key, kBlock, kBlocks, false);
   PeKey pe = draw_pe(key, kBytes / 3, false);
   PeKey pe_shuffled = draw_pe(key, kBytes / 3, true);
+  PixelShuffleKey pixel_shuffle = draw_pixel_shuffle(key, kBlock);
 };
 
 Bytes noise_pictures() {
@@ -88,10 +89,13 @@ void export_vectors(const char* path) {
   const auto le = checked(keys.le, plain), ele = checked(keys.ele, plain),
              etc = checked(keys.etc, plain);
   const auto pe = checked(keys.pe, plain), pe_shuffled = checked(keys.pe_shuffled, plain);
+  const auto pixel_shuffle = checked(keys.pixel_shuffle, plain);
   const std::vector<std::int64_t> nhwc = {kPictures, kSide, kSide, 3};
   const std::vector<std::int32_t> le_key(keys.le.permutation.begin(), keys.le.permutation.end());
   const std::vector<std::int32_t> ele_keys(keys.ele.permutations.begin(),
                                            keys.ele.permutations.end());
+  const std::vector<std::int32_t> pixel_key(keys.pixel_shuffle.permutation.begin(),
+                                            keys.pixel_shuffle.permutation.end());
   const TensorView tensors[] = {
       {"plain", DType::U8, nhwc, plain},
       {"le", DType::U8, nhwc, le},
@@ -99,6 +103,8 @@ void export_vectors(const char* path) {
       {"etc", DType::U8, nhwc, etc},
       {"pe", DType::U8, nhwc, pe},
       {"pe_shuffled", DType::U8, nhwc, pe_shuffled},
+      {"pixel_shuffle", DType::U8, nhwc, pixel_shuffle},
+      {"pixel_shuffle_key", DType::I32, {48}, bytes_of(pixel_key)},
       {"le_key", DType::I32, {96}, bytes_of(le_key)},
       {"ele_keys", DType::I32, {64, 96}, bytes_of(ele_keys)},
       {"ele_location", DType::I32, {64}, bytes_of(keys.ele.location)},
@@ -122,7 +128,8 @@ Runs runs_of(const Keys& keys, const Bytes& plain, Bytes& out) {
       {"etc", make_scheme(keys.etc, kSide, kSide)},
       {"pe", make_scheme(keys.pe, kSide, kSide)},
       {"pe_shuffled", make_scheme(keys.pe_shuffled, kSide, kSide)},
-      {"pixel_shuffle", make_scheme({.id = "pixel-shuffle"}, keys.key, kSide, kSide)},
+      {"pixel_shuffle", make_scheme(keys.pixel_shuffle, kSide, kSide)},
+      {"vit", make_scheme({.id = "vit"}, keys.key, kSide, kSide)},
       {"bit_flip", make_scheme({.id = "bit-flip"}, keys.key, kSide, kSide)},
       {"ffx", make_scheme({.id = "ffx"}, keys.key, kSide, kSide)},
       {"le_block8", make_scheme({.id = "le", .block_size = 8}, keys.key, kSide, kSide)},

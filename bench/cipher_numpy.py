@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""LE, ELE, EtC and PE in straightforward NumPy: vectorised over the pictures, as the released code is.
+"""LE, ELE, EtC, PE and pixel shuffling in straightforward NumPy: vectorised over the pictures, as the released code is.
 
 usage: cipher_numpy.py VECTORS    VECTORS as cipher_bench exports them. Prints one JSON object: {"name": [seconds, ...], ...}
 
@@ -95,12 +95,17 @@ def pe_shuffled(v):
     return numpy.take_along_axis(pe(v), order, axis=-1)
 
 
+def pixel_shuffle(v):
+    return to_pictures(to_blocks(v["plain"])[..., v["pixel_shuffle_key"]])
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     v = load(sys.argv[1])
     prepare_etc_index(v)
-    runs = {"le": le, "ele": ele, "etc": etc, "etc_index": etc_index, "pe": pe, "pe_shuffled": pe_shuffled}
+    runs = {"le": le, "ele": ele, "etc": etc, "etc_index": etc_index, "pe": pe, "pe_shuffled": pe_shuffled,
+            "pixel_shuffle": pixel_shuffle}
     for name, run in runs.items():
         if not numpy.array_equal(run(v), v[name.removesuffix("_index")]):
             sys.exit(f"cipher_numpy: {name} differs from Veilnet")

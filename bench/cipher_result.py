@@ -48,8 +48,8 @@ def main():
         "experiment": "bench-cipher",
         "config": "bench/run-cipher.sh",
         "note": f"{size // 3072} noise pictures of 32x32, block size 4, same key unless the name says own_keys, one thread; medians. The last word "
-                f"of a name is the instruction set; all were measured on this processor, the narrower ones by telling the program to use no wider "
-                "(VEILNET_SIMD). NumPy is the straightforward version of bench/cipher_numpy.py; every result was checked first, on every set.",
+                f"of a name is the instruction set; all were measured on this processor, the narrower ones by telling the code to use no wider ones. "
+                "NumPy is the straightforward version of bench/cipher_numpy.py; every result was checked first, on every set.",
         "commit": commit,
         "machine": {"device": f"cpu ({processor()})", "instruction_sets": levels, "threads": "1", "NumPy": numpy.__version__,
                     "Python": platform.python_version()},

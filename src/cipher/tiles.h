@@ -44,7 +44,9 @@ struct NibbleMap {
 /// permutations.
 NibbleMap inverse(const NibbleMap& map, std::uint32_t tile_bytes);
 
-/// A tile's sources and mask in the form that vector code reads.
+/// A tile's sources and mask in the form that vector code reads. AVX2 does two tiles at once and
+/// reads two tables as one: bytes 0 to 15 of the one and the other tile, then 16 to 31, then in the
+/// second table 32 to 47.
 struct alignas(64) TileTable {
   std::array<std::uint8_t, 64> low{}, high{};  ///< codes of what becomes the halves of each byte
   std::array<std::uint8_t, 64> mask{};
@@ -62,13 +64,16 @@ class TileGather {
   const NibbleMap& map() const { return map_; }
 
  private:
+  void make_tables();
   void apply_plain(const std::uint8_t* in, std::uint8_t* out) const;
 
   Tiling tiling_;
   NibbleMap map_;
   Simd level_;
   std::vector<std::uint32_t> to_, from_;  ///< offsets by tile of the result
-  std::vector<TileTable> tables_;         ///< for vector code: one, or one a tile
+  bool shared_ = true;                    ///< one map for all tiles
+  std::vector<TileTable> tables_;         ///< for vector code
+  TileTable shape_;                       ///< for AVX-512
 };
 
 }  // namespace veilnet::cipher
