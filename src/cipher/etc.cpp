@@ -67,18 +67,15 @@ std::unique_ptr<Scheme> make_scheme(const EtcKey& key, int height, int width) {
   check_below("the EtC key's colour", key.colour, blocks, 6);
   check_permutation("the EtC key's location", std::span(key.location), blocks);
 
-  // Source value of each value, by rotation, flip and colour code.
-  const auto side = static_cast<std::size_t>(key.block_size);
-  std::vector<std::uint16_t> moves(4 * 3 * 6 * values);
-  auto* move = moves.data();
+  // Where each pixel comes from, by rotation and flip code.
+  const auto side = static_cast<std::size_t>(key.block_size), pixels = side * side;
+  std::vector<std::uint16_t> moves;
   for (int rotation = 0; rotation < 4; ++rotation)
     for (int flip = 0; flip < 3; ++flip)
-      for (const auto& order : key.as_published ? kPublishedColourOrders : kColourOrders)
-        for (std::size_t row = 0; row < side; ++row)
-          for (std::size_t column = 0; column < side; ++column)
-            for (const auto component : order)
-              *move++ = static_cast<std::uint16_t>(
-                  3 * oriented_source(row, column, side, rotation, flip) + component);
+      for (std::size_t row = 0; row < side; ++row)
+        for (std::size_t column = 0; column < side; ++column)
+          moves.push_back(
+              static_cast<std::uint16_t>(3 * oriented_source(row, column, side, rotation, flip)));
 
   NibbleMap map;
   map.location = key.location;
@@ -87,8 +84,12 @@ std::unique_ptr<Scheme> make_scheme(const EtcKey& key, int height, int width) {
   map.after.resize(blocks * values);
   for (std::size_t i = 0; i < blocks; ++i) {
     const auto b = key.location[i];
-    move = &moves[((key.rotation[b] * 3u + key.flip[b]) * 6u + key.colour[b]) * values];
-    std::copy_n(move, values, &map.source[i * values]);
+    const auto* move = &moves[(key.rotation[b] * 3u + key.flip[b]) * pixels];
+    const auto& order = (key.as_published ? kPublishedColourOrders : kColourOrders)[key.colour[b]];
+    auto* source = &map.source[i * values];
+    for (std::size_t p = 0; p < pixels; ++p)
+      for (std::size_t c = 0; c < 3; ++c)
+        *source++ = static_cast<std::uint16_t>(move[p] + order[c]);
     std::fill_n(&map.after[i * values], values, key.negative[b] ? 0xff : 0);
   }
   const auto n = static_cast<double>(blocks);

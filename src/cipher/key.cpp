@@ -75,26 +75,30 @@ void KeyStream::generate(std::span<std::uint8_t> bytes) {
   block_ += bytes.size() / 64;
 }
 
+void KeyStream::refill() {
+  generate(buffer_);
+  used_ = 0;
+}
+
 std::uint32_t KeyStream::next() {
-  if (used_ == buffer_.size()) {
-    generate(buffer_);
-    used_ = 0;
-  }
-  std::uint32_t value = 0;
-  for (int i = 0; i < 4; ++i) value |= static_cast<std::uint32_t>(buffer_[used_++]) << 8 * i;
+  if (used_ == buffer_.size()) refill();
+  const auto value = word(used_);
+  used_ += 4;
   return value;
+}
+
+std::uint64_t KeyStream::redraw(std::uint64_t product, std::uint32_t bound) {
+  const std::uint32_t threshold = -bound % bound;
+  while (static_cast<std::uint32_t>(product) < threshold) product = std::uint64_t{next()} * bound;
+  return product;
 }
 
 std::uint32_t KeyStream::below(std::uint32_t bound) {
   assert(bound > 0);
   // Lemire 2019: the high half of a 64-bit product, redrawn in the few cases that would favour some
   // values.
-  auto product = static_cast<std::uint64_t>(next()) * bound;
-  if (static_cast<std::uint32_t>(product) < bound) {
-    const std::uint32_t threshold = -bound % bound;
-    while (static_cast<std::uint32_t>(product) < threshold)
-      product = static_cast<std::uint64_t>(next()) * bound;
-  }
+  auto product = std::uint64_t{next()} * bound;
+  if (static_cast<std::uint32_t>(product) < bound) product = redraw(product, bound);
   return static_cast<std::uint32_t>(product >> 32);
 }
 

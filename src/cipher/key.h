@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -54,11 +56,26 @@ class KeyStream {
   /// the end of one.
   void fill_bits(std::span<std::uint8_t> bits);
 
-  /// Fisher-Yates.
+  /// Fisher-Yates, drawing as below() does.
   template <class T>
   void shuffle(std::span<T> values) {
-    for (std::size_t i = values.size(); i > 1; --i)
-      std::swap(values[i - 1], values[below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = values.size(); i > 1;) {
+      if (used_ == buffer_.size()) refill();
+      // In a local variable: through the member each draw would wait for the one before it.
+      auto used = used_;
+      for (; i > 1 && used < buffer_.size(); --i) {
+        const auto bound = static_cast<std::uint32_t>(i);
+        auto product = std::uint64_t{word(used)} * bound;
+        used += 4;
+        if (static_cast<std::uint32_t>(product) < bound) [[unlikely]] {
+          used_ = used;
+          product = redraw(product, bound);
+          used = used_;
+        }
+        std::swap(values[i - 1], values[product >> 32]);
+      }
+      used_ = used;
+    }
   }
   /// A uniform permutation of 0 .. size-1.
   template <class T>
@@ -70,6 +87,16 @@ class KeyStream {
   }
 
  private:
+  /// Of the buffer, little-endian.
+  std::uint32_t word(std::size_t at) const {
+    std::uint32_t value;
+    std::memcpy(&value, &buffer_[at], sizeof value);
+    if constexpr (std::endian::native == std::endian::big) value = __builtin_bswap32(value);
+    return value;
+  }
+  /// What follows a product whose low half is below the bound: itself, or a later draw's.
+  std::uint64_t redraw(std::uint64_t product, std::uint32_t bound);
+  void refill();
   /// The next whole blocks of 64 bytes.
   void generate(std::span<std::uint8_t> bytes);
 

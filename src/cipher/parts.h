@@ -45,7 +45,9 @@ template <class T>
 void check_below(const char* what, const std::vector<T>& codes, std::size_t wanted,
                  unsigned bound) {
   check_count(what, codes.size(), wanted);
-  if (!codes.empty() && *std::ranges::max_element(codes) >= bound)
+  T largest = 0;  // a plain loop, which the compiler makes vector code of
+  for (const T code : codes) largest = std::max(largest, code);
+  if (largest >= bound)
     fail(ErrorCode::InvalidArgument, "{} holds a code that is too large; allowed is 0 to {}", what,
          bound - 1);
 }

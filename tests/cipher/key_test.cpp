@@ -98,6 +98,20 @@ TEST(KeyStream, PermutationsAreEven) {
   for (const auto& [permutation, count] : counts) EXPECT_NEAR(count, 1000, 160);
 }
 
+TEST(KeyStream, ShuffleDrawsAsBelowDoes) {
+  // So long that about a hundred draws are made again.
+  constexpr std::size_t kSize = 1 << 20;
+  KeyStream fast(test_key(), Purpose::Shuffle), plain(test_key(), Purpose::Shuffle);
+  std::vector<std::uint32_t> expected(kSize);
+  std::iota(expected.begin(), expected.end(), 0u);
+  fast.next();
+  plain.next();
+  for (std::size_t i = kSize; i > 1; --i)
+    std::swap(expected[i - 1], expected[plain.below(static_cast<std::uint32_t>(i))]);
+  EXPECT_EQ(fast.permutation<std::uint32_t>(kSize), expected);
+  EXPECT_EQ(fast.next(), plain.next());
+}
+
 TEST(KeyStream, NormalHasItsMoments) {
   KeyStream stream(test_key(), Purpose::Noise);
   double sum = 0, squares = 0;
