@@ -120,12 +120,16 @@ struct Objection {
   std::string what;
 };
 
+bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+
 constexpr std::string_view too_deep = "a key is nested too deep";
 
 /// Past the string that begins at `at`, or past the line where a string of one line does not end
 /// (toml++ names that). As TOML has it, a string of several lines ends at the last of up to five
-/// quotes.
-std::size_t skip_string(std::string_view text, std::size_t at) {
+/// quotes. Objects to what toml++ does not survive in one: U+00A0 to U+0499 where blanks may follow
+/// a backslash.
+std::size_t skip_string(std::string_view text, std::size_t at,
+                        std::optional<Objection>& objection) {
   const char quote = text[at];
   const auto run = [&](std::size_t from, std::size_t most) {
     std::size_t quotes = 0;
@@ -139,32 +143,58 @@ std::size_t skip_string(std::string_view text, std::size_t at) {
       if (!multi_line || quotes >= 3) return at;
     } else if (text[at] == '\n' && !multi_line) {
       return at;
+    } else if (text[at] == '\\' && quote == '"') {
+      const auto next = text.find_first_not_of(" \t\r\n", at + 1);
+      if (multi_line && next != text.npos && !is_ascii(text[next]) && !objection)
+        objection = Objection{next, "a character that is not ASCII follows a backslash"};
+      at += 2;
     } else {
-      at += text[at] == '\\' && quote == '"' ? 2 : 1;
+      ++at;
     }
   }
   return text.size();
 }
 
+/// What toml++ does not survive in a word that begins with a digit or sign, whose first character
+/// is at `at`: it takes all up to a blank or bracket for a number, quotes and what is between them
+/// too, and what has hyphens as 2020-01-01 has them (underscores do not count) for a date.
+std::optional<Objection> number_objection(std::string_view text, std::size_t at, bool is_key) {
+  const auto end = std::min(text.find_first_of(" \t\r\n,]}#", at), text.size());
+  const auto word = text.substr(at, end - at);
+  if (const auto quote = word.substr(0, is_key ? word.find('=') : word.npos).find_first_of("\"'");
+      quote != word.npos)
+    return Objection{at + quote, "a quote stands within a number"};
+  std::size_t characters = 0;
+  for (const char c : word) {
+    if (c == '_') continue;
+    ++characters;
+    if ((characters == 5 || characters == 8) && c != '-') break;
+    if (characters == 8)
+      return Objection{at, "a date is not allowed; write it as a string, in quotes"};
+  }
+  return std::nullopt;
+}
+
 /// Looks through a document before toml++ 3.3 does, for what that does not survive:
 /// - keys of very many parts: it frees tables recursively, which exhausts the stack;
-/// - a table header without a name ("[="), a date followed by a blank and one digit, letters such
-/// as
-///   U+00D0 outside strings: they run into its assertions, or without those into undefined
-///   behaviour.
-/// Strings and comments count for their encoding only.
+/// - a table header without a name ("[="), "[}", dates followed by something else than a time,
+///   control characters and letters such as U+00D0 but for those in well-formed strings: they run
+///   into its assertions, or without those into undefined behaviour. No setting is a date, so all
+///   dates are refused.
+/// Comments count for their encoding only.
 std::optional<Objection> find_objection(std::string_view text) {
   if (const auto valid = utf8_prefix(text); valid < text.size())
     return Objection{valid, "not valid UTF-8"};
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-  constexpr std::string_view digits = "0123456789", blanks = " \t";
+  constexpr std::string_view blanks = " \t";
   const auto is_one_of = [&](std::size_t at, std::string_view set) {
     return at < text.size() && set.find(text[at]) != set.npos;
   };
   const auto skip = [&](std::size_t at, std::string_view set) {
     return std::min(text.find_first_not_of(set, at), text.size());
   };
-  std::size_t dots = 0, brackets = 0;
+  std::size_t dots = 0;
+  std::string open;  // brackets
   bool line_begins = true, word_begins = true;
   for (std::size_t i = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
        i < text.size(); ++i) {
@@ -175,26 +205,36 @@ std::optional<Objection> find_objection(std::string_view text) {
       line_begins = true;
       continue;
     }
+    if (word_begins && is_one_of(i, "+-0123456789"))
+      if (auto objection = number_objection(text, i, line_begins && open.empty())) return objection;
     if (c == '"' || c == '\'') {
-      i = skip_string(text, i) - 1;
-    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      std::optional<Objection> objection;
+      i = skip_string(text, i, objection) - 1;
+      if (objection) return objection;
+    } else if (!is_ascii(c)) {
       return Objection{i, "a character that is not ASCII stands outside a string"};
+    } else if ((c < ' ' && c != '\t' && c != '\n' && !text.substr(i).starts_with("\r\n")) ||
+               c == '\x7f') {
+      return Objection{i, "a control character stands outside a string"};
     } else if (c == '.') {
       if (++dots >= max_depth) return Objection{i, std::string(too_deep)};
-    } else if (is_bare_key(text.substr(i, 1))) {
-      const auto end = text.find_first_of(" \t\r\n,]}#", i);
-      if (word_begins && is_one_of(i, digits) && is_one_of(end, " ") && is_one_of(end + 1, digits))
-        return Objection{i, "a number or date is followed by another"};
-    } else if (c != ' ' && c != '\t') {
+    } else if (c != ' ' && c != '\t' && !is_bare_key(text.substr(i, 1))) {
       dots = 0;
-      if (c == '[' && line_begins && brackets == 0) {
-        const auto name = skip(text.substr(i).starts_with("[[") ? i + 2 : i + 1, blanks);
-        if (name < text.size() && !is_one_of(name, "[]\"'") && !is_bare_key(text.substr(name, 1)))
+      if (c == '[' && line_begins && open.empty()) {
+        const bool array = text.substr(i).starts_with("[[");
+        const auto name = skip(array ? i + 2 : i + 1, blanks);
+        // The parser itself refuses "]" well, and "[" where it does not take it for the second one.
+        if (name < text.size() && !is_one_of(name, array ? "]\"'" : "[]\"'") &&
+            !is_bare_key(text.substr(name, 1)))
           return Objection{name,
                            "a table's name must begin with a letter, digit, '_', '-' or quote"};
       }
-      if (c == '[' || c == '{') ++brackets;
-      if ((c == ']' || c == '}') && brackets > 0) --brackets;
+      if (c == '[' || c == '{') open += c;
+      if ((c == ']' || c == '}') && !open.empty()) {
+        if (open.back() != (c == ']' ? '[' : '{'))
+          return Objection{i, fmt::format("'{}' does not close '{}'", c, open.back())};
+        open.pop_back();
+      }
     }
     if (c != ' ' && c != '\t') line_begins = c == '\n';
     word_begins = !is_bare_key(text.substr(i, 1));
