@@ -5,7 +5,7 @@ BOOTSTRAP ?= yes
 LAB ?= ON
 CMAKE_FLAGS ?=
 
-.PHONY: bootstrap build demo test format check clean
+.PHONY: bootstrap build demo test fuzz format check clean
 
 bootstrap:
 ifneq ($(BOOTSTRAP),no)
@@ -24,6 +24,11 @@ demo: bootstrap
 # Tests use one thread each. OpenMP collapses when more threads than cores run, hence no more than two at a time.
 test: build
 	ctest --test-dir build/release --output-on-failure --no-tests=error -j2
+
+# Needs clang-14 and libclang-rt-14-dev. Each target runs so many seconds.
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 format:
 	scripts/format.sh
