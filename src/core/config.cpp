@@ -83,16 +83,45 @@ std::string to_toml(const std::vector<T>& values) {
   return text + "]";
 }
 
+constexpr std::size_t max_shown = 80;
+
+/// Appends a value as it stands in a document, and no more once that is too long to be shown. The
+/// library's own way to write arrays relies on casts from infinity and from logarithms below 0.
+void append(std::string& text, const toml::node& node) {
+  if (const auto* array = node.as_array()) {
+    text += '[';
+    for (std::size_t i = 0; i < array->size() && text.size() <= max_shown; ++i) {
+      if (i > 0) text += ", ";
+      append(text, *array->get(i));
+    }
+    text += ']';
+  } else if (const auto* table = node.as_table()) {
+    text += '{';
+    for (const auto& [key, value] : *table) {
+      if (text.size() > max_shown) break;
+      if (text.back() != '{') text += ", ";
+      text.append(key.str()).append(" = ");
+      append(text, value);
+    }
+    text += '}';
+  } else if (const auto* time = node.as_time()) {
+    text += (std::ostringstream() << time->get()).str();
+  } else if (const auto* string = node.as_string()) {
+    text += quote(string->get());
+  } else if (const auto* integer = node.as_integer()) {
+    text += to_toml(integer->get());
+  } else if (const auto* number = node.as_floating_point()) {
+    text += to_toml(number->get());
+  } else if (const auto* boolean = node.as_boolean()) {
+    text += to_toml(boolean->get());
+  }
+}
+
 /// A given value as messages show it.
 std::string shown(const toml::node& node) {
-  std::ostringstream text;
-  if (const auto* string = node.as_string())
-    text << quote(string->get());
-  else
-    node.visit([&](const auto& value) { text << value; });
-  auto result = text.str();
-  std::ranges::replace(result, '\n', ' ');
-  return printable(result, 80);
+  std::string text;
+  append(text, node);
+  return printable(text, max_shown);
 }
 
 std::string range_text(const std::string& kind, const std::string& min, const std::string& max) {

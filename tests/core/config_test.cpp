@@ -231,6 +231,21 @@ TEST(ConfigLoad, DotsInTextAndCommentsAreNoDepth) {
   EXPECT_EQ(escaped.get_string("a", ""), "\"" + dots);
 }
 
+TEST(ConfigRead, ShowsWhatIsRefused) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"[inf, -inf, 0.001, nan]", "[inf, -inf, 0.001, nan]"},
+      {"[-9223372036854775808, [], [true]]", "[-9223372036854775808, [], [true]]"},
+      {"{b = 1, c.d = \"x\\n\"}", "{b = 1, c = {d = \"x\\n\"}}"},
+      {"12:30:00", "12:30:00"},
+      {"{}", "{}"},
+      {std::string(200, '[') + std::string(200, ']'), std::string(77, '[') + "..."}};
+  for (const auto& [value, expected] : cases) {
+    auto config = Config::parse("a = " + value, "x.toml");
+    expect_error(refused, {"x.toml:1: a = " + expected + " is not allowed"},
+                 [&] { config.get_int("a", 1, 0, 9); });
+  }
+}
+
 TEST(ConfigRead, RefusesWrongTypes) {
   auto config = Config::parse(
       "[t]\ni = 1\nd = 1.5\ns = \"x\"\nb = true\nl = [1, \"x\"]\nn = [[1]]\nat = 07:32:00\n",
@@ -266,7 +281,7 @@ TEST(ConfigRead, RefusesOutOfRange) {
   expect_error(refused, {"bad = nan"}, [&] { config.get_double("bad", 0, -infinity, infinity); });
   expect_error(refused, {"big = inf"}, [&] { config.get_double("big", 0, 0, 1e300); });
   EXPECT_EQ(config.get_double("big", 0, 0, infinity), infinity);
-  expect_error(refused, {"x.toml:5: l = [ 1, 10 ]", "from 0.0 to 9.0"},
+  expect_error(refused, {"x.toml:5: l = [1, 10]", "from 0.0 to 9.0"},
                [&] { config.get_doubles("l", {}, 0, 9); });
   expect_error(refused, {"x.toml:6: c = \"z\"", "one of \"x\" \"y\""}, [&] {
     config.get_choice("c", "x", {"x", "y"});
