@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_file.h"
 #include "core/version.h"
 
 namespace veilnet::experiment {
@@ -130,7 +131,7 @@ std::optional<StageRecord> read_stage(const fs::path& folder) {
   StageRecord record;
   std::string key;
   try {
-    const auto in = json::parse(read_text(path, 1 << 20));
+    const auto in = read_json(path, {.max_bytes = 1 << 20});
     record.stage.name = in.at("stage");
     record.stage.version = in.at("version");
     record.stage.settings = in.at("settings").get<Settings>();

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_file.h"
 
 namespace veilnet::measure {
 namespace {
@@ -50,7 +51,7 @@ LastEpoch last_epoch(const std::filesystem::path& run_folder) {
   std::map<int64_t, double> losses;  // by epoch: a resumed training may log one twice
   try {
     for (std::string line; std::getline(lines, line);) {
-      const auto entry = nlohmann::json::parse(line);
+      const auto entry = parse_json(line, path.string());
       if (entry.value("event", "") == "validation")
         losses[entry.at("epoch").get<int64_t>()] = entry.at("figures").at("loss").get<double>();
     }

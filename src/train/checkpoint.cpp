@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_file.h"
 
 namespace veilnet::train {
 namespace {
@@ -104,7 +105,7 @@ TrainingState load_checkpoint(const std::filesystem::path& path, const Checkpoin
     archive.load_from(reinterpret_cast<const char*>(content.data()), content.size(), device);
     c10::IValue text;
     archive.read("state", text);
-    const auto kept = json::parse(text.toStringRef());
+    const auto kept = parse_json(text.toStringRef(), file);
     if (kept.at("key") != what.key)
       fail(ErrorCode::InvalidArgument,
            "{}: is the checkpoint of another training (key {:.12}..., expected {:.12}...)", file,

@@ -154,6 +154,9 @@ TEST(StageRecord, RefusesWhatIsNone) {
     test::expect_error(ErrorCode::BadData, {path.string()}, [&] { read_stage(root.path()); });
   }
   complete(root / "s", stage());
+  write_file(path, std::string(100'000, '['), Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {path.string(), "deeper than"},
+                     [&] { read_stage(root.path()); });
   auto text = read_text(root.path() / "s" / "run.json");
   text.replace(text.find("\"3\""), 3, "\"4\"");
   write_file(path, text, Overwrite::Yes);

@@ -71,6 +71,9 @@ TEST(Flags, TrainingsThatHadNotEnded) {
   write_file(folder / "log.jsonl", "{}\n", Overwrite::Yes);
   test::expect_error(ErrorCode::BadData, {"log.jsonl", "no validation"},
                      [&] { last_epoch(folder.path()); });
+  write_file(folder / "log.jsonl", std::string(100'000, '['), Overwrite::Yes);
+  test::expect_error(ErrorCode::BadData, {"log.jsonl", "deeper than"},
+                     [&] { last_epoch(folder.path()); });
 }
 
 }  // namespace
