@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{2} << 30;
+constexpr std::size_t kMaxRgbBytes = std::size_t{4} << 30;
 constexpr int kMaxSide = 1024;
 
 /// Reads through zlib, which passes on a file that is not gzipped as it is.
@@ -111,6 +112,12 @@ image::Batch padded(const Values<3>& grey, const fs::path& path) {
          width, height, kMaxSide);
   }
   const auto up = [](std::size_t side) { return (side + 15) / 16 * 16; };
+  // A picture of one pixel becomes one of 256, and a file of zeros is short when gzipped.
+  if (count > kMaxRgbBytes / (3 * up(height) * up(width))) {
+    fail(ErrorCode::BadData,
+         "{}: {} pictures of {}x{}, as RGB of {}x{}, are more than the {} bytes that are allowed",
+         path.string(), count, width, height, up(width), up(height), kMaxRgbBytes);
+  }
   image::Batch out(static_cast<int>(up(height)), static_cast<int>(up(width)), count);
   const auto top = (up(height) - height) / 2, left = (up(width) - width) / 2;
   auto value = grey.bytes.begin();

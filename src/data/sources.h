@@ -67,9 +67,9 @@ TrainTest load_image_folder(const std::filesystem::path& folder, int height, int
 /// t10k-labels-idx1-ubyte, each also with .gz behind it or with a dot before idx. Grey becomes RGB,
 /// and a black border brings both sides to the next multiple of 16 (28 to 32).
 /// @throws Error{NotFound} for a missing folder or file; Error{BadData}, naming the file, for
-/// another magic number, type or number of dimensions, sides above 1024 or more than 2 GiB,
-/// a truncated file or one with more than its sizes say, damaged gzip data, counts of pictures and
-/// labels that differ, a label without a name; as check_class_name(); and as check().
+/// another magic number, type or number of dimensions, sides above 1024 or more than 2 GiB, 4 GiB
+/// as RGB, a truncated file or one with more than its sizes say, damaged gzip data, counts of
+/// pictures and labels that differ, a label without a name; as check_class_name(); and as check().
 TrainTest load_idx(const SourceOptions& options);
 
 struct SyntheticOptions {

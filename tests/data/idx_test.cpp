@@ -171,6 +171,19 @@ TEST(Idx, RefusesMoreThanItsSizesSay) {
                [&] { load(folder.path()); });
 }
 
+TEST(Idx, RefusesWhatGrowsBeyondMemory) {
+  TemporaryFolder folder;
+  write_set(folder.path());
+  constexpr std::uint32_t count = 6'000'000;  // 6 KB, 6 MB, 4.6 GB
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"})
+    std::filesystem::remove(folder / name);
+  write_gzip(folder / "train-images-idx3-ubyte.gz", idx({count, 1, 1}, Bytes(count)));
+  write_gzip(folder / "train-labels-idx1-ubyte.gz", idx({count}, Bytes(count)));
+  expect_error(ErrorCode::BadData,
+               {"train-images-idx3-ubyte.gz", "6000000 pictures of 1x1", "4294967296 bytes"},
+               [&] { load(folder.path()); });
+}
+
 TEST(Idx, RefusesDifferentCounts) {
   TemporaryFolder folder;
   write_set(folder.path());
