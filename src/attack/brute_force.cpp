@@ -8,8 +8,8 @@
 
 #include "attack/table.h"
 #include "core/error.h"
-#include "core/progress.h"
 #include "core/random.h"
+#include "core/signals.h"
 
 namespace veilnet::attack {
 
@@ -54,6 +54,7 @@ Search<Key> run(Key key, std::span<const ExactPair> pairs, Next&& next) {
     scheme->encrypt(pair.plain.rgb, encrypted);
     return encrypted == pair.cipher.rgb;
   };
+  const InterruptGuard guard;
   const auto begin = std::chrono::steady_clock::now();
   bool more = true;
   while (more && !result.key) {
@@ -130,6 +131,7 @@ Attack brute_force() {
             std::unique_ptr<cipher::Scheme> found;
             std::uint64_t tried = 0;
             double bits = 0;
+            const InterruptGuard guard;
             while (tried < s.budget.keys && !found) {
               cipher::Key key;  // the attacker's guess
               for (auto& byte : key.bytes) byte = static_cast<std::uint8_t>(random.below(256));

@@ -11,6 +11,7 @@
 #include "attack/table.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/signals.h"
 #include "image/metrics.h"
 #include "nn/infer.h"
 
@@ -27,6 +28,7 @@ image::Batch invert_by_optimisation(const nn::Model& h, const image::Batch& prot
          count, protected_pictures.height(), protected_pictures.width(), start.count(),
          start.height(), start.width());
   constexpr size_t kBatch = 64;
+  const InterruptGuard guard;
   Progress progress("optimise through h",
                     (count + kBatch - 1) / kBatch * static_cast<uint64_t>(options.steps), 0,
                     "steps");

@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
-#include "core/progress.h"
+#include "core/signals.h"
 #include "core/text.h"
 #include "core/version.h"
 
@@ -68,6 +68,7 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
     return app.exit(e) == 0 ? 0 : 2;
   } catch (const Error& e) {
     spdlog::error("{}", e.what());
+    if (e.code() == ErrorCode::Interrupted) return interrupt_status();
     return e.code() == ErrorCode::InvalidArgument ? 2 : 1;
   } catch (const std::exception& e) {
     spdlog::error("unexpected failure: {}", e.what());

@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/output_folder.h"
+#include "core/signals.h"
 #include "core/text.h"
 
 namespace veilnet {
@@ -175,6 +176,7 @@ void write_in(int folder, const std::string& name, const fs::path& path,
   const bool again = overwrite == Overwrite::Yes &&
                      ::fstatat(folder, name.c_str(), &replaced, AT_SYMLINK_NOFOLLOW) == 0 &&
                      S_ISREG(replaced.st_mode);
+  const InterruptGuard guard;  // a signal leaves no temporary file
   std::string temporary;
   const auto file =
       create_temporary(folder, again ? widest & replaced.st_mode : widest, path, temporary);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <sched.h>
 #include <set>
@@ -20,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr auto line_interval = std::chrono::seconds(10);
+bool shown = true;
 
 std::string duration_text(double seconds) {
   const auto total = static_cast<unsigned long long>(std::min(seconds, 3.6e9) + 0.5);
@@ -36,17 +36,6 @@ std::string duration_text(double seconds) {
 std::size_t terminal_columns() {
   winsize size{};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
-}
-
-volatile std::sig_atomic_t interrupt_seen = 0;
-
-void on_interrupt(int signal) {
-  if (interrupt_seen) {
-    // Delivered when the handler returns: the parent sees that a signal ended us.
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-  interrupt_seen = 1;
 }
 
 }  // namespace
@@ -95,7 +84,10 @@ Progress::~Progress() {
   if (terminal_ && printed_) std::fputc('\n', stderr);
 }
 
+void Progress::show(bool on) { shown = on; }
+
 void Progress::update(std::uint64_t step, const std::string& note) {
+  if (!shown) return;
   step_ = step;
   note_ = note;
   pending_ = true;
@@ -103,6 +95,12 @@ void Progress::update(std::uint64_t step, const std::string& note) {
   if (step >= total_ ||
       (terminal_ ? !printed_ || waited >= redraw_interval : waited >= line_interval))
     print();
+}
+
+void Progress::clear() {
+  if (!terminal_ || !printed_) return;
+  std::fputs("\r\x1b[K", stderr);
+  printed_ = false;
 }
 
 void Progress::print() {
@@ -159,19 +157,6 @@ void JsonLog::write(const std::string& json_object) {
   out_ << json_object + '\n' << std::flush;
   if (!out_) fail(ErrorCode::Io, "{}: cannot write to the log", path_.string());
 }
-
-void install_interrupt_handler() {
-  interrupt_seen = 0;
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  action.sa_flags = SA_RESTART;  // reads and writes under way finish as if nothing had happened
-  sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-}
-
-bool interrupted() { return interrupt_seen != 0; }
 
 int physical_cores(std::span<const int> cpus, const std::filesystem::path& topology) {
   std::set<std::string> cores;  // hyper-threads of one core show the same list

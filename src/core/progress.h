@@ -1,5 +1,4 @@
-// Progress with an ETA on a terminal, plain lines otherwise; the machine-readable log;
-// interruption.
+// Progress with an ETA on a terminal, plain lines otherwise; the machine-readable log.
 #pragma once
 
 #include <chrono>
@@ -18,9 +17,13 @@ class Progress {
   /// @param unit what a step counts, for the rate.
   Progress(std::string title, std::uint64_t total_steps, std::uint64_t start_step = 0,
            std::string unit = "img");
+  /// Whether progress is shown at all; it is, unless this says no.
+  static void show(bool on);
   ~Progress();  ///< shows the last step if it was not shown yet, and ends the line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+  /// Takes the line off a terminal, so that another may be printed; the next update draws it again.
+  void clear();
   /// @param note short text appended, for instance the loss.
   void update(std::uint64_t step, const std::string& note);
 
@@ -54,11 +57,6 @@ class JsonLog {
   std::filesystem::path path_;
   std::ofstream out_;
 };
-
-/// Installs SIGINT/SIGTERM handlers that only set a flag; a second signal ends the process at once.
-/// From then on writing to a closed pipe is an error like others and does not end the process.
-void install_interrupt_handler();
-bool interrupted();
 
 /// Physical cores this process may run on (affinity and SMT siblings taken into account), at
 /// least 1.

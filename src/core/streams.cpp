@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "core/error.h"
-#include "core/progress.h"
 
 namespace veilnet {
 
@@ -17,14 +16,19 @@ namespace {
   fail(ErrorCode::Io, "standard {}: {}", action, std::generic_category().message(cause));
 }
 
+/// For a descriptor that somebody has made non-blocking.
+void wait_until(int fd, short event) {
+  pollfd ready{fd, event, 0};
+  ::poll(&ready, 1, /*timeout_ms=*/100);
+}
+
 }  // namespace
 
 void write_stdout(std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-    if (written < 0 && errno == EAGAIN) {  // somebody has made the terminal or pipe non-blocking
-      pollfd ready{STDOUT_FILENO, POLLOUT, 0};
-      ::poll(&ready, 1, /*timeout_ms=*/100);
+    if (written < 0 && errno == EAGAIN) {
+      wait_until(STDOUT_FILENO, POLLOUT);
     } else if (written < 0 && errno != EINTR) {
       fail_io("output: cannot write", errno);
     } else if (written > 0) {
@@ -42,14 +46,13 @@ std::vector<std::uint8_t> read_stdin(std::uint64_t max_bytes) {
   std::vector<std::uint8_t> bytes;
   std::size_t size = 0;
   while (true) {
-    // The handler restarts a read; a poll returns, also where the signal came just before it.
-    pollfd ready{STDIN_FILENO, POLLIN, 0};
-    const int events = ::poll(&ready, 1, /*timeout_ms=*/100);
-    if (interrupted()) fail(ErrorCode::Interrupted, "standard input: interrupted while reading");
-    if (events == 0 || (events < 0 && errno == EINTR)) continue;
     if (bytes.size() - size < piece) bytes.resize(std::max(2 * bytes.size(), 2 * piece));
     const ssize_t got = ::read(STDIN_FILENO, bytes.data() + size, piece);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) {
+      wait_until(STDIN_FILENO, POLLIN);
+      continue;
+    }
     if (got < 0) fail_io("input: cannot read", errno);
     if (got == 0) break;
     size += static_cast<std::size_t>(got);

@@ -15,8 +15,7 @@ void write_stdout(std::span<const std::uint8_t> bytes);
 void write_stdout(std::string_view text);
 
 /// Reads standard input to its end.
-/// @throws Error{BadData} as soon as it has more than max_bytes, Error{Interrupted} on the first
-/// Ctrl-C or SIGTERM while it waits, Error{Io} if reading fails.
+/// @throws Error{BadData} as soon as it has more than max_bytes, Error{Io} if reading fails.
 std::vector<std::uint8_t> read_stdin(std::uint64_t max_bytes);
 
 }  // namespace veilnet

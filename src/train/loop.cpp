@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/signals.h"
 #include "train/checkpoint.h"
 #include "train/step.h"
 
@@ -131,6 +132,7 @@ void keep_best(nn::Model& model, const TrainingState& state, const Run& run) {
 
 void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, const Compute& compute,
                   const Run& run) {
+  const InterruptGuard guard;
   auto& net = *task.model().net;
   Step step(task, recipe, compute);
   StepInfo info;

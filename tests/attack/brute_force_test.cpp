@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "cipher/pictures.h"
-#include "core/progress.h"
+#include "core/signals.h"
 #include "support.h"
 
 namespace veilnet::attack {
@@ -124,6 +124,7 @@ TEST(Search, StopsAfterASignal) {
   const auto key = cipher::draw_pe(test::test_key(), 16, false);
   const ExactPair pair = pair_under(key, 4, 4, 1);
   install_interrupt_handler();
+  const InterruptGuard guard;
   std::raise(SIGINT);
   expect_error(ErrorCode::Interrupted, {"interrupted after 0 keys"}, [&] {
     search(key, first_positions(10), {&pair, 1});

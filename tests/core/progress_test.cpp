@@ -1,6 +1,5 @@
 #include "core/progress.h"
 
-#include <csignal>
 #include <poll.h>
 #include <pty.h>
 #include <sched.h>
@@ -152,25 +151,6 @@ TEST(JsonLog, FailuresAreIo) {
   write_file(folder / "file", "", Overwrite::No);
   expect_error(ErrorCode::Io, {"file/log", "cannot open the log"},
                [&] { JsonLog log(folder / "file" / "log"); });
-}
-
-TEST(Interrupt, FirstSignalSetsTheFlag) {
-  install_interrupt_handler();
-  EXPECT_FALSE(interrupted());
-  std::raise(SIGTERM);
-  EXPECT_TRUE(interrupted());
-  install_interrupt_handler();
-  EXPECT_FALSE(interrupted());
-}
-
-TEST(InterruptDeathTest, SecondSignalEndsTheProcess) {
-  const auto twice = [](int first, int second) {
-    install_interrupt_handler();
-    std::raise(first);
-    std::raise(second);
-  };
-  EXPECT_EXIT(twice(SIGINT, SIGINT), testing::KilledBySignal(SIGINT), "");
-  EXPECT_EXIT(twice(SIGINT, SIGTERM), testing::KilledBySignal(SIGTERM), "");
 }
 
 /// A folder like /sys/devices/system/cpu.

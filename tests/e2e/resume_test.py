@@ -103,7 +103,7 @@ class Resume(unittest.TestCase):
             if stopped:
                 code, stderr = self.stop_at_random_step(words, run, total_steps, how)
                 if how == signal.SIGINT:
-                    self.assertEqual(code, 1)
+                    self.assertEqual(code, 130)
                     self.assertIn("--resume", stderr)
                 else:
                     self.assertEqual(code, -how)
