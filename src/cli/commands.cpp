@@ -1,13 +1,22 @@
 #include "cli/commands.h"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <iostream>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <string_view>
+#include <system_error>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/completion_table.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "core/signals.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -35,6 +44,106 @@ class PrintableMessage : public spdlog::custom_flag_formatter {
   }
 };
 
+/// A stream that the caller closed would become the next file that is opened, a picture, say. It is
+/// opened so that using it fails.
+void hold_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/// @throws Error{Io} if something that was printed did not arrive, as on a full disk.
+void finish_stdout() {
+  std::cout.flush();
+  errno = 0;
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) || !std::cout)
+    fail(ErrorCode::Io, "standard output: cannot be written: {}",
+         std::generic_category().message(errno != 0 ? errno : EIO));
+}
+
+/// The arguments as CLI11 2.1 must see them, last one first.
+std::vector<std::string> prepared(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string word = argv[i];
+    // It reads [a,b] as a list of two.
+    if (word.starts_with('[') && word.ends_with(']')) word.insert(0, "./");
+    // The shell expands ~ at the beginning of a word only.
+    if (const auto equals = word.find("=~/"); word.starts_with("--") && equals != word.npos)
+      if (const char* home = std::getenv("HOME")) word.replace(equals + 1, 1, home);
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+/// The deepest command that was recognised.
+const CLI::App& recognised(const CLI::App& app) {
+  const auto deeper = app.get_subcommands();
+  return deeper.empty() ? app : recognised(*deeper.front());
+}
+
+/// "; did you mean ...?" for the first word that was not recognised, or nothing.
+std::string suggestion(const CLI::App& app) {
+  const auto& command = recognised(app);
+  const auto words = app.remaining(true);
+  if (words.empty()) return "";
+  const auto word = words.front().substr(0, words.front().find('='));
+  std::vector<std::string> known;
+  if (word.starts_with('-')) {
+    for (const auto* option : command.get_options())
+      for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+  } else {
+    for (const auto* below : command.get_subcommands([](const CLI::App*) { return true; }))
+      known.push_back(below->get_name());
+  }
+  const auto nearest = closest(word, known);
+  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& e) {
+  const auto words = app.remaining(true);
+  const auto& command = recognised(app);
+  std::string path;
+  for (const auto* at = &command; at; at = at->get_parent())
+    path = path.empty() ? at->get_name() : at->get_name() + " " + path;
+  const bool unknown = !words.empty() && !words.front().starts_with('-') &&
+                       !command.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const auto what = unknown ? fmt::format("\"{}\" is no command", printable(words.front()))
+                            : printable(e.what(), 400);
+  fmt::print(stderr, "{}: {}{}\n{} --help shows what is allowed\n", path, what, suggestion(app),
+             path);
+  return 2;
+}
+
+/// Adds --quiet and --verbose to every command that has no commands below it.
+void add_verbosity(CLI::App& app) {
+  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
+  for (auto* command : below) add_verbosity(*command);
+  if (!below.empty()) return;
+  auto* quiet = app.add_flag_callback(
+      "--quiet,-q",
+      [] {
+        spdlog::set_level(spdlog::level::warn);
+        Progress::show(false);
+      },
+      "Print warnings, errors and results only");
+  app.add_flag_callback(
+         "--verbose,-v", [] { spdlog::set_level(spdlog::level::debug); },
+         "Print what is done with each file")
+      ->excludes(quiet);
+}
+
+/// Parses, which runs the command.
+int run_parsed(CLI::App& app, std::vector<std::string> words) {
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::Success& e) {  // --help, --version
+    app.exit(e);
+  }
+  finish_stdout();
+  return 0;
+}
+
 }  // namespace
 
 std::span<const Command> commands() { return kCommands; }
@@ -47,10 +156,11 @@ CLI::App& add_command(CLI::App& app, const char* name) {
 }
 
 int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)) {
+  hold_standard_streams();
   install_interrupt_handler();
   spdlog::set_default_logger(spdlog::stderr_color_mt("veilnet"));
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<PrintableMessage>('v').set_pattern("%H:%M:%S %^%l%$ %v");
+  formatter->add_flag<PrintableMessage>('v').set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
   spdlog::set_formatter(std::move(formatter));
 
   // The user types veilnet for both programs.
@@ -60,12 +170,16 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
       "veilnet");
   app.set_version_flag("--version", fmt::format("{} 0.1.0 ({})", name, commit()));
   app.require_subcommand(1);
-  try {
-    fill(app);
-    app.parse(argc, argv);
+  fill(app);
+  add_verbosity(app);
+  if (argc == 2 && std::string_view(argv[1]) == "--completions") {  // veilnet asks
+    fmt::print("{}", to_lines(completions(app)));
     return 0;
+  }
+  try {
+    return run_parsed(app, prepared(argc, argv));
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    return refuse(app, e);
   } catch (const Error& e) {
     spdlog::error("{}", e.what());
     if (e.code() == ErrorCode::Interrupted) return interrupt_status();

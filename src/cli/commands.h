@@ -18,6 +18,7 @@ class App;
   CLIENT(encrypt, "Turn pictures into those of a conventional scheme (8-bit PNG)")                \
   CLIENT(decrypt, "Turn encrypted pictures back into plain ones")                                 \
   CLIENT(schemes, "List the conventional schemes with their key spaces")                          \
+  CLIENT(completion, "Print a script that completes commands and options in a shell")             \
   LAB(demo,       "The whole way on synthetic pictures: train psi and h, protect, attack, report")\
   LAB(data,       "Check, describe and export the configured data set")                           \
   LAB(train,      "Train a network of an experiment")                                             \

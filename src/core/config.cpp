@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <functional>
-#include <numeric>
 #include <optional>
+#include <regex>
 #include <sstream>
 #include <toml++/toml.h>
 
@@ -128,19 +129,10 @@ std::string range_text(const std::string& kind, const std::string& min, const st
   return fmt::format("{} from {} to {}", kind, min, max);
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
+/// .5 and 1. as TOML wants them: 0.5 and 1.0.
+std::string with_whole_numbers(const std::string& text) {
+  static const std::regex leading(R"((^|[\s,\[+-])\.(\d))"), trailing(R"((\d)\.($|[\s,\]]))");
+  return std::regex_replace(std::regex_replace(text, leading, "$010.$2"), trailing, "$1.0$2");
 }
 
 /// Something in a document that toml++ must not see, and where.
@@ -423,9 +415,12 @@ void Config::set(std::string_view assignment) {
   const auto objection = find_objection(document);
   if (objection && objection->what == too_deep) refuse("the value is nested too deep");
   toml::table parsed;
-  try {
-    if (!objection) parsed = toml::parse(document, source);
-  } catch (const toml::parse_error&) {
+  for (const auto& text : {document, with_whole_numbers(document)}) {
+    if (parsed.size() == 1 || objection) break;
+    try {
+      parsed = toml::parse(text, source);
+    } catch (const toml::parse_error&) {
+    }
   }
   if (parsed.size() != 1)  // no TOML value: a plain string such as cifar10
     parsed = toml::parse("value = " + quote(value_text), source);
@@ -471,6 +466,16 @@ std::string Config::get_string(std::string_view key, const std::string& fallback
   return impl_->read<std::string>(key, fallback, "a string", text_of);
 }
 
+std::filesystem::path Config::get_path(std::string_view key, const std::string& fallback) {
+  return impl_->read<std::string>(
+      key, fallback, "a path", [](const toml::node& node) -> std::optional<std::string> {
+        const auto text = text_of(node);
+        const char* home = std::getenv("HOME");
+        const bool at_home = text && home && (*text == "~" || text->starts_with("~/"));
+        return at_home ? home + text->substr(1) : text;
+      });
+}
+
 std::string Config::get_choice(std::string_view key, const std::string& fallback,
                                const std::vector<std::string>& choices) {
   std::string allowed = "one of";
@@ -509,10 +514,10 @@ void Config::refuse_unknown() const {
     }
     message += fmt::format("{}{}: unknown key '{}'", message.empty() ? "" : "; ",
                            node.source().path ? *node.source().path : "config", key);
-    if (known.empty()) return;
-    const auto nearest = std::ranges::min_element(
-        known, {}, [&](const auto& item) { return edit_distance(key, item.first); });
-    message += ", did you mean '" + nearest->first + "'?";
+    std::vector<std::string> keys;
+    for (const auto& [name, value] : known) keys.push_back(name);
+    if (const auto nearest = closest(key, keys); !nearest.empty())
+      message += fmt::format(", did you mean '{}'?", nearest);
   });
   if (!message.empty()) fail(ErrorCode::InvalidArgument, "{}", message);
 }

@@ -26,8 +26,8 @@ class Config {
   Config& operator=(Config&&) noexcept;
   ~Config();
 
-  /// "train.epochs=10"; the value is parsed as TOML, and taken as a string where it is not valid
-  /// TOML.
+  /// "train.epochs=10"; the value is parsed as TOML (numbers such as .5 and 1. are taken too), and
+  /// taken as a string where it is not valid TOML.
   /// @throws Error{InvalidArgument} if there is no '=' or the key is empty.
   void set(std::string_view assignment);
   /// True when the key was given by file or override.
@@ -41,6 +41,8 @@ class Config {
   double get_double(std::string_view key, double fallback, double min, double max);
   bool get_bool(std::string_view key, bool fallback);
   std::string get_string(std::string_view key, const std::string& fallback);
+  /// A leading ~ stands for the home folder.
+  std::filesystem::path get_path(std::string_view key, const std::string& fallback);
   std::string get_choice(std::string_view key, const std::string& fallback,
                          const std::vector<std::string>& choices);
   std::vector<double> get_doubles(std::string_view key, const std::vector<double>& fallback,

@@ -1,6 +1,9 @@
 #include "core/text.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
+#include <vector>
 
 namespace veilnet {
 
@@ -36,6 +39,21 @@ bool is_harmful(char32_t code) {
   return code < 0x20 || in(0x7f, 0x9f) || code == 0xad || code == 0x61c || in(0x200b, 0x200f) ||
          in(0x2028, 0x202e) || in(0x2060, 0x206f) || code == 0xfeff || in(0xfff9, 0xfffb) ||
          in(0xe0000, 0xe007f);
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
 }
 
 }  // namespace
@@ -83,6 +101,19 @@ std::string as_utf8(std::string_view text) {
     text.remove_prefix(1);
   }
   return result;
+}
+
+std::string closest(std::string_view word, std::span<const std::string> known) {
+  std::string_view best;
+  std::size_t least = std::string_view::npos;
+  for (const auto& name : known) {
+    const auto distance = name.ends_with(fmt::format(".{}", word)) ? 0 : edit_distance(word, name);
+    if (distance < least) {
+      least = distance;
+      best = name;
+    }
+  }
+  return std::string(2 * least <= std::max(word.size(), best.size()) ? best : "");
 }
 
 }  // namespace veilnet

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,10 @@ std::string printable(std::string_view text, std::size_t max_bytes = 160);
 /// `text` itself where it is UTF-8; each byte that is not appears as \xE9. For file names in JSON,
 /// which can hold nothing but UTF-8.
 std::string as_utf8(std::string_view text);
+
+/// The one of `known` that was probably meant by `word`, for "did you mean": that of which `word`
+/// is the part behind the last dot, or else the nearest by edit distance unless that is more than
+/// half its length. "" for none.
+std::string closest(std::string_view word, std::span<const std::string> known);
 
 }  // namespace veilnet

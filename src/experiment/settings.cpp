@@ -85,13 +85,13 @@ Experiment read_experiment(Config& config) {
     fail(ErrorCode::InvalidArgument, "name is \"{}\"; allowed: a folder name without slashes",
          e.name);
   }
-  e.runs = config.get_string("runs", "runs");
+  e.runs = config.get_path("runs", "runs");
 
   e.checkpoint_minutes = config.get_double("checkpoint_minutes", 5, 0, 1e6);
 
   e.data.source = config.get_choice("data.source", "synthetic", data::source_names());
   const auto& source = data::source(e.data.source);
-  e.data.path = config.get_string("data.path", "");
+  e.data.path = config.get_path("data.path", "");
   e.data.height = static_cast<int>(config.get_int("data.height", 32, 8, 1024));
   e.data.width = static_cast<int>(config.get_int("data.width", 32, 8, 1024));
   e.data.class_names = config.get_strings("data.class_names", {});
@@ -122,7 +122,7 @@ Experiment read_experiment(Config& config) {
             "classifier.std_rgb");
   e.classifier.recipe = train::read_recipe(config, Subject::Classifier);
 
-  e.phi.file = config.get_string("phi.file", "");
+  e.phi.file = config.get_path("phi.file", "");
   e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
   e.phi.epochs = config.get_int("phi.epochs", 10, 1, 10'000);
 

@@ -298,6 +298,33 @@ TEST(ConfigRead, LongValuesAreCutInMessages) {
   }
 }
 
+TEST(ConfigSet, TakesNumbersAsPeopleWriteThem) {
+  Config config;
+  for (const char* assignment : {"a=.01", "b=-.5", "c=1.", "d=[.1, 2., 3]", "e=v1.", "f=.hidden"})
+    config.set(assignment);
+  EXPECT_EQ(config.get_double("a", 0, 0, 1), 0.01);
+  EXPECT_EQ(config.get_double("b", 0, -1, 1), -0.5);
+  EXPECT_EQ(config.get_double("c", 0, 0, 1), 1);
+  EXPECT_EQ(config.get_doubles("d", {}, 0, 9), (std::vector<double>{0.1, 2, 3}));
+  EXPECT_EQ(config.get_string("e", ""), "v1.");
+  EXPECT_EQ(config.get_string("f", ""), ".hidden");
+}
+
+TEST(ConfigPath, AHomeFolderIsMeantByATilde) {
+  const char* before = std::getenv("HOME");
+  const std::string kept = before ? before : "";
+  ::setenv("HOME", "/home/me", 1);
+  auto config = Config::parse("a = '~/data'\nb = 'x/~/y'\nc = '~'\nd = '~you'\n", "x.toml");
+  config.set("e=~/w");
+  EXPECT_EQ(config.get_path("a", ""), "/home/me/data");
+  EXPECT_EQ(config.get_path("b", ""), "x/~/y");
+  EXPECT_EQ(config.get_path("c", ""), "/home/me");
+  EXPECT_EQ(config.get_path("d", ""), "~you");
+  EXPECT_EQ(config.get_path("e", ""), "/home/me/w");
+  EXPECT_EQ(config.get_path("f", "runs"), "runs");
+  before ? ::setenv("HOME", kept.c_str(), 1) : ::unsetenv("HOME");
+}
+
 TEST(ConfigSet, OverridesAndCreatesTables) {
   auto config = Config::parse(example, "x.toml");
   config.set("train.epochs=3");

@@ -55,5 +55,16 @@ TEST(AsUtf8, KeepsTextAndShowsOtherBytes) {
   EXPECT_EQ(as_utf8("\xff\xfe"), "\\xFF\\xFE");
 }
 
+TEST(Closest, FindsWhatWasMeant) {
+  const std::vector<std::string> keys{"transform.alpha", "curve.alphas", "transform.epochs",
+                                      "runs"};
+  EXPECT_EQ(closest("alpha", keys), "transform.alpha");
+  EXPECT_EQ(closest("epochs", keys), "transform.epochs");
+  EXPECT_EQ(closest("transform.ephocs", keys), "transform.epochs");
+  EXPECT_EQ(closest("run", keys), "runs");
+  EXPECT_EQ(closest("something.else", keys), "");
+  EXPECT_EQ(closest("a", {}), "");
+}
+
 }  // namespace
 }  // namespace veilnet

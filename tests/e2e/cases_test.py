@@ -4,9 +4,12 @@ usage: cases_test.py VEILNET
 The cases are made by make_cases.py in $VEILNET_CASES or ../shared/cases; without it, or without
 python3-pil and python3-numpy, everything is skipped, with the reason.
 """
+import functools
+import hashlib
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -23,7 +26,7 @@ except ImportError as e:
         os.execv(debian, [debian, *sys.argv])
     Image, missing = None, str(e)
 
-VEILNET = pathlib.Path(sys.argv.pop(1))
+VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
 HAS_LAB = VEILNET.with_name("veilnet-lab").exists()
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 CASES = pathlib.Path(os.environ.get("VEILNET_CASES", SOURCE / "../shared/cases"))
@@ -71,6 +74,25 @@ def chunks(path):
     return found
 
 
+def hashes(folder):
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "expect.txt"}
+
+
+def each_writer(test):
+    """Runs the test for each command that writes a picture for each picture."""
+    @functools.wraps(test)
+    def run(self):
+        writers = {"encrypt": ["--key", self.key]}
+        if HAS_LAB:
+            self.need_models()
+            writers["protect"] = ["--model", self.h]
+        for command, flags in writers.items():
+            with self.subTest(command=command):
+                test(self, command, flags)
+    return run
+
+
 class Cases(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -113,6 +135,22 @@ class Cases(unittest.TestCase):
         models = {path.parent.name.split("-")[0]: path
                   for path in (self.root / "runs/t").glob("*/model.safetensors")}
         type(self).psi, type(self).h = models["classifier"], models["transform"]
+
+    def case(self, name):
+        """A fresh copy of the case, without what says how it must end."""
+        folder = self.new_folder() / name
+        shutil.copytree(self.cases / name, folder, symlinks=True)
+        (folder / "expect.txt").unlink()
+        return folder
+
+    def expect(self, code, parts, *words, **more):
+        """For names that are no text, unlike run_well."""
+        done = subprocess.run([VEILNET, *words], capture_output=True, **more)
+        text = (done.stderr + done.stdout).decode(errors="replace")
+        self.assertEqual(done.returncode, code, text)
+        for part in parts:
+            self.assertIn(part, text)
+        return done
 
     def encrypted_and_back(self, picture):
         """Where a picture's encrypted and decrypted PNG lie."""
@@ -235,6 +273,117 @@ class Cases(unittest.TestCase):
                      "every fifth picture of each class of train/ is the test set", "1 BMP"):
             self.assertIn(note, shown)
             self.assertTrue(any(note in line for line in data["notes"]), note)
+
+    @each_writer
+    def test_linked(self, command, flags):
+        folder = self.case("linked")
+        before = hashes(folder / "originals")
+        for more in ([], ["--force"]):
+            self.expect(0, ["1 of 1"], command, folder / "photos", *flags, "-o", folder / "out", *more)
+        self.assertEqual(hashes(folder / "originals"), before)
+        self.assertEqual(list(hashes(folder / "out")), ["a.png"])
+        self.assertTrue((folder / "photos/a.png").is_symlink())
+
+    @unittest.skipUnless(HAS_LAB, "veilnet-lab is not built")
+    def test_linked_and_attacked(self):
+        folder = self.case("linked")
+        before = hashes(folder / "originals")
+        for attack in (["chosen-plaintext", "--scheme", "le"], ["fr"]):
+            self.expect(0, ["1 pictures"], "attack", *attack, folder / "photos", "-o", folder / attack[0], "--force")
+            self.assertEqual(list(hashes(folder / attack[0])), ["encrypted/a.png", "recovered/a.png"])
+        self.assertEqual(hashes(folder / "originals"), before)
+
+    @each_writer
+    def test_a_link_in_the_output_folder_is_not_followed(self, command, flags):
+        folder = self.case("linked")
+        before = hashes(folder / "originals")
+        (folder / "out").mkdir()
+        (folder / "out/a.png").symlink_to("../originals/a.png")
+        for more in ([], ["--force"]):
+            self.expect(2, ["is an input"], command, folder / "photos", *flags, "-o", folder / "out", *more)
+        (folder / "more").symlink_to("originals")
+        self.expect(2, ["is an input"], command, folder / "photos", *flags, "-o", folder / "more", "--force")
+        self.assertEqual(hashes(folder / "originals"), before)
+
+    @each_writer
+    def test_in_place(self, command, flags):
+        folder = self.case("in_place")
+        before = hashes(folder)
+        for inputs, output in ((folder, folder), (folder / "a.png", folder), (folder / "a.png", folder / "a.png"),
+                               (folder, folder.parent / "in_place/../in_place")):
+            self.expect(2, ["--output"], command, inputs, *flags, "-o", output, "--force")
+        self.assertEqual(hashes(folder), before)
+
+    @each_writer
+    def test_an_output_folder_inside_the_input_is_no_input(self, command, flags):
+        folder = self.case("in_place")
+        for _ in range(2):
+            self.expect(0, ["1 of 1"], command, folder, *flags, "-o", folder / "out", "--force")
+        self.assertEqual(list(hashes(folder / "out")), ["a.png"])
+
+    @each_writer
+    def test_loop(self, command, flags):
+        folder = self.case("loop")
+        done = self.expect(1, ["self.png", "1 of 2"], command, folder, *flags, "-o", folder.parent / "out")
+        self.assertEqual(done.stderr.count(b"self.png"), 1)
+        self.assertEqual(list(hashes(folder.parent / "out")), ["ok.png"])
+
+    @each_writer
+    def test_mac(self, command, flags):
+        folder = self.case("mac")
+        self.expect(0, ["1 of 1"], command, folder, *flags, "-o", folder.parent / "out")
+        self.assertEqual(list(hashes(folder.parent / "out")), ["a.png"])
+
+    @each_writer
+    def test_mixed(self, command, flags):
+        folder = self.case("mixed")
+        record = folder.parent / "record.json"
+        self.expect(1, ["bad.jpg", "1 BMP, 1 GIF, 1 TIFF", "1 of 2 pictures failed"], command, folder, *flags,
+                    "-o", folder.parent / "out", "--json", record)
+        told = json.loads(record.read_text())
+        self.assertEqual([pathlib.Path(one["input"]).name for one in told["written"]], ["good.png"])
+        self.assertEqual([pathlib.Path(one["input"]).name for one in told["failed"]], ["bad.jpg"])
+        self.assertEqual(told["left_out"], {"BMP": 1, "GIF": 1, "TIFF": 1})
+
+    @unittest.skipUnless(HAS_LAB, "veilnet-lab is not built")
+    def test_mixed_classified(self):
+        self.need_models()
+        folder = self.case("mixed")
+        record = folder.parent / "record.json"
+        self.expect(1, ["good.png", "bad.jpg", "1 BMP"], "classify", folder, "--model", self.psi, "--json", record)
+        told = json.loads(record.read_text())
+        self.assertEqual([pathlib.Path(one["input"]).name for one in told["results"]], ["good.png"])
+        self.assertEqual([pathlib.Path(one["input"]).name for one in told["failed"]], ["bad.jpg"])
+
+    @each_writer
+    def test_latin1(self, command, flags):
+        folder = self.case("latin1")
+        record = folder.parent / "record.json"
+        self.expect(0, ["1 of 1"], command, folder, *flags, "-o", folder.parent / "out", "--json", record)
+        told = json.loads(record.read_bytes().decode())
+        self.assertIn("caf\\xE9.png", told["written"][0]["output"])
+        self.assertEqual(os.listdir(os.fsencode(folder.parent / "out")), [b"caf\xe9.png"])
+
+    @each_writer
+    def test_twins(self, command, flags):
+        folder = self.case("twins")
+        record = folder.parent / "record.json"
+        self.expect(0, ["2 of 2"], command, folder, *flags, "-o", folder.parent / "out", "--json", record)
+        self.assertEqual(list(hashes(folder.parent / "out")), ["IMG_1.jpg.png", "IMG_1.png"])
+        told = {pathlib.Path(one["input"]).name: pathlib.Path(one["output"]).name for one in json.loads(record.read_text())["written"]}
+        self.assertEqual(told, {"IMG_1.jpg": "IMG_1.jpg.png", "IMG_1.png": "IMG_1.png"})
+
+    @each_writer
+    def test_brackets(self, command, flags):
+        folder = self.case("brackets")
+        written = {}
+        for name in ("raw", "[raw]"):
+            self.expect(0, ["1 of 1"], command, name, *flags, "-o", f"out {name}", cwd=folder)
+            written[name] = hashes(folder / f"out {name}")
+        self.assertNotEqual(written["raw"], written["[raw]"])
+        shutil.rmtree(folder / "raw")
+        self.expect(0, ["1 of 1"], command, "[raw]", *flags, "-o", "[out]", cwd=folder)
+        self.assertEqual(hashes(folder / "[out]"), written["[raw]"])
 
 
 if __name__ == "__main__":

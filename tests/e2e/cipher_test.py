@@ -114,7 +114,7 @@ class Cipher(unittest.TestCase):
         key.write_text(key.read_text()[:40])
         self.expect(1, [key, "not valid JSON"], "decrypt", "--key", key, out, "-o", back)
         self.expect(1, ["none", "no such file"], "decrypt", "--key", self.root / "none", out, "-o", back)
-        self.assertFalse(back.exists())
+        self.assertEqual(list(back.rglob("*")), [])
 
     def test_independent_keys_and_baselines(self):
         again = []
@@ -138,7 +138,7 @@ class Cipher(unittest.TestCase):
     def test_lossy_formats_are_refused(self):
         self.expect(0, [], "keygen", "--scheme", "le", "-o", self.root / "key")
         for name in ("x.jpg", "x.webp"):
-            self.expect(2, ["lossy", "cannot be decrypted"], "encrypt", "--key", self.root / "key", self.root / "in/a.png", "-o", self.root / name)
+            self.expect(2, ["lossy", "nor decrypted"], "encrypt", "--key", self.root / "key", self.root / "in/a.png", "-o", self.root / name)
         (self.root / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
         self.expect(1, ["photo.jpg", "no PNG", "lossy"], "decrypt", "--key", self.root / "key", self.root / "photo.jpg", "-o", self.root / "out")
 

@@ -67,6 +67,45 @@ class Programs(unittest.TestCase):
                 self.assertIn("/\\x1B[2J\\nxxx", text)
                 self.assertNotIn("\x1b", text)
 
+    def test_every_command_shows_examples(self):
+        paths = re.findall(r"^  \['veilnet (.+)'\]=", run(VEILNET, "completion", "bash").stdout, re.M)
+        self.assertIn("encrypt", paths)
+        for path in paths:
+            if any(other.startswith(path + " ") for other in paths):  # one that has commands below it
+                continue
+            done = run(VEILNET, *path.split(), "--help")
+            if "veilnet-lab" in done.stderr and not LAB.exists():
+                continue
+            examples = done.stdout.partition("Examples:\n")[2].strip().splitlines()
+            self.assertGreaterEqual(len(examples), 2, path)
+            for example in examples:
+                self.assertIn(f"veilnet {path}", example)
+
+    def complete(self, *words):
+        """What bash would offer for the last of the words."""
+        script = 'source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _veilnet; printf "%s\\n" "${COMPREPLY[@]}"'
+        done = run("bash", "-c", script, "bash", VEILNET, *words)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.split()
+
+    def test_completion(self):
+        self.assertEqual(self.complete("veilnet", "enc"), ["encrypt"])
+        self.assertIn("train", self.complete("veilnet", ""))
+        self.assertEqual(self.complete("veilnet", "encrypt", "--sk"), ["--skip-existing"])
+        self.assertEqual(self.complete("veilnet", "encrypt", "photos", "--key", ""), [])  # a file
+        if LAB.exists():
+            self.assertEqual(self.complete("veilnet", "train", "cl"), ["classifier"])
+            self.assertEqual(self.complete("veilnet", "train", "classifier", "--res"), ["--resume"])
+        for shell, check in (("zsh", ["-n"]), ("fish", ["--no-execute"])):
+            script = run(VEILNET, "completion", shell)
+            self.assertEqual(script.returncode, 0, script)
+            if shutil.which(shell):
+                self.assertEqual(run(shell, *check, "/dev/stdin", input=script.stdout).stderr, "")
+        self.assertEqual(run(VEILNET, "completion", "tcsh").returncode, 2)
+        if shutil.which("fish"):
+            done = run("fish", "-c", 'eval ($argv[1] completion fish | string collect); complete -C "veilnet encrypt --sk"', VEILNET)
+            self.assertEqual(done.stdout.split()[0], "--skip-existing", done)
+
     @unittest.skipUnless(LAB.exists(), "built without veilnet-lab")
     def test_the_lab_is_found_beside_veilnet_and_then_in_path(self):
         self.assertEqual(run(LAB, "--version").stdout, run(VEILNET, "--version").stdout.replace("veilnet", "veilnet-lab", 1))

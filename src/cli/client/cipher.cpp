@@ -1,12 +1,10 @@
-#include <functional>
 #include <memory>
 #include <spdlog/spdlog.h>
 
 #include "cipher/picture_file.h"
-#include "cli/command.h"
+#include "cli/picture_work.h"
 #include "cli/scheme_flags.h"
 #include "core/error.h"
-#include "image/folder.h"
 
 namespace veilnet::cli {
 namespace {
@@ -37,37 +35,14 @@ void keygen(const KeygenOptions& o) {
                         {"key_space_bits", bits}});
 }
 
-struct CipherOptions {
-  CommonOptions common;
+struct CipherOptions : PictureOptions {
   std::filesystem::path key;
-  std::vector<std::string> inputs;
-  std::filesystem::path output;
-  bool force = false;
 };
 
 void add_cipher_options(CLI::App& command, CipherOptions& options) {
-  command.add_option("input", options.inputs, "Picture files and folders")
-      ->required()
-      ->type_name("INPUT");
+  add_picture_options(command, options);
+  add_output_options(command, options);
   command.add_option("--key", options.key, "Key file (veilnet keygen)")->type_name("FILE");
-  command.add_option("--output,-o", options.output, "Folder to write PNG files to")
-      ->required()
-      ->type_name("FOLDER");
-  command.add_flag("--force", options.force, "Replace existing files");
-  add_json(command, options.common);
-}
-
-/// Turns every input into a PNG of the output folder.
-void process_pictures(
-    const CipherOptions& o, const char* done, nlohmann::json record,
-    const std::function<std::vector<std::uint8_t>(const std::filesystem::path&)>& to_png) {
-  if (image::has_picture_extension(o.output))
-    fail(ErrorCode::InvalidArgument,
-         "--output {} names a picture; allowed is a folder, to which PNG files are written: lossy "
-         "formats (JPEG, WebP) change values, and what they change cannot be decrypted",
-         o.output.string());
-  convert_pictures(o.common, o.inputs, o.output, o.force ? Overwrite::Yes : Overwrite::No, done,
-                   std::move(record), to_png);
 }
 
 struct EncryptOptions : CipherOptions {
@@ -110,23 +85,34 @@ void encrypt(const EncryptOptions& o) {
          key.options.id);
   }
   o.scheme.check(cipher::scheme_spec(key.options.id));
-  cipher::make_scheme(key.options, key.key, 1,
-                      1);  // wrong options are refused once, not for each picture
+  // Wrong options are refused once, not for each picture.
+  cipher::make_scheme(key.options, key.key, 1, 1);
   nlohmann::json record = {{"scheme", key.options.id}, {"key_mode", o.key_mode}};
   if (!o.key.empty()) record["key_id"] = cipher::key_id(key);
-  process_pictures(o, "encrypted", record, [&](const std::filesystem::path& path) {
-    if (o.key.empty()) key.key = cipher::random_key();  // and forgotten
-    return cipher::encrypt_to_png(image::read_image(path), key, !o.key.empty());
-  });
+  run_pictures(o, {.title = "encrypt",
+                   .done = "encrypted",
+                   .record = std::move(record),
+                   .read = [](std::span<const std::uint8_t> bytes,
+                              const std::string& name) { return image::decode(bytes, name); },
+                   .together = {},
+                   .encode =
+                       [&](const image::Image& picture) {
+                         if (!o.key.empty()) return cipher::encrypt_to_png(picture, key, true);
+                         const cipher::KeyFile own{key.options, cipher::random_key()};
+                         return cipher::encrypt_to_png(picture, own, false);  // own is forgotten
+                       }});
 }
 
 void decrypt(const CipherOptions& o) {
   const auto key = cipher::load_key(o.key);
-  process_pictures(o, "decrypted", {{"scheme", key.options.id}, {"key_id", cipher::key_id(key)}},
-                   [&](const std::filesystem::path& path) {
-                     const auto bytes = read_file(path, image::DecodeLimits{}.max_file_bytes);
-                     return image::encode_png(cipher::decrypt_png(bytes, path.string(), key));
-                   });
+  run_pictures(
+      o, {.title = "decrypt",
+          .done = "decrypted",
+          .record = {{"scheme", key.options.id}, {"key_id", cipher::key_id(key)}},
+          .read = [&](std::span<const std::uint8_t> bytes,
+                      const std::string& name) { return cipher::decrypt_png(bytes, name, key); },
+          .together = {},
+          .encode = image::encode_png});
 }
 
 }  // namespace
@@ -143,6 +129,8 @@ void add_keygen(CLI::App& command) {
       ->type_name("FILE");
   command.add_flag("--force", options->force, "Replace an existing key: what it encrypted is lost");
   add_json(command, options->common);
+  examples(command, {"veilnet keygen --scheme le -o photos.key",
+                     "veilnet keygen --scheme ele --block-size 8 -o photos.key --json key.json"});
   command.callback([options] { keygen(*options); });
 }
 
@@ -154,6 +142,8 @@ void add_encrypt(CLI::App& command) {
   command.add_option("--key-mode", options->key_mode,
                      "same: the key of --key for every picture; independent: a key of its own for "
                      "each, thrown away");
+  examples(command, {"veilnet encrypt photos/ --key photos.key -o encrypted/",
+                     "veilnet encrypt cat.jpg --scheme blur --strength 2.5 -o blurred.png"});
   command.callback([options] { encrypt(*options); });
 }
 
@@ -161,6 +151,8 @@ void add_decrypt(CLI::App& command) {
   const auto options = std::make_shared<CipherOptions>();
   add_cipher_options(command, *options);
   command.get_option("--key")->required();
+  examples(command, {"veilnet decrypt encrypted/ --key photos.key -o decrypted/",
+                     "veilnet decrypt - --key photos.key < cat.png > plain.png"});
   command.callback([options] { decrypt(*options); });
 }
 

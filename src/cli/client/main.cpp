@@ -2,19 +2,16 @@
 // to it, as git runs its commands.
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string_view>
-#include <system_error>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/client/lab_program.h"
 #include "cli/commands.h"
 
 namespace veilnet::cli {
 namespace {
-
-constexpr const char* kLab = "veilnet-lab";
 
 bool is_lab_command(std::string_view word) {
   for (const auto& command : commands())
@@ -31,19 +28,16 @@ void spin_briefly() {
   if (!std::getenv("OMP_WAIT_POLICY")) ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
 }
 
-/// Becomes the veilnet-lab that lies beside this program, or the one in PATH. Returns where there
-/// is none.
+/// Becomes veilnet-lab. Returns where there is none.
 int run_lab(char** argv) {
   spin_briefly();
-  std::error_code cause;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", cause);
-  if (!cause) ::execv((self.parent_path() / kLab).c_str(), argv);
-  ::execvp(kLab, argv);
+  ::execvp(lab_program().c_str(), argv);
   std::fprintf(stderr,
-               "veilnet %s: this command is part of %s, which is neither beside %s nor in PATH.\n"
+               "veilnet %s: this command is part of veilnet-lab, which is neither beside this "
+               "program nor in PATH.\n"
                "It comes with a build that has LibTorch (Debian: libtorch-dev) and "
                "-DVEILNET_LAB=ON, the default; docs/building.md.\n",
-               argv[1], kLab, self.empty() ? "veilnet" : self.c_str());
+               argv[1]);
   return 1;
 }
 

@@ -82,6 +82,7 @@ void add_schemes(CLI::App& command) {
       ->type_name("FILE.png");
   command.add_flag("--force", options->force, "Replace an existing file");
   add_json(command, options->common);
+  examples(command, {"veilnet schemes", "veilnet schemes --grid schemes.png --json schemes.json"});
   command.callback([options] { run(*options); });
 }
 

@@ -12,10 +12,12 @@
 #include "attack/chosen_plaintext.h"
 #include "attack/fr.h"
 #include "cipher/key_file.h"
+#include "cli/inputs.h"
 #include "cli/lab/experiment_command.h"
 #include "cli/scheme_flags.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "image/image.h"
 #include "image/metrics.h"
 
@@ -61,36 +63,72 @@ struct Attacked {
   Image encrypted, recovered;
 };
 
-/// Attacks every input and writes what came of it. Returns a record for each.
-nlohmann::json attack_all(const Pictures& o,
-                          const std::function<Attacked(const Image& plain)>& attack) {
+/// What came of all.
+struct Results {
+  nlohmann::json pictures = nlohmann::json::array(), failed = nlohmann::json::array();
+
+  void fail_with(const Failure& failure) {
+    spdlog::error("{}", printable(failure.message, 400));
+    failed.push_back({{"input", as_utf8(failure.path.native())},
+                      {"code", error_code_name(failure.code)},
+                      {"message", as_utf8(failure.message)}});
+  }
+
+  /// Writes the record. @throws Error{BadData} if a picture failed.
+  void write(const CommonOptions& options, nlohmann::json record) const {
+    record["pictures"] = pictures;
+    record["failed"] = failed;
+    write_json(options, record);
+    if (!failed.empty())
+      fail(ErrorCode::BadData, "{} of {} pictures failed", failed.size(),
+           failed.size() + pictures.size());
+  }
+};
+
+/// Attacks every input and writes the pictures that come of it. A picture that fails does not stop
+/// the others. @throws Error{InvalidArgument} if an input would be replaced.
+Results attack_all(const Pictures& o, const std::function<Attacked(const Image& plain)>& attack) {
   if (o.inputs.empty() || o.output.empty())
     fail(ErrorCode::InvalidArgument,
          "pictures and --output are needed, or --on for an experiment's test pictures");
-  const auto inputs = collect_inputs(o.inputs);
+  const OutputFolder output(o.output);
+  const auto found = find_inputs(o.inputs, &output);
+  const auto& inputs = found.pictures;
   const auto names = png_names(inputs);
-  auto records = nlohmann::json::array();
+  const std::filesystem::path encrypted_folder = "encrypted", recovered_folder = "recovered";
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    for (const auto& folder : {encrypted_folder, recovered_folder})
+      if (output.would_replace(folder / names[i], inputs[i].path))
+        fail(ErrorCode::InvalidArgument,
+             "{} is an input and would be replaced; give another --output",
+             inputs[i].path.string());
+  Results results;
+  for (const auto& failure : found.failures) results.fail_with(failure);
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto& input = inputs[i];
-    const auto plain = image::read_image(input.path);
-    const auto [encrypted, recovered] = attack(plain);
-    const auto encrypted_path = o.output / "encrypted" / names[i],
-               recovered_path = o.output / "recovered" / names[i];
-    image::write_png(encrypted_path, encrypted, overwrite);
-    image::write_png(recovered_path, recovered, overwrite);
-    const double psnr = image::psnr_db(plain.rgb, recovered.rgb);
-    nlohmann::json record = {{"input", input.path.string()},
-                             {"encrypted", encrypted_path.string()},
-                             {"recovered", recovered_path.string()},
-                             {"exact", plain.rgb == recovered.rgb}};
-    record["psnr_db"] = std::isfinite(psnr) ? nlohmann::json(psnr) : nlohmann::json("inf");
-    // The window of SSIM needs 7 pixels.
-    if (std::min(plain.height, plain.width) >= 7)
-      record["ssim"] = image::ssim(plain.rgb, recovered.rgb, plain.height, plain.width);
-    records.push_back(std::move(record));
+    const auto& path = inputs[i].path;
+    try {
+      const auto plain = image::read_image(path);
+      const auto [encrypted, recovered] = attack(plain);
+      output.write(encrypted_folder / names[i], image::encode_png(encrypted), overwrite);
+      output.write(recovered_folder / names[i], image::encode_png(recovered), overwrite);
+      const double psnr = image::psnr_db(plain.rgb, recovered.rgb);
+      nlohmann::json record = {
+          {"input", as_utf8(path.native())},
+          {"encrypted", as_utf8((o.output / encrypted_folder / names[i]).native())},
+          {"recovered", as_utf8((o.output / recovered_folder / names[i]).native())},
+          {"exact", plain.rgb == recovered.rgb}};
+      record["psnr_db"] = std::isfinite(psnr) ? nlohmann::json(psnr) : nlohmann::json("inf");
+      // The window of SSIM needs 7 pixels.
+      if (std::min(plain.height, plain.width) >= 7)
+        record["ssim"] = image::ssim(plain.rgb, recovered.rgb, plain.height, plain.width);
+      results.pictures.push_back(std::move(record));
+    } catch (const Error& e) {
+      results.fail_with({path, e.code(), e.what()});
+    }
   }
-  return records;
+  output.flush();
+  return results;
 }
 
 std::size_t count_exact(const nlohmann::json& records) {
@@ -108,6 +146,9 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
     fail(ErrorCode::InvalidArgument,
          "--scheme is needed: one of those with a key, for instance le");
   o.scheme.check(cipher::scheme_spec(options.id));
+  // Refused once, not for each picture.
+  if (!cipher::scheme_spec(options.id).keyed())
+    fail(ErrorCode::InvalidArgument, "scheme \"{}\" has no key; a break recovers one", options.id);
 
   // The key stays on this side of the oracle; the attack has the scheme's name and options.
   const auto key = cipher::random_key();
@@ -116,7 +157,7 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
     int queries;
   };
   std::map<std::pair<int, int>, Broken> broken;
-  const auto records = attack_all(o, [&](const Image& plain) {
+  const auto results = attack_all(o, [&](const Image& plain) {
     const auto scheme = cipher::make_scheme(options, key, plain.height, plain.width);
     auto found = broken.find({plain.height, plain.width});
     if (found == broken.end()) {
@@ -138,14 +179,13 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
   auto sizes = nlohmann::json::array();
   for (const auto& [size, result] : broken)
     sizes.push_back({{"height", size.first}, {"width", size.second}, {"queries", result.queries}});
-  const auto exact = count_exact(records);
-  spdlog::info("{} of {} pictures recovered exactly", exact, records.size());
-  write_json(o.common, {{"attack", "chosen-plaintext"},
-                        {"threat_model", to_json(attack::Recovered::threat_model)},
-                        {"scheme", cipher::describe(options)},
-                        {"sizes", sizes},
-                        {"exact", exact},
-                        {"pictures", records}});
+  const auto exact = count_exact(results.pictures);
+  spdlog::info("{} of {} pictures recovered exactly", exact, results.pictures.size());
+  results.write(o.common, {{"attack", "chosen-plaintext"},
+                           {"threat_model", to_json(attack::Recovered::threat_model)},
+                           {"scheme", cipher::describe(options)},
+                           {"sizes", sizes},
+                           {"exact", exact}});
 }
 
 struct FrOptions : Pictures {
@@ -158,7 +198,7 @@ void fr(const FrOptions& o) {
   cipher::SchemeOptions pe;
   pe.id = "pe";
   pe.variant = o.shuffle_components;
-  const auto records = attack_all(o, [&](const Image& plain) {
+  const auto results = attack_all(o, [&](const Image& plain) {
     auto encrypted =
         encrypt(*cipher::make_scheme(pe, cipher::random_key(), plain.height, plain.width), plain);
     auto recovered = attack::fr_basic(encrypted);
@@ -173,20 +213,19 @@ void fr(const FrOptions& o) {
   });
   double ssim = 0;
   std::size_t measured = 0;
-  for (const auto& record : records) {
+  for (const auto& record : results.pictures) {
     if (!record.contains("ssim")) continue;
     ssim += record["ssim"].get<double>();
     ++measured;
   }
   spdlog::info("FR-Attack ({}) on {}: {} pictures, {} recovered exactly{}", o.mode,
-               cipher::describe(pe), records.size(), count_exact(records),
+               cipher::describe(pe), results.pictures.size(), count_exact(results.pictures),
                measured > 0 ? fmt::format(", mean SSIM with the plain ones {:.3f}",
                                           ssim / static_cast<double>(measured))
                             : "");
-  write_json(o.common, {{"attack", "fr-" + o.mode},
-                        {"threat_model", to_json(attack::kFrThreatModel)},
-                        {"scheme", cipher::describe(pe)},
-                        {"pictures", records}});
+  results.write(o.common, {{"attack", "fr-" + o.mode},
+                           {"threat_model", to_json(attack::kFrThreatModel)},
+                           {"scheme", cipher::describe(pe)}});
 }
 
 struct BruteForceOptions {
@@ -290,6 +329,9 @@ void add_chosen_plaintext(CLI::App& attack) {
   add_pictures(*command, *options);
   add_scheme_flags(*command, options->scheme);
   add_cell_options(*command, options->cell, "chosen-plaintext");
+  examples(*command,
+           {"veilnet attack chosen-plaintext photos/ --scheme le -o broken/",
+            "veilnet attack chosen-plaintext cat.png --scheme pe --json pe.json -o broken/"});
   command->callback([options] {
     if (!run_cell(options->cell, options->common.json)) chosen_plaintext(*options);
   });
@@ -315,6 +357,8 @@ void add_fr(CLI::App& attack) {
       ->check(CLI::Range(0, 255))
       ->type_name("R G B");
   add_cell_options(*command, options->cell, "fr");
+  examples(*command, {"veilnet attack fr photos/ -o recovered/",
+                      "veilnet attack fr cat.png --mode basic -o recovered/"});
   command->callback([options] {
     if (!run_cell(options->cell, options->common.json)) fr(*options);
   });
@@ -332,6 +376,8 @@ void add_brute_force(CLI::App& attack) {
       ->capture_default_str();
   add_json(*command, options->common);
   add_cell_options(*command, options->cell, "brute-force");
+  examples(*command, {"veilnet attack brute-force",
+                      "veilnet attack brute-force --max-bits 24 --json curve.json"});
   command->callback([options] {
     if (!run_cell(options->cell, options->common.json)) brute_force(*options);
   });

@@ -38,6 +38,8 @@ void add_audit(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   add_json(command, options->common);
+  examples(command, {"veilnet audit --model runs/demo/transform-a0.02",
+                     "veilnet audit --model runs/x/scheme-le --budget standard -o audit/"});
   command.callback([options] {
     auto overrides = options->common.sets;
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");

@@ -97,6 +97,9 @@ void add_data(CLI::App& command) {
   for (const auto& source : data::sources())
     sources += fmt::format("\n  {:<10} {}", source.name, source.reads);
   command.footer(sources);
+  examples(command,
+           {"veilnet data --config configs/cifar10-cpu.toml",
+            "veilnet data --set data.source=folder --set data.path=pictures/ --grid grid.png"});
   command.callback([options] { run(*options); });
 }
 

@@ -22,6 +22,7 @@ void add_demo(CLI::App& command) {
   const auto force = std::make_shared<bool>(false);
   add_common(command, *options);
   command.add_flag("--force", *force, "Start again instead of resuming");
+  examples(command, {"veilnet demo", "veilnet demo --set data.train_size=500 --force"});
   command.callback([options, force] {
     auto config = options->config.empty() ? Config::parse(kDemoConfig, "demo")
                                           : Config::load(options->config);

@@ -21,6 +21,8 @@ void add_evaluate(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   add_common(command, options->common);
   add_experiment_flags(command, options->flags);
+  examples(command, {"veilnet evaluate --config configs/demo.toml",
+                     "veilnet evaluate --config configs/demo.toml --scheme le --json le.json"});
   command.callback([options] {
     const auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
@@ -42,6 +44,7 @@ void add_report(CLI::App& command) {
       ->required()
       ->type_name("FOLDER");
   add_json(command, *options);
+  examples(command, {"veilnet report runs/demo", "veilnet report runs/demo --json report.json"});
   command.callback([folder, options] {
     const auto path = report::write_page(*folder);
     std::cout << path.string() << "\n";
@@ -71,6 +74,10 @@ void add_reproduce(CLI::App& command) {
                   "Folder of records. table1: one a row, rows found there are kept; attacks: "
                   "attacks-<data>.json, replaced")
       ->type_name("FOLDER");
+  examples(
+      command,
+      {"veilnet reproduce --config configs/cifar10-cpu.toml",
+       "veilnet reproduce attacks --config configs/attacks-cifar10-cpu.toml --results results"});
   command.callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fmt/format.h>
 #include <iostream>
 #include <memory>
 #include <spdlog/spdlog.h>
@@ -52,6 +53,8 @@ void add_train(CLI::App& command) {
   auto* classifier = command.add_subcommand("classifier", "Train psi on plain pictures");
   add_common(*classifier, classifier_options->common);
   add_run_flags(*classifier, *classifier_options);
+  examples(*classifier, {"veilnet train classifier --config configs/demo.toml",
+                         "veilnet train classifier --config configs/demo.toml --resume"});
   classifier->callback([classifier_options] {
     const auto e = open_experiment(classifier_options->common);
     if (!e) return;
@@ -69,6 +72,9 @@ void add_train(CLI::App& command) {
   add_common(*scheme, scheme_options->common);
   add_experiment_flags(*scheme, scheme_options->flags);
   add_run_flags(*scheme, *scheme_options);
+  examples(*scheme,
+           {"veilnet train scheme --config configs/demo.toml --scheme le",
+            "veilnet train scheme --config configs/demo.toml --scheme pe --key-mode independent"});
   scheme->callback([scheme_options] {
     const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
@@ -89,6 +95,9 @@ void add_train(CLI::App& command) {
       "transform", "Train the transformation network h against the trained psi");
   add_common(*transform, transform_options->common);
   add_run_flags(*transform, *transform_options);
+  examples(*transform,
+           {"veilnet train transform --config configs/demo.toml",
+            "veilnet train transform --config configs/demo.toml --set transform.alpha=0.05"});
   transform->callback([transform_options] {
     const auto e = open_experiment(transform_options->common);
     if (!e) return;
@@ -110,6 +119,8 @@ void add_attack(CLI::App& command) {
   add_common(*itn, options->common);
   add_run_flags(*itn, *options);
   add_cell_options(*itn, options->cell, "itn");
+  examples(*itn, {"veilnet attack itn --config configs/demo.toml",
+                  "veilnet attack itn --config configs/demo.toml --resume"});
   itn->callback([options] {
     options->cell.common = options->common;
     if (run_cell(options->cell)) return;
@@ -131,6 +142,8 @@ void add_attack(CLI::App& command) {
     auto* one = command.add_subcommand(attack.id, attack.text);
     add_common(*one, cell->common);
     add_cell_options(*one, *cell, attack.id)->required();
+    const auto line = fmt::format("veilnet attack {} --config configs/demo.toml --on ", attack.id);
+    examples(*one, {line + "le", line + "pe --json attack.json"});
     one->callback([cell] { run_cell(*cell); });
   }
 }

@@ -1,0 +1,89 @@
+#include "cli/inputs.h"
+
+#include <fmt/format.h>
+#include <set>
+#include <system_error>
+
+#include "image/folder.h"
+
+namespace veilnet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A file or folder that was named in vain.
+std::string missing(const fs::path& path) {
+  std::error_code cause;
+  const auto from = path.is_relative() ? fmt::format(" (in {})", fs::current_path(cause).string())
+                                       : std::string();
+  return fmt::format("{}: no such file or folder{}", path.string(), from);
+}
+
+void find_in_folder(const fs::path& folder, const OutputFolder* output, Inputs& found) {
+  const auto skip = [output](const fs::path& below) {
+    return output && output->is_same_folder(below);
+  };
+  try {
+    auto in_folder = image::find_pictures(folder, skip);
+    for (auto& path : in_folder.pictures) {
+      auto name = path.lexically_relative(folder);
+      found.pictures.push_back({std::move(path), std::move(name)});
+    }
+    for (const auto& [path, why] : in_folder.unreadable)
+      found.failures.push_back({path, ErrorCode::Io, fmt::format("{}: {}", path.string(), why)});
+    for (const auto& [kind, count] : in_folder.left_out) found.left_out[kind] += count;
+    if (in_folder.pictures.empty() && in_folder.unreadable.empty())
+      fail(ErrorCode::NotFound, "{}: holds no .png, .jpg, .jpeg or .webp file", folder.string());
+  } catch (const Error& e) {
+    found.failures.push_back({folder, e.code(), e.what()});
+  }
+}
+
+}  // namespace
+
+Inputs find_inputs(const std::vector<std::string>& paths, const OutputFolder* output) {
+  Inputs found;
+  for (const fs::path path : paths) {
+    std::error_code cause;
+    const auto status = fs::status(path, cause);
+    if (path == "-") {
+      found.pictures.push_back({path, "standard input"});
+    } else if (fs::is_directory(status)) {
+      find_in_folder(path, output, found);
+    } else if (fs::exists(status)) {
+      found.pictures.push_back({path, path.filename()});
+    } else {
+      found.failures.push_back({path, ErrorCode::NotFound, missing(path)});
+    }
+  }
+  return found;
+}
+
+std::vector<fs::path> png_names(const std::vector<Input>& inputs) {
+  const auto plain_name = [](const Input& input) {
+    return fs::path(input.name).replace_extension(".png");
+  };
+  std::map<fs::path, std::size_t> wanted;
+  for (const auto& input : inputs) ++wanted[plain_name(input)];
+  std::set<fs::path> taken;
+  // Who has the name already keeps it.
+  for (const auto& input : inputs)
+    if (plain_name(input) == input.name) taken.insert(input.name);
+  std::vector<fs::path> names;
+  std::set<fs::path> kept;
+  for (const auto& input : inputs) {
+    auto name = plain_name(input);
+    if (name == input.name && kept.insert(name).second) {
+      names.push_back(name);
+      continue;
+    }
+    if (wanted[name] > 1) name = fs::path(input.name) += ".png";
+    for (int copy = 2; !taken.insert(name).second; ++copy)
+      name = plain_name(input).replace_filename(
+          fmt::format("{}-{}.png", input.name.stem().string(), copy));
+    names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace veilnet::cli

@@ -1,0 +1,227 @@
+"""What people expect of a tool: signals, streams, running again, messages.
+
+usage: everyday_test.py VEILNET
+"""
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zlib
+
+VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
+
+
+def png(width, height, seed=0):
+    """A valid RGB PNG of noise."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    draw = random.Random(seed)
+    rows = b"".join(b"\0" + draw.randbytes(3 * width) for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
+
+
+class Everyday(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        self.key = self.root / "key"
+        self.expect(0, [], "keygen", "--scheme", "le", "-o", self.key)
+        self.photos, self.out = self.root / "photos", self.root / "out"
+        self.photos.mkdir()
+        self.encrypt = ["encrypt", self.photos, "--key", self.key, "-o", self.out]
+
+    def fill(self, count, side=16):
+        for i in range(count):
+            (self.photos / f"{i:04}.png").write_bytes(png(side, side, i))
+
+    def expect(self, code, parts, *words, **more):
+        done = subprocess.run([VEILNET, *map(str, words)], **{"capture_output": True, **more})
+        text = ((done.stderr or b"") + (done.stdout or b"")).decode(errors="replace")
+        self.assertEqual(done.returncode, code, text)
+        for part in parts:
+            self.assertIn(part, text)
+        return done
+
+    def test_a_signal_stops_a_folder_and_skip_existing_goes_on(self):
+        self.fill(300, side=200)
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            before = len(list(self.out.glob("*.png"))) if self.out.exists() else 0
+            process = subprocess.Popen([VEILNET, *self.encrypt, "--skip-existing", "--json", self.root / "record.json"],
+                                       stderr=subprocess.PIPE, text=True)
+            while not self.out.exists() or len(list(self.out.glob("*.png"))) < before + 10:
+                self.assertIsNone(process.poll())
+                time.sleep(0.005)
+            process.send_signal(number)
+            sent = time.monotonic()
+            stderr = process.communicate()[1]
+            self.assertLess(time.monotonic() - sent, 1.5)
+            self.assertEqual(process.returncode, status)
+            written = len(list(self.out.iterdir()))  # nothing else either
+            self.assertLess(written, 300)
+            self.assertIn(f"encrypted {written - before} of 300", stderr)
+            self.assertIn("stopped: ", stderr)
+            record = json.loads((self.root / "record.json").read_text())
+            self.assertTrue(record["interrupted"])
+            self.assertEqual(len(record["written"]), written - before)
+            self.assertEqual(len(record["skipped"]), before)
+        self.expect(0, [f"encrypted {300 - written} of 300", f"{written} were there already"], *self.encrypt, "--skip-existing")
+        self.expect(0, ["decrypted 300 of 300"], "decrypt", self.out, "--key", self.key, "-o", self.root / "back")
+
+    def test_a_signal_ends_the_waiting_for_standard_input(self):
+        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            process = subprocess.Popen([VEILNET, "encrypt", "-", "--key", self.key], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
+            time.sleep(0.3)
+            process.send_signal(number)
+            sent = time.monotonic()
+            self.assertEqual(process.wait(), status)
+            self.assertLess(time.monotonic() - sent, 1)
+            process.communicate()
+
+    def test_what_is_there_is_an_error_unless_skipped_or_replaced(self):
+        self.fill(2)
+        self.expect(0, ["2 of 2"], *self.encrypt)
+        (self.photos / "new.png").write_bytes(png(16, 16, 9))
+        self.expect(1, ["0000.png: exists already", "encrypted 1 of 3"], *self.encrypt)
+        (self.out / "new.png").unlink()
+        self.expect(0, ["encrypted 1 of 3", "2 were there already"], *self.encrypt, "--skip-existing")
+        self.expect(0, ["3 of 3"], *self.encrypt, "--force")
+        self.expect(2, ["--skip-existing"], *self.encrypt, "--force", "--skip-existing")
+
+    def test_output_is_a_folder_a_file_or_standard_output(self):
+        self.fill(2)
+        one = self.photos / "0000.png"
+        words = ["encrypt", one, "--key", self.key, "-o"]
+        self.expect(0, [], *words, self.root / "o.png")
+        written = (self.root / "o.png").read_bytes()
+        self.assertEqual(self.expect(0, [], *words, "-").stdout, written)
+        self.assertEqual(self.expect(0, [], "encrypt", "-", "--key", self.key, input=one.read_bytes()).stdout, written)
+        record = self.root / "record.json"
+        self.expect(0, [], "encrypt", "-", "--key", self.key, "-o", self.root / "p.png", "--json", record, input=one.read_bytes())
+        self.assertEqual((self.root / "p.png").read_bytes(), written)
+        self.assertEqual([entry["input"] for entry in json.loads(record.read_text())["written"]], ["-"])
+        self.expect(1, ["o.png: exists"], *words, self.root / "o.png")
+        self.expect(2, ["one picture"], "encrypt", self.photos, "--key", self.key, "-o", self.root / "q.png")
+        self.expect(2, ["one picture"], "encrypt", one, one, "--key", self.key, "-o", "-")
+        self.expect(2, ["lossy"], *words, self.root / "o.jpg")
+        self.expect(2, ["--output"], "encrypt", one, "--key", self.key)
+
+    def test_output_that_does_not_arrive_is_an_error(self):
+        self.fill(1)
+        picture = (self.photos / "0000.png").read_bytes()
+        for words in (["schemes"], ["encrypt", "-", "--key", self.key], ["--help"], ["schemes", "--help"], ["--version"]):
+            with open("/dev/full", "wb") as full:
+                self.expect(1, ["standard output"], *words, input=picture, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+            reader, writer = os.pipe()
+            os.close(reader)
+            self.expect(1, ["standard output"], *words, input=picture, stdout=writer, stderr=subprocess.PIPE, capture_output=False)
+            os.close(writer)
+            done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", VEILNET, *words], input=picture, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 1, done)
+
+    def test_standard_input_has_a_limit(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+        with open("/dev/zero", "rb") as endless:
+            self.expect(1, ["standard input", "67108864"], "encrypt", "-", "--key", self.key, stdin=endless, preexec_fn=limit)
+
+    def test_one_bad_input_never_stops_the_others(self):
+        self.fill(2)
+        (self.photos / "0000.jpg").write_bytes(b"\xff\xd8\xff no picture")
+        (self.photos / "._0000.png").write_bytes(b"what macOS leaves")
+        (self.photos / "old.bmp").write_bytes(b"BM")
+        (self.photos / "self.png").symlink_to("self.png")
+        (self.photos / "up").symlink_to(".")
+        latin1 = os.fsencode(self.photos) + b"/caf\xe9.png"
+        pathlib.Path(os.fsdecode(latin1)).write_bytes(png(16, 16, 3))
+        record = self.root / "record.json"
+        self.expect(1, ["0000.jpg", "self.png", "encrypted 3 of 5", "left out: 1 BMP", "2 of 5 pictures failed"], *self.encrypt,
+                    "--json", record)
+        told = json.loads(record.read_bytes().decode())
+        names = lambda key, what: sorted(pathlib.Path(one[what]).name for one in told[key])
+        self.assertEqual(names("written", "output"), ["0000.png", "0001.png", "caf\\xE9.png"])
+        self.assertEqual(names("failed", "input"), ["0000.jpg", "self.png"])
+        self.assertEqual(told["left_out"], {"BMP": 1})
+        self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), [b"0000.png", b"0001.png", b"caf\xe9.png"])
+
+    def test_nothing_outside_the_output_folder_is_written(self):
+        self.fill(1)
+        one, linked = self.photos / "0000.png", self.root / "linked"
+        before = one.read_bytes()
+        linked.mkdir()
+        (linked / "0000.png").symlink_to(one)
+        for _ in range(2):
+            self.expect(0, ["1 of 1"], "encrypt", linked, "--key", self.key, "-o", self.out, "--force")
+        self.assertTrue((linked / "0000.png").is_symlink())
+        # An output that is an input, by whatever way.
+        (self.root / "way").symlink_to(self.photos)
+        for inputs, output in ((self.photos, self.photos), (one, self.photos), (one, one), (self.photos, self.root / "way"),
+                               (one, linked), (self.photos, self.root / "out/../photos")):
+            self.expect(2, ["--output"], "encrypt", inputs, "--key", self.key, "-o", output, "--force")
+        # A folder in the output folder that is a link.
+        (self.photos / "sub").mkdir()
+        (self.photos / "sub/a.png").write_bytes(png(16, 16, 1))
+        elsewhere = self.root / "elsewhere"
+        elsewhere.mkdir()
+        (self.out / "sub").symlink_to(elsewhere)
+        self.expect(1, ["is a link"], *self.encrypt, "--force")
+        self.assertEqual(list(elsewhere.iterdir()), [])
+        self.assertEqual(one.read_bytes(), before)
+        # An output folder inside the input is not read.
+        for _ in range(2):
+            self.expect(0, ["2 of 2"], "encrypt", self.photos, "--key", self.key, "-o", self.photos / "out", "--force")
+
+    def test_names_with_brackets_reach_the_program_as_given(self):
+        for name, seed in (("raw", 1), ("[raw]", 2)):
+            (self.root / name).mkdir()
+            (self.root / name / "a.png").write_bytes(png(16, 16, seed))
+            self.expect(0, ["1 of 1"], "encrypt", name, "--key", "key", "-o", f"[out {name}]", cwd=self.root)
+        self.assertNotEqual((self.root / "[out raw]/a.png").read_bytes(), (self.root / "[out [raw]]/a.png").read_bytes())
+
+    def test_quiet_and_verbose(self):
+        self.fill(2)
+        self.assertEqual(self.expect(0, [], *self.encrypt, "--quiet").stderr, b"")
+        self.expect(0, ["0000.png -> ", "2 of 2"], *self.encrypt, "--force", "--verbose")
+        self.expect(1, ["exists already"], *self.encrypt, "-q")
+
+    def test_what_was_meant(self):
+        self.expect(2, ['"encrpyt" is no command', "did you mean encrypt?"], "encrpyt")
+        self.expect(2, ['"xyzzy" is no command', "veilnet --help"], "xyzzy")
+        self.expect(2, ["--kye", "did you mean --key?", "veilnet encrypt --help"], "encrypt", "a.png", "--kye", "k")
+        self.expect(2, ["subcommand"])
+
+    def test_a_relative_path_is_named_with_where_it_starts_from(self):
+        self.expect(1, ["nowhere: no such file or folder (in ", str(self.root)], "encrypt", "nowhere", "--key", self.key, "-o", self.out,
+                    cwd=self.root)
+
+    def test_a_home_folder_behind_an_equals_sign(self):
+        self.fill(1)
+        self.expect(0, ["1 of 1"], "encrypt", self.photos, "--key=~/key", "--output=~/out",
+                    env={**os.environ, "HOME": str(self.root)})
+        self.assertTrue((self.out / "0000.png").exists())
+
+    def test_log_lines_have_a_date(self):
+        self.fill(1)
+        self.assertRegex(self.expect(0, [], *self.encrypt).stderr.decode(), r"(?m)^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d info ")
+
+    def test_one_job_and_many_give_the_same_files(self):
+        self.fill(70)
+        self.expect(0, ["70 of 70"], *self.encrypt, "--jobs", 1)
+        self.expect(0, ["70 of 70"], "encrypt", self.photos, "--key", self.key, "-o", self.root / "many", "--jobs", 9)
+        for path in self.out.iterdir():
+            self.assertEqual(path.read_bytes(), (self.root / "many" / path.name).read_bytes())
+        self.expect(2, ["--jobs"], *self.encrypt, "--jobs", 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
