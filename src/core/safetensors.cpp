@@ -75,6 +75,13 @@ std::string shape_text(std::span<const std::int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ","));
 }
 
+/// Whether the bytes begin as torch.save writes them: a ZIP archive, or in old files a pickle.
+bool is_pytorch(std::span<const std::uint8_t> bytes) {
+  constexpr std::array<std::uint8_t, 4> zip{'P', 'K', 3, 4}, pickle{0x80, 2, 0x8a, 0x0a};
+  const auto first = bytes.first(std::min(bytes.size(), zip.size()));
+  return std::ranges::equal(first, zip) || std::ranges::equal(first, pickle);
+}
+
 /// Reads the header of one file; every complaint names that file.
 class HeaderReader {
  public:
@@ -84,6 +91,12 @@ class HeaderReader {
   std::uint64_t header_bytes(std::span<const std::uint8_t> bytes) const {
     if (bytes.size() > limits_.max_file_bytes)
       refuse("has {} bytes; allowed are at most {}", bytes.size(), limits_.max_file_bytes);
+    if (is_pytorch(bytes))
+      refuse(
+          "is a PyTorch file (.pth), which can run code when it is read; convert it: python3 -c "
+          "'import sys, torch, safetensors.torch as s; s.save_file({{k: v.contiguous() for k, v in "
+          "torch.load(sys.argv[1], \"cpu\", weights_only=True).items()}}, sys.argv[2])' IN.pth "
+          "OUT.safetensors");
     if (bytes.size() < 8)
       refuse("truncated: has {} bytes; a safetensors file has at least 8", bytes.size());
     std::uint64_t length = 0;

@@ -65,6 +65,13 @@ TEST(Safetensors, ReadsEmptyFilesAndEmptyTensors) {
   EXPECT_EQ(file.at("d").bytes.size(), 2u);
 }
 
+TEST(Safetensors, APyTorchFileIsRecognisedAndTheWayToConvertItGiven) {
+  for (const Bytes& beginning : {Bytes{'P', 'K', 3, 4, 0, 0, 8, 8, 0, 0},
+                                 Bytes{0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46}})
+    expect_error(ErrorCode::BadData, {"h.pth: is a PyTorch file", "save_file({k: v.contiguous()"},
+                 [&] { Safetensors::parse(beginning, "h.pth"); });
+}
+
 TEST(Safetensors, FindsByName) {
   const auto file = parse(R"({"m":)" + tensor("U8", "[1]", "[0,1]") + "}", 1);
   EXPECT_NE(file.find("m"), nullptr);
