@@ -12,8 +12,9 @@ class App;
 // callback.
 // clang-format off
 #define VEILNET_COMMANDS(CLIENT, LAB)                                                             \
-  LAB(protect,    "Turn plain pictures into protected ones (8-bit PNG)")                          \
-  LAB(classify,   "Name plain or protected pictures with psi")                                    \
+  CLIENT(protect, "Turn plain pictures into protected ones (8-bit PNG)")                          \
+  CLIENT(classify, "Name plain or protected pictures with psi")                                   \
+  CLIENT(verify,  "Check that pictures were protected, and how much they still show")              \
   CLIENT(keygen,  "Draw a key for a conventional scheme")                                         \
   CLIENT(encrypt, "Turn pictures into those of a conventional scheme (8-bit PNG)")                \
   CLIENT(decrypt, "Turn encrypted pictures back into plain ones")                                 \

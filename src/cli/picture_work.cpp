@@ -173,7 +173,7 @@ class Run {
       if (std::chrono::steady_clock::now() - interrupted_at < kGrace) continue;
       // A large picture is in the network's hands, which cannot be told to stop. It is not written.
       progress.reset();
-      report();
+      report(/*ended=*/false);
       std::fflush(nullptr);
       ::_exit(interrupt_status());
     }
@@ -181,8 +181,8 @@ class Run {
     show_lines(progress);
     progress.reset();
     if (unexpected) std::rethrow_exception(unexpected);
-    if (output_) output_->flush();
-    report();
+    if (output_ && !interrupted()) output_->flush();  // a busy disk takes its time
+    report(/*ended=*/true);
     const auto total = inputs_.size() + found_failures_;
     if (interrupted() && finished_ < inputs_.size())
       fail(ErrorCode::Interrupted, "stopped: {} of {} pictures are not done",
@@ -345,7 +345,8 @@ class Run {
     for (const auto& [level, line] : lines) spdlog::log(level, "{}", line);
   }
 
-  void report() {
+  /// @param ended whether no work goes on beside it.
+  void report(bool ended) {
     const std::lock_guard lock(mutex_);
     json record = work_.record;
     const auto in_order = [](auto& numbered) {
@@ -359,6 +360,7 @@ class Run {
     record["failed"] = failed_;
     record["left_out"] = left_out_;
     if (interrupted()) record["interrupted"] = true;
+    if (ended && work_.at_end) work_.at_end(record);
     write_json(o_.common, record);
     spdlog::info("{} {} of {} pictures{}{}", work_.done, done_, inputs_.size() + found_failures_,
                  output_ ? " into " + output_->label() : "",
@@ -398,14 +400,18 @@ class Run {
 
 }  // namespace
 
-void add_picture_options(CLI::App& command, PictureOptions& options) {
-  command.add_option("input", options.inputs, "Picture files, folders, or - for standard input")
-      ->required()
-      ->type_name("INPUT");
+void add_jobs(CLI::App& command, PictureOptions& options) {
   command
       .add_option("--jobs", options.jobs,
                   "Pictures read and written at the same time; the physical cores unless given")
       ->check(CLI::Range(1, 256));
+}
+
+void add_picture_options(CLI::App& command, PictureOptions& options) {
+  command.add_option("input", options.inputs, "Picture files, folders, or - for standard input")
+      ->required()
+      ->type_name("INPUT");
+  add_jobs(command, options);
   add_json(command, options.common);
 }
 

@@ -25,6 +25,8 @@ struct PictureOptions {
   bool force = false, skip_existing = false;
   int jobs = 0;  ///< pictures that are read and written at the same time; 0: physical cores
 };
+/// Adds --jobs alone.
+void add_jobs(CLI::App& command, PictureOptions& options);
 /// Adds the inputs, --jobs and --json.
 void add_picture_options(CLI::App& command, PictureOptions& options);
 /// Adds --output, --force and --skip-existing.
@@ -54,6 +56,9 @@ struct PictureWork {
   std::function<void(std::span<Item> items)> together;
   /// The PNG file. Called on several threads at once. Empty: nothing is written.
   std::function<std::vector<std::uint8_t>(const image::Image&)> encode;
+  /// When all are done: says what the user should know of all, and adds it to the record. May be
+  /// empty.
+  std::function<void(nlohmann::json& record)> at_end;
 };
 
 /// Does the work on every input and writes what came of each to --json: `written` (or `results`),

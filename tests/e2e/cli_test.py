@@ -4,6 +4,7 @@ usage: cli_test.py VEILNET
 """
 import json
 import pathlib
+import random
 import shutil
 import struct
 import subprocess
@@ -51,6 +52,16 @@ def png(width, height):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     rows = b"".join(b"\0" + bytes((x * 3 + y * 5) % 256 for x in range(width)) for y in range(height))
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def noise(width, height, seed):
+    """A valid RGB PNG of noise."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    draw = random.Random(seed)
+    rows = b"".join(b"\0" + draw.randbytes(3 * width) for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
@@ -276,9 +287,10 @@ class CommandLine(unittest.TestCase):
         self.expect(1, ["bad.png", "1 of 2 pictures failed"], "protect", source, "--model", self.h, "-o", self.out("o"))
         self.assertEqual([p.name for p in self.out("o").iterdir()], ["good.png"])
 
-    def test_protect_refuses_two_inputs_with_one_name(self):
-        self.expect(2, ["a.png"], "protect", self.pictures / "a.png", self.pictures / "a.png", "--model", self.h, "-o", self.out("o"))
-        self.assertFalse(self.out("o").exists())
+    def test_protect_gives_two_inputs_with_one_name_two_names(self):
+        out = self.out("o")
+        self.expect(0, ["2 of 2"], "protect", self.pictures / "a.png", self.pictures / "a.png", "--model", self.h, "-o", out)
+        self.assertEqual(sorted(path.name for path in out.iterdir()), ["a.png", "a.png.png"])
 
     def test_protect_refuses_a_classifier_and_a_missing_model(self):
         self.expect(1, [self.psi, "transform"], "protect", self.pictures, "--model", self.psi, "-o", self.out("o"))
@@ -297,6 +309,78 @@ class CommandLine(unittest.TestCase):
             probabilities = [t["probability"] for t in result["top"]]
             self.assertEqual(len(probabilities), 4)
             self.assertEqual(probabilities, sorted(probabilities, reverse=True))
+
+    def test_other_sizes_are_warned_of(self):
+        out = self.out("o")
+        words = ["protect", self.pictures, "--model", self.h, "-o", out]
+        self.assertNotIn(b"warning", self.expect(0, [], *words).stderr)
+        self.expect(0, ["warning", "2 pictures are not of 32x32"], *words, "--force", "--keep-size")
+        self.expect(0, ["warning", "2 pictures were brought to 32x32"], "classify", out, "--model", self.psi)
+
+    def test_a_model_may_be_a_folder(self):
+        runs, record = self.out("runs"), self.out("record.json")
+        def protect(code, parts, model, *more):
+            self.expect(code, parts, "protect", self.pictures / "a.png", "--model", model, "-o", self.out("o"), "--force", "--json", record,
+                        *more)
+            return pathlib.Path(json.loads(record.read_text())["model"]).parent.name if code == 0 else None
+        self.assertEqual(protect(0, [], self.h.parent), "transform-a0.005")
+        self.assertEqual(protect(0, [], self.root / "runs/t"), "transform-a0.005")
+        self.expect(0, ["a.png"], "classify", self.pictures, "--model", self.root / "runs/t")
+        protect(2, ["--strength"], self.h, "--strength", "low")
+        protect(2, ["--strength"], self.root / "runs/t", "--strength", "high")
+        for alpha in ("0.1", "0.01", "10.0"):
+            shutil.copytree(self.h.parent, runs / f"transform-a{alpha}")
+        protect(2, ["0.01, 0.1, 10", "--strength low or high or mid"], runs)
+        for strength, alpha in (("low", "0.01"), ("mid", "0.1"), ("high", "10.0")):
+            self.assertEqual(protect(0, [], runs, "--strength", strength), f"transform-a{alpha}")
+        shutil.rmtree(runs / "transform-a0.01")
+        protect(2, ["0.1, 10"], runs, "--strength", "mid")
+        protect(1, ["transform-a*"], self.pictures)
+        self.expect(1, ["classifier"], "classify", self.pictures, "--model", runs)
+
+    def test_a_pytorch_file_is_recognised(self):
+        model = self.out("h.pth")
+        model.parent.mkdir(parents=True)
+        model.write_bytes(b"PK\x03\x04" + bytes(100))
+        self.expect(1, ["h.pth: is a PyTorch file", "safetensors.torch"], "protect", self.pictures, "--model", model, "-o", self.out("o"))
+
+    def test_verify_tells_whether_protecting_worked(self):
+        source, out, record = self.out("i"), self.out("o"), self.out("record.json")
+        (source / "sub").mkdir(parents=True)
+        for i in range(4):
+            (source / f"{i}.png").write_bytes(noise(32, 32, i))
+        (source / "sub/large.png").write_bytes(noise(50, 40, 9))
+        words = ["verify", source, out, "--model", self.h, "--max-ssim", 1, "--json", record]
+        self.expect(0, ["5 of 5"], "protect", source, "--model", self.h, "-o", out)
+        done = self.expect(0, ["5 pairs: mean SSIM", "yes: 5 of 5 hidden"], *words)
+        self.assertNotIn(b"warning", done.stderr)
+        told = json.loads(record.read_text())
+        self.assertEqual([one["of_this_model"] for one in told["results"]], [True] * 5)
+        self.expect(0, ["yes: 1"], "verify", source / "0.png", out / "0.png", "--model", self.h, "--max-ssim", 1)
+        # At their own size, too.
+        self.expect(0, [], "protect", source, "--model", self.h, "-o", self.out("kept"), "--keep-size")
+        self.expect(0, ["yes: 5"], "verify", source, self.out("kept"), "--model", self.h, "--max-ssim", 1)
+
+        # Not protected; another picture; missing; of a size that cannot be.
+        shutil.copy(source / "1.png", out / "1.png")
+        shutil.copy(source / "3.png", out / "2.png")
+        (out / "3.png").unlink()
+        (out / "0.png").write_bytes(noise(20, 20, 1))
+        self.expect(1, ["NO: 1 of 3 hidden", "2 not made by this model", "3.png: no such file", "0.png: is 20x20",
+                        "1.png  not this model's output"], *words)
+        told = json.loads(record.read_text())
+        self.assertEqual((told["not_of_this_model"], len(told["failed"])), (2, 2))
+        self.expect(1, ["too similar"], "verify", source / "sub", out / "sub", "--model", self.h, "--max-ssim", 0)
+
+    def test_verify_warns_of_pictures_unlike_the_measured_ones(self):
+        source = self.out("i")
+        source.mkdir(parents=True)
+        (source / "grey.png").write_bytes(png(32, 32))
+        (source / "small.png").write_bytes(noise(20, 20, 1))
+        (source / "wide.png").write_bytes(noise(90, 32, 2))
+        self.expect(0, [], "protect", source, "--model", self.h, "-o", self.out("o"))
+        self.expect(0, ["warning", "1 smaller", "1 cut by a quarter", "1 without colour"], "verify", source, self.out("o"), "--model", self.h,
+                    "--max-ssim", 1)
 
     def test_data_exports_a_folder_that_loads_again(self):
         out = self.out("set")

@@ -19,13 +19,19 @@ bool is_lab_command(std::string_view word) {
   return false;
 }
 
+/// Whether a command runs networks.
+bool computes(std::string_view word) {
+  return word == "protect" || word == "classify" || word == "verify";
+}
+
 /// At the end of every operation OpenMP's threads wait for each other, by default spinning for
 /// milliseconds. On a machine that others use too, they spin while the thread that they wait for
 /// has no processor, and trainings fall to a tenth of their speed (bench/busy.py). Spinning briefly
-/// costs an idle machine next to nothing. Read when libgomp is loaded, hence set here; what the
-/// user has set stands.
-void spin_briefly() {
-  if (!std::getenv("OMP_WAIT_POLICY")) ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0);
+/// costs an idle machine next to nothing. Read when libgomp is loaded, hence set here for programs
+/// that begin from here; what the user has set stands. False if something is set already.
+bool spin_briefly() {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return false;
+  return ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0) == 0;
 }
 
 /// Becomes veilnet-lab. Returns where there is none.
@@ -56,5 +62,7 @@ void fill(CLI::App& app) {
 int main(int argc, char** argv) {
   using namespace veilnet::cli;
   if (argc > 1 && is_lab_command(argv[1])) return run_lab(argv);
+  // Begins anew, which takes a millisecond; where that fails, it goes on as it is.
+  if (argc > 1 && computes(argv[1]) && spin_briefly()) ::execv("/proc/self/exe", argv);
   return run_program("veilnet", argc, argv, fill);
 }

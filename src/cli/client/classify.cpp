@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <fmt/format.h>
+#include <memory>
+#include <numeric>
+#include <spdlog/spdlog.h>
+
+#include "cli/client/models.h"
+#include "cli/picture_work.h"
+#include "core/text.h"
+#include "model/prepare.h"
+#include "runtime/network.h"
+
+namespace veilnet::cli {
+namespace {
+
+struct ClassifyOptions : PictureOptions {
+  ModelOptions model;
+  int top_k = 3;
+};
+
+std::vector<double> softmax(std::span<const float> logits) {
+  const double highest = *std::ranges::max_element(logits);
+  std::vector<double> probabilities;
+  for (const float logit : logits) probabilities.push_back(std::exp(logit - highest));
+  const double sum = std::reduce(probabilities.begin(), probabilities.end());
+  for (auto& probability : probabilities) probability /= sum;
+  return probabilities;
+}
+
+/// Names the picture of these logits.
+void name(Item& item, std::span<const float> logits, const std::vector<std::string>& class_names,
+          std::size_t top_k) {
+  const auto probabilities = softmax(logits);
+  std::vector<std::size_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto shown = std::min(top_k, order.size());
+  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(shown),
+                            std::ranges::greater(),
+                            [&](std::size_t i) { return probabilities[i]; });
+  auto& top = item.result["top"] = nlohmann::json::array();
+  item.line = printable(item.path.native(), 4096);
+  for (const auto i : std::span(order).first(shown)) {
+    top.push_back({{"class", class_names[i]}, {"probability", probabilities[i]}});
+    item.line += fmt::format("  {} {:.1f}%", printable(class_names[i]), 100 * probabilities[i]);
+  }
+}
+
+void run(const ClassifyOptions& o) {
+  const auto file = find_model(o.model, model::Role::Classifier);
+  const auto psi = load_network(o.model, file, model::Role::Classifier);
+  const auto& card = psi.card();
+  std::atomic<std::size_t> of_other_size = 0;
+  run_pictures(o, {.title = "classify",
+                   .done = "classified",
+                   .record = {{"model", as_utf8(file.native())}},
+                   .read =
+                       [&](std::span<const std::uint8_t> bytes, const std::string& name) {
+                         const auto picture = image::decode(bytes, name);
+                         if (picture.height != card.height || picture.width != card.width)
+                           ++of_other_size;
+                         return model::fit(picture, card);
+                       },
+                   .together =
+                       [&](std::span<Item> items) {
+                         const auto batch = batch_of(items);
+                         const auto logits =
+                             psi.logits(batch.pixels(), batch.height(), batch.width());
+                         const auto classes = card.class_names.size();
+                         for (std::size_t i = 0; i < items.size(); ++i)
+                           name(items[i], std::span(logits).subspan(i * classes, classes),
+                                card.class_names, static_cast<std::size_t>(o.top_k));
+                       },
+                   .encode = {},
+                   .at_end =
+                       [&](nlohmann::json& record) {
+                         if (of_other_size == 0) return;
+                         const auto warning = fmt::format(
+                             "{} pictures were brought to {}x{}, this model's size. Plain ones may "
+                             "be; protected "
+                             "ones lose what they are named by: protect them without --keep-size",
+                             of_other_size.load(), card.width, card.height);
+                         spdlog::warn("{}", warning);
+                         record["warning"] = warning;
+                       }});
+}
+
+}  // namespace
+
+void add_classify(CLI::App& command) {
+  const auto options = std::make_shared<ClassifyOptions>();
+  add_picture_options(command, *options);
+  add_model_options(command, options->model, model::Role::Classifier);
+  command.add_option("--top-k", options->top_k, "How many classes to print")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  examples(command,
+           {"veilnet classify protected/ --model runs/demo",
+            "veilnet classify cat.png --model psi.safetensors --top-k 5 --json names.json"});
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace veilnet::cli

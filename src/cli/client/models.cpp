@@ -1,0 +1,115 @@
+#include "cli/client/models.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/ranges.h>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include "core/error.h"
+
+namespace veilnet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFile = "model.safetensors";
+
+/// A trained transformation network of an experiment.
+struct Trained {
+  double alpha;
+  fs::path file;
+};
+
+/// The alpha in the name of an experiment's folder "transform-a0.01".
+std::optional<double> alpha_of(const fs::path& folder) {
+  constexpr std::string_view kPrefix = "transform-a";
+  const auto name = folder.filename().string();
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  double alpha = 0;
+  const auto [end, error] =
+      std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), alpha);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return alpha;
+}
+
+/// By alpha.
+std::vector<Trained> transforms_in(const fs::path& experiment) {
+  std::vector<Trained> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(experiment, ignored))
+    if (const auto alpha = alpha_of(entry.path()); alpha && fs::exists(entry.path() / kFile))
+      found.push_back({*alpha, entry.path() / kFile});
+  std::ranges::sort(found, {}, &Trained::alpha);
+  return found;
+}
+
+fs::path of_strength(const std::vector<Trained>& trained, const ModelOptions& options) {
+  if (options.strength == "low") return trained.front().file;
+  if (options.strength == "high") return trained.back().file;
+  if (options.strength == "mid" && trained.size() > 2) return trained[trained.size() / 2].file;
+  std::vector<std::string> names;
+  for (const auto& one : trained) names.push_back(fmt::format("{}", one.alpha));
+  fail(ErrorCode::InvalidArgument,
+       "--model {}: holds transformation networks of alpha {}; --strength low or high{} chooses "
+       "one, "
+       "or give its file",
+       options.model.string(), fmt::join(names, ", "), trained.size() > 2 ? " or mid" : "");
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, ModelOptions& options, model::Role role) {
+  const bool transform = role == model::Role::Transform;
+  command
+      .add_option("--model", options.model,
+                  fmt::format("{} (model.safetensors), or the folder of an experiment",
+                              transform ? "Transformation network" : "Classifier"))
+      ->required()
+      ->type_name("FILE");
+  command
+      .add_option("--threads", options.threads,
+                  "Threads of the network; the physical cores unless given")
+      ->check(CLI::Range(1, 1024));
+  if (transform)
+    command
+        .add_option(
+            "--strength", options.strength,
+            "Of an experiment with several alphas: low hides least and keeps accuracy, high "
+            "hides most")
+        ->check(CLI::IsMember({"low", "mid", "high"}));
+}
+
+fs::path find_model(const ModelOptions& options, model::Role role) {
+  const auto& given = options.model;
+  std::error_code cause;
+  const bool folder = fs::is_directory(given, cause);
+  const auto trained =
+      folder && role == model::Role::Transform ? transforms_in(given) : std::vector<Trained>();
+  if (!options.strength.empty() && trained.size() < 2)
+    fail(ErrorCode::InvalidArgument,
+         "--strength {}: --model {} is not the folder of an experiment with several alphas",
+         options.strength, given.string());
+  if (!folder) {
+    if (!fs::exists(given, cause))
+      fail(ErrorCode::NotFound, "--model {}: no such file or folder{}", given.string(),
+           given.is_relative() ? fmt::format(" (in {})", fs::current_path(cause).string()) : "");
+    return given;
+  }
+  if (fs::exists(given / kFile)) return given / kFile;
+  if (trained.size() == 1) return trained.front().file;
+  if (trained.size() > 1) return of_strength(trained, options);
+  const auto psi = given / "classifier" / kFile;
+  if (role == model::Role::Classifier && fs::exists(psi)) return psi;
+  fail(ErrorCode::NotFound, "--model {}: holds neither {} nor an experiment with a trained {}",
+       given.string(), kFile,
+       role == model::Role::Transform ? "transformation network (transform-a*/model.safetensors)"
+                                      : "classifier (classifier/model.safetensors)");
+}
+
+runtime::Network load_network(const ModelOptions& options, const fs::path& file, model::Role role) {
+  return runtime::Network(model::load(file, role), {.threads = options.threads});
+}
+
+}  // namespace veilnet::cli
