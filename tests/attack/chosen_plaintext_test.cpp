@@ -113,6 +113,12 @@ TEST(ChosenPlaintext, BreaksPixelShufflingWithOnePicture) {
   expect_queries(2, options_of("pixel-shuffle", 8), 8, 8);
 }
 
+TEST(ChosenPlaintext, BreaksVitWithTwoPictures) {
+  expect_queries(2, options_of("vit"));
+  expect_queries(2, options_of("vit", 4, true));
+  expect_queries(2, options_of("vit", 8), 30, 45);
+}
+
 TEST(ChosenPlaintext, BreaksFfxWithTwoPictures) {
   expect_queries(2, options_of("ffx"));
   expect_queries(1, options_of("ffx"), 64, 64);  // 256 blocks
@@ -120,7 +126,7 @@ TEST(ChosenPlaintext, BreaksFfxWithTwoPictures) {
 }
 
 TEST(ChosenPlaintext, BreaksPicturesThatHaveToBePadded) {
-  for (const auto* id : {"le", "ele", "etc", "pixel-shuffle", "bit-flip", "ffx"}) {
+  for (const auto* id : {"le", "ele", "etc", "pixel-shuffle", "bit-flip", "ffx", "vit"}) {
     for (const auto& [height, width] : {std::pair{30, 33}, {5, 3}, {3, 9}, {3, 2}, {1, 1}}) {
       const auto options = options_of(id);
       const auto scheme = cipher::make_scheme(options, test::test_key(5), height, width);

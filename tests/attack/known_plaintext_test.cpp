@@ -37,8 +37,8 @@ KnownScheme known(const std::string& id, int block_size = 4, bool shuffle_compon
 
 const std::vector<KnownScheme>& known_schemes() {
   static const std::vector all{
-      known("le"),          known("ele"), known("etc"),           known("pe"),
-      known("pe", 4, true), known("ffx"), known("pixel-shuffle"), known("bit-flip")};
+      known("le"),  known("ele"),           known("etc"),      known("pe"),  known("pe", 4, true),
+      known("ffx"), known("pixel-shuffle"), known("bit-flip"), known("vit"), known("vit", 4, true)};
   return all;
 }
 
@@ -100,7 +100,7 @@ TEST(KnownPlaintext, TakesOnePairWhereUnitsHaveFewPlaces) {
 }
 
 TEST(KnownPlaintext, OpensPicturesOfOtherSizesAndBlockSizes) {
-  for (const auto* id : {"le", "ele", "etc", "pe", "pixel-shuffle", "bit-flip", "ffx"})
+  for (const auto* id : {"le", "ele", "etc", "pe", "pixel-shuffle", "bit-flip", "ffx", "vit"})
     for (const auto& [height, width] :
          {std::pair{30, 33}, {70, 41}, {5, 3}, {3, 9}, {3, 2}, {1, 1}})
       for (const int block_size : {1, 4, 8})

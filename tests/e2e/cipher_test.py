@@ -79,7 +79,7 @@ class Cipher(unittest.TestCase):
 
     def test_every_keyed_scheme_comes_back_exactly(self):
         for scheme, *flags in (["le"], ["le", "--block-size", 8], ["ele"], ["etc"], ["pe"], ["pe", "--shuffle-components"], ["pixel-shuffle"],
-                               ["bit-flip"], ["ffx"]):
+                               ["bit-flip"], ["ffx"], ["vit"], ["vit", "--negative-positive"]):
             with self.subTest(scheme=scheme, flags=flags):
                 case = self.root / "-".join(map(str, [scheme, *flags]))
                 self.expect(0, [f"for {scheme}", "different keys"], "keygen", "--scheme", scheme, *flags, "-o", case / "key")
