@@ -185,9 +185,10 @@ class Verification {
     record["not_of_this_model"] = foreign_;
     const auto unlike = unlike_.text();
     if (unlike.empty()) return;
-    record["warning"] = fmt::format("unlike the pictures that h was measured on: {}", unlike);
-    spdlog::warn("unlike the pictures that h was measured on: {}; look at what it made of them",
-                 unlike);
+    record["warning"] = fmt::format("kinds of pictures that h was hardly measured on: {}", unlike);
+    spdlog::warn(
+        "kinds of pictures that h was hardly measured on: {}; look at what it made of them",
+        unlike);
   }
 
   struct Judged {
