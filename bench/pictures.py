@@ -111,7 +111,7 @@ def main():
     width = json.loads(json.loads(header)["__metadata__"]["parameters"])["base_width"]
     cpu = pathlib.Path("/proc/cpuinfo").read_text()
     flags = next(line for line in cpu.splitlines() if line.startswith("flags")).split()
-    metrics["isa"] = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
+    isa = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
     version = {key: subprocess.run([program, "--version"], text=True, capture_output=True).stdout for key, program in programs.items()}
     commit = {key: text.split("(")[-1].split(")")[0] for key, text in version.items()}
     before = f"; before: commit {commit['_before']}" if "_before" in commit else ""
@@ -120,7 +120,7 @@ def main():
                       f"memory_growth: {COUNT} files to a tenth of them{before}.",
               "commit": commit[""],
               "machine": {"device": "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")",
-                          "threads": str(len(os.sched_getaffinity(0)))},
+                          "isa": isa, "threads": str(len(os.sched_getaffinity(0)))},
               "metrics": {key: round(value, 3) if isinstance(value, float) else value for key, value in sorted(metrics.items())}}
     text = json.dumps(record, indent=1) + "\n"
     print(text)
