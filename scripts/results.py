@@ -4,6 +4,7 @@ and docs/attacks/*.md. With --check, only says whether they are up to date."""
 import argparse
 import json
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -459,15 +460,12 @@ def attack_page(path):
     return name, what, facts
 
 
-# In the order of the attacker's power, as in the matrix.
-ATTACKS = ["look", "look-blurred", "fr", "retrieval", "gan", "sia-gan", "itn-small", "itn",
-           "itn-unrelated", "itn-perceptual", "optimise", "itn-position", "known-plaintext",
-           "chosen-plaintext", "brute-force"]
-
-
 def attacks_block(folder):
+    # In the order of the attacker's power, as in the matrix.
+    table_h = (ROOT / "src/attack/table.h").read_text()
+    attacks = [id.replace("_", "-") for id in re.findall(r"^  X\((\w+)\)", table_h, re.M)]
     pages = {path.stem: attack_page(path) for path in folder.glob("*.md")}
-    order = sorted(pages, key=lambda id: (ATTACKS.index(id) if id in ATTACKS else len(ATTACKS), id))
+    order = sorted(pages, key=lambda id: (attacks.index(id) if id in attacks else len(attacks), id))
     return table(["attack", "what it is ", "recovers "],
                  [[f"[`{id}`](attacks/{id}.md)", pages[id][1], pages[id][2]["recovers"]]
                   for id in order])

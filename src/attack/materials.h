@@ -19,6 +19,7 @@ struct Target {
   Keys keys = Keys::None;        ///< how many keys protect the attacked pictures
   cipher::SchemeOptions scheme;  ///< id empty where it is no scheme of src/cipher
   bool network = false;          ///< a transformation network, public
+  int64_t code_bits = 0;         ///< of its code, where it has one: src/nn/coded.h
 
   bool is_scheme() const { return !scheme.id.empty(); }
   /// A scheme that a key decides.

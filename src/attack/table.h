@@ -12,6 +12,8 @@
   X(look_blurred)          \
   X(fr)                    \
   X(brute_force)           \
+  X(dictionary)            \
+  X(code_means)            \
   X(retrieval)             \
   X(gan)                   \
   X(sia_gan)               \

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/version.h"
+#include "measure/bound.h"
 #include "measure/flags.h"
 #include "nn/infer.h"
 #include "record/io.h"
@@ -452,6 +453,12 @@ record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
                   "The mean of the attacker's own pictures, whatever the protected picture is.",
                   figures(mean)}};
   measure::set_flags(m.cells, m.baselines);
+  for (auto& cell : m.cells) {
+    const auto& bound = m.protection(cell.protection)->bound;
+    if (!bound || !cell.refused.empty()) continue;
+    if (auto flag = measure::bound_flag(*bound, cell.values.at("psnr_db")))
+      cell.flags.push_back(std::move(*flag));
+  }
   if (psi_)
     m.data.plain_accuracy = nn::accuracy(*psi_, sets_.attacked.pictures, sets_.attacked.labels);
   if (phi_) m.phi = record::Phi{phi_->description, e_.phi.layer};

@@ -13,6 +13,7 @@
 #include "data/sources.h"
 #include "experiment/bench.h"
 #include "experiment/protections.h"
+#include "measure/bound.h"
 #include "nn/infer.h"
 #include "record/io.h"
 #include "record/papers.h"
@@ -81,6 +82,13 @@ void measure_service(Row& row, const data::Dataset& set, const train::Compute& c
   r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
 }
 
+// Where the protection is a code.
+void measure_bound(Row& row, const data::Dataset& test) {
+  const auto bits = measure::target_of(*row.protection).code_bits;
+  if (bits > 0)
+    row.record.bound = measure::bound(test, measure::protect_test(*row.protection, test), bits);
+}
+
 double float_accuracy(const nn::Model& psi, const nn::Model& h, const data::Dataset& set,
                       const train::Compute& compute) {
   size_t right = 0;
@@ -119,22 +127,24 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h,
   r.architecture = model::describe(card);
   r.recipe = train::describe(point.transform.recipe) +
              (point.transform.options.freeze_encoder ? ", frozen encoder" : "");
-  r.paper = paper_figure(point, "transform-a" + alpha_text(alpha));
+  r.paper = paper_figure(point, r.label);
   r.provenance = card.notes;
   r.accuracy_float = on_float;
   measure_service(row, test, point.compute);
+  measure_bound(row, test);
   return row;
 }
 
 // A protection that the experiment names, with the service's classifier where it is trained.
 Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
               const data::Dataset& set) {
-  Row row{make_protection(e, w, label), {}, std::nullopt, e};
+  const auto network = at_transform(e, label);
+  Row row{make_protection(e, w, label), {}, std::nullopt, network ? *network : e};
   row.record = describe(*row.protection, set);
   const auto target = measure::target_of(*row.protection);
   if (target.network) {
     row.service = finished_classifier(e, w);
-    if (label == "transform") row.record.alpha = e.transform.options.alpha;
+    if (network) row.record.alpha = e.transform.options.alpha;
   } else if (target.is_scheme()) {
     row.service = finished_scheme(e.at_scheme(label), w);
   }
@@ -144,6 +154,7 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     row.record.provenance = row.service->card.notes;
   }
   measure_service(row, set, e.compute);
+  measure_bound(row, w.data.test);
   return row;
 }
 
@@ -245,7 +256,11 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
     fail(ErrorCode::NotFound,
          "{} holds no finished transformation network; run `veilnet train transform` first",
          e.folder().string());
-  bench.attacks = {&attack::attack_named("look"), &attack::attack_named("itn")};
+  const bool coded =
+      std::ranges::any_of(bench.rows, [](const Row& row) { return row.record.bound.has_value(); });
+  for (const char* id : {"look", "dictionary", "code-means", "itn"})
+    if (coded || std::string_view(id) != "code-means")
+      bench.attacks.push_back(&attack::attack_named(id));
   m.budget = to_record(full_budget(e, w));
   auto matrix = bench.run(std::move(m), {"grid.png"});
   write_grid(e, bench.rows.front(), w.data.test);
@@ -369,8 +384,8 @@ Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>
   const auto folder = fs::weakly_canonical(run);
   const auto name = folder.filename().string();
   std::string label;
-  if (name.starts_with("transform-a")) {
-    label = "transform";
+  if (name.starts_with("transform-a") || name.starts_with("coded")) {
+    label = "transform";  // as its configuration says
   } else if (name.starts_with("scheme-")) {
     label = name.substr(7);
   } else {

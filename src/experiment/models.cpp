@@ -118,6 +118,7 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, train::settings_of(e.transform.recipe, "transform."));
   add(stage, settings_of(e.transform.options, "transform."));
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
+  if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;
@@ -274,7 +275,8 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
                          const std::map<std::string, std::string>& notes) {
   auto card = base_card(e, w);
   card.role = model::Role::Transform;
-  card.architecture = "unet";
+  card.architecture = e.transform.kind;
+  card.bits = e.transform.bits;
   card.base_width = e.transform.width;
   card.notes["phi"] = phi.description;
   card.notes["recipe"] = e.transform.recipe.name;
@@ -456,9 +458,12 @@ nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& ps
   return train_stage(e, e.scheme_folder(), gan_stage(e, w, nn::content_hash(psi), phi.sha256),
                      model::Role::Transform, "train the GAN-based transformation", mode,
                      [&](const train::Run& run) {
+                       auto generator = e;
+                       generator.transform.kind = "unet";
+                       generator.transform.bits = 0;
                        train::GanTask task(
-                           make_transform(e, w, phi, {{"scheme", e.scheme.label()}}), psi, phi.net,
-                           e.gan.options);
+                           make_transform(generator, w, phi, {{"scheme", e.scheme.label()}}), psi,
+                           phi.net, e.gan.options);
                        run_training(task, {w.data.train, w.split}, gan_recipe(e), e.compute, run);
                        return task.model();
                      });
@@ -485,6 +490,8 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
                      [&](const train::Run& run) {
                        model::Card card = h.card;
                        card.role = model::Role::Inverse;
+                       card.architecture = "unet";
+                       card.bits = 0;
                        card.base_width = e.attack.width;
                        card.notes = {{"data_sha256", w.data_sha256},
                                      {"commit", commit()},

@@ -1,5 +1,6 @@
 #include "experiment/protections.h"
 
+#include <charconv>
 #include <functional>
 #include <map>
 
@@ -126,16 +127,28 @@ std::unique_ptr<Protection> protection_of(const train::KeyedScheme& scheme) {
 
 std::unique_ptr<Protection> protection_of(const Experiment& point, nn::Model h) {
   return std::make_unique<nn::NetworkProtection>(
-      "transform-a" + alpha_text(point.transform.options.alpha), "transformation network h",
+      point.transform_label(),
+      point.transform.bits > 0 ? "coded transformation h" : "transformation network h",
       std::move(h));
+}
+
+std::optional<Experiment> at_transform(const Experiment& e, const std::string& label) {
+  if (label == "transform") return e;
+  int64_t bits = 0;
+  const std::string_view digits =
+      std::string_view(label).substr(label.starts_with("coded") ? 5 : 0);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+  if (!label.starts_with("coded") || error != std::errc() || end != digits.data() + digits.size())
+    return std::nullopt;
+  return e.at_bits(bits);
 }
 
 std::unique_ptr<Protection> make_protection(const Experiment& e, const Workspace& w,
                                             const std::string& label) {
   if (auto protection = drawn(label)) return protection;
-  if (label == "transform")
-    return protection_of(
-        e, required(finished_transform(e, w), e.transform_folder(), "train transform"));
+  if (const auto network = at_transform(e, label))
+    return protection_of(*network, required(finished_transform(*network, w),
+                                            network->transform_folder(), "train transform"));
   const auto point = e.at_scheme(label);
   if (label == "gan")
     return std::make_unique<nn::NetworkProtection>(

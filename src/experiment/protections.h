@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "experiment/models.h"
@@ -16,13 +17,18 @@ std::unique_ptr<protection::Protection> protection_of(const train::KeyedScheme& 
 /// label.
 std::unique_ptr<protection::Protection> protection_of(const Experiment& point, nn::Model h);
 
-/// The protection of that label: a scheme as Experiment::at_scheme names it; "transform" or "gan",
-/// whose training must be finished; "pbm" or "instahide", which mix the pictures of a set
-/// (cipher/mixing.h), drawn anew for each picture; or "random", uniform noise that has nothing to
-/// do with the picture, from which no attack may recover anything.
+/// The protection of that label: a scheme as Experiment::at_scheme names it; "transform", "gan"
+/// or "coded<bits>" (Experiment::at_bits), whose training must be finished; "pbm" or "instahide",
+/// which mix the pictures of a set (cipher/mixing.h), drawn anew for each picture; or "random",
+/// uniform noise that has nothing to do with the picture, from which no attack may recover
+/// anything.
 /// @throws Error{InvalidArgument} for another label, Error{NotFound} for an unfinished training.
 std::unique_ptr<protection::Protection> make_protection(const Experiment& experiment,
                                                         const Workspace& workspace,
                                                         const std::string& label);
+
+/// The experiment at the transformation network of that label: itself for "transform", at_bits for
+/// "coded10"; nothing for another label.
+std::optional<Experiment> at_transform(const Experiment& experiment, const std::string& label);
 
 }  // namespace veilnet::experiment

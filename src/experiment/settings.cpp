@@ -1,5 +1,7 @@
 #include "experiment/settings.h"
 
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -24,8 +26,28 @@ std::array<double, 3> three(const std::vector<double>& values, const char* key) 
 
 std::string alpha_text(double alpha) { return nlohmann::json(alpha).dump(); }
 
+std::string Experiment::transform_label() const {
+  const auto kind = transform.bits > 0 ? fmt::format("coded{}", transform.bits) : "transform";
+  return kind + "-a" + alpha_text(transform.options.alpha);
+}
+
 fs::path Experiment::transform_folder() const {
-  return folder() / ((on_curve ? "curve-a" : "transform-a") + alpha_text(transform.options.alpha));
+  if (!on_curve) return folder() / transform_label();
+  const auto kind = transform.bits > 0 ? fmt::format("coded{}-curve-a", transform.bits) : "curve-a";
+  return folder() / (kind + alpha_text(transform.options.alpha));
+}
+
+Experiment Experiment::at_bits(int64_t bits) const {
+  Experiment point = *this;
+  point.transform.kind = "coded";
+  point.transform.bits = bits;
+  auto config = Config::parse(resolved_toml, "the configuration");
+  config.set("transform.kind=\"coded\"");
+  config.set(fmt::format("transform.bits={}", bits));
+  const auto read = read_experiment(config);
+  point.resolved_toml = read.resolved_toml;
+  point.config_sha256 = read.config_sha256;
+  return point;
 }
 
 Experiment Experiment::at_curve_point(double alpha) const {
@@ -50,6 +72,8 @@ std::vector<Experiment> Experiment::points() const {
   std::vector<Experiment> out{*this};
   for (const double alpha : curve.alphas)
     if (alpha != transform.options.alpha) out.push_back(at_curve_point(alpha));
+  for (const auto bits : curve.bits)
+    if (bits != transform.bits) out.push_back(at_bits(bits));
   return out;
 }
 
@@ -126,12 +150,21 @@ Experiment read_experiment(Config& config) {
   e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
   e.phi.epochs = config.get_int("phi.epochs", 10, 1, 10'000);
 
+  e.transform.kind = config.get_choice("transform.kind", "unet", {"unet", "coded"});
+  const auto bits = config.get_int("transform.bits", 10, 1, 64);
+  if (e.transform.kind == "coded") e.transform.bits = bits;
   e.transform.width = config.get_int("transform.width", 16, 1, 256);
   e.transform.recipe = train::read_recipe(config, Subject::Transform);
   e.transform.options = train::read_transform_options(config, e.transform.recipe.name);
   e.attack.width = config.get_int("attack.width", 16, 1, 256);
   e.attack.recipe = train::read_recipe(config, Subject::Inverse);
   e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);
+  for (const double bits : config.get_doubles("curve.bits", {}, 1, 64)) {
+    if (bits != std::floor(bits))
+      fail(ErrorCode::InvalidArgument, "curve.bits holds {}; allowed: whole numbers of 1 to 64",
+           bits);
+    e.curve.bits.push_back(static_cast<int64_t>(bits));
+  }
   e.curve.epochs = config.get_int("curve.epochs", e.transform.recipe.epochs, 1, 100'000);
   e.curve.attack_epochs = config.get_int("curve.attack_epochs", e.attack.recipe.epochs, 1, 100'000);
 

@@ -51,6 +51,8 @@ struct Experiment {
   } phi;
 
   struct Transform {
+    std::string kind = "unet";  ///< or "coded": nn/coded.h
+    int64_t bits = 0;           ///< of the code; 0 for a unet
     int64_t width = 16;
     train::TransformOptions options;
     train::Recipe recipe;
@@ -65,6 +67,7 @@ struct Experiment {
   /// trade-off curve.
   struct Curve {
     std::vector<double> alphas;
+    std::vector<int64_t> bits;  ///< of coded transformations at the main alpha, of the full budget
     int64_t epochs = 0, attack_epochs = 0;
   } curve;
 
@@ -92,6 +95,9 @@ struct Experiment {
     bool attributes = true, curve = true;
   } attacks;
 
+  /// "transform-a0.005", "coded10-a0.005": names the protection and its run.
+  std::string transform_label() const;
+
   bool on_curve = false;  ///< see at_curve_point
   std::string resolved_toml;
   std::string config_sha256;
@@ -107,7 +113,9 @@ struct Experiment {
 
   /// The same experiment at one point of its trade-off curve; its configuration states that alpha.
   Experiment at_curve_point(double alpha) const;
-  /// This one, then those of its curve at other values of alpha.
+  /// The same experiment with a coded transformation of so many bits.
+  Experiment at_bits(int64_t bits) const;
+  /// This one, then those of its curve: other values of alpha, then codes.
   std::vector<Experiment> points() const;
   /// The same experiment with the scheme that Scheme::label names so. @throws
   /// Error{InvalidArgument} for another name.

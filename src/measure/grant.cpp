@@ -48,6 +48,7 @@ data::Dataset candidates_of(const data::Dataset& attacked) {
 attack::Target target_of(const Protection& protection) {
   attack::Target target{
       protection.label(), protection.keys(), {}, network_of(protection) != nullptr};
+  if (const auto* network = network_of(protection)) target.code_bits = network->card.bits;
   if (const auto* scheme = protection.scheme()) target.scheme = *scheme;
   return target;
 }

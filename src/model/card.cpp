@@ -43,6 +43,7 @@ std::string describe(const Card& card) {
   auto text = card.architecture;
   if (card.depth > 0) text += fmt::format("-{}", card.depth);
   if (card.base_width > 0) text += fmt::format(" width {}", card.base_width);
+  if (card.bits > 0) text += fmt::format(", {} bits", card.bits);
   if (!card.adaptation.empty()) text += " behind adaptation " + card.adaptation;
   return text;
 }
@@ -51,6 +52,7 @@ std::map<std::string, std::string> to_metadata(const Card& card) {
   json parameters = json::object();
   if (card.depth) parameters["depth"] = card.depth;
   if (card.base_width) parameters["base_width"] = card.base_width;
+  if (card.bits) parameters["bits"] = card.bits;
   if (!card.adaptation.empty()) parameters["adaptation"] = card.adaptation;
   if (card.block_size) parameters["block_size"] = card.block_size;
   return {{"format", std::string(kFormat)},
@@ -114,6 +116,7 @@ Card card_of(const Safetensors& file) {
   };
   card.depth = number("depth");
   card.base_width = number("base_width");
+  card.bits = number("bits");
   card.block_size = number("block_size");
   const auto adaptation = parameters.value("adaptation", json(""));
   if (!adaptation.is_string()) malformed("parameters", "no name of an adaptation");

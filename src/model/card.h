@@ -25,12 +25,13 @@ std::string_view role_name(Role role);
 struct Card {
   Role role = Role::Classifier;
   /// "resnet", "resnet18", "vgg16_bn", "densenet", "unet_encoder" (classifiers); "unet" (Transform,
-  /// Inverse); "pixel_inverse", "block_inverse", "position_inverse" (Inverse).
+  /// Inverse); "coded" (Transform); "pixel_inverse", "block_inverse", "position_inverse" (Inverse).
   std::string architecture;
   int64_t depth = 0;       ///< resnet only
   std::string adaptation;  ///< front end of a classifier of encrypted pictures, or empty
   int64_t block_size = 0;  ///< of the adaptation network or the attack network
-  int64_t base_width = 0;  ///< unet, unet_encoder and position_inverse only
+  int64_t base_width = 0;  ///< unet, coded, unet_encoder and position_inverse only
+  int64_t bits = 0;        ///< of a coded h's code
   std::vector<std::string> class_names;  ///< of the data set; empty for Inverse
   int64_t height = 0, width = 0;         ///< input size it was trained on
   std::array<double, 3> mean_rgb{0.485, 0.456, 0.406};

@@ -129,19 +129,42 @@ std::array<size_t, kLevels> unet_levels(Builder& b, size_t x, int64_t width) {
   return levels;
 }
 
+size_t up(Builder& b, size_t x, int64_t level, int64_t out) {
+  const auto name = fmt::format("up{}.up", level + 1);
+  return b.relu(b.conv_norm(b.plain(Op::Upsample, x), name + ".1", name + ".2", out, 3, 1, true));
+}
+
 void unet(Builder& b, size_t input, const Card& card) {
   const auto levels = unet_levels(b, input, card.base_width);
   auto x = levels.back();
   for (int64_t level = kLevels - 1; level >= 1; --level) {
     const int64_t out = card.base_width << (level - 1);
-    const auto up = fmt::format("up{}.up", level + 1);
-    x = b.relu(b.conv_norm(b.plain(Op::Upsample, x), up + ".1", up + ".2", out, 3, 1, true));
-    x = double_conv(b, b.concat(levels[static_cast<size_t>(level - 1)], x),
+    x = double_conv(b, b.concat(levels[static_cast<size_t>(level - 1)], up(b, x, level, out)),
                     fmt::format("up_conv{}", level + 1), out);
   }
   b.conv(x, "conv_1x1", 3, 1, 1, true);
   b.graph.multiple = b.graph.smallest = 1 << (kLevels - 1);
   b.graph.pads = true;
+}
+
+void coded(Builder& b, size_t input, const Card& card) {
+  constexpr int64_t scale = 1 << (kLevels - 1);
+  const int64_t width = card.base_width, start = card.height / scale;
+  require(card.bits >= 1 && card.bits <= 64, "the code's bits", card.bits, "1 to 64");
+  if (card.height != card.width || card.height % scale != 0)
+    fail(ErrorCode::InvalidArgument,
+         "a coded transformation is for square pictures with a side that is a multiple of {}, not "
+         "{}x{}",
+         scale, card.height, card.width);
+  auto x = b.plain(Op::GlobalAverage, unet_levels(b, input, width).back());
+  x = b.plain(Op::Sign, b.norm(b.linear(x, "code", card.bits), "code_norm"));
+  x = b.relu(b.norm(b.linear(x, "start", scale * width * start * start), "start_norm"));
+  x = b.pixel_shuffle(x, start);
+  for (int64_t level = kLevels - 1; level >= 1; --level) x = up(b, x, level, width << (level - 1));
+  b.conv(double_conv(b, x, "up_conv2", width), "conv_1x1", 3, 1, 1, true);
+  b.graph.multiple = b.graph.smallest = scale;
+  b.graph.height = card.height;
+  b.graph.width = card.width;
 }
 
 void unet_encoder(Builder& b, size_t input, const Card& card) {
@@ -357,6 +380,7 @@ const std::vector<Architecture>& architectures() {
       {"densenet", {Role::Classifier}, true, densenet},
       {"unet_encoder", {Role::Classifier}, false, unet_encoder},
       {"unet", {Role::Transform, Role::Inverse}, false, unet},
+      {"coded", {Role::Transform}, false, coded},
       {"pixel_inverse", {Role::Inverse}, false, pixel_inverse},
       {"block_inverse", {Role::Inverse}, false, block_inverse},
       {"position_inverse", {Role::Inverse}, false, position_inverse},

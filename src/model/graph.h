@@ -24,6 +24,7 @@ enum class Op {
                 ///< weight, bias, running_mean, running_var
   Relu,         ///< max(x, 0)
   LeakyRelu,    ///< x, or slope * x where x < 0
+  Sign,         ///< 1 where x >= 0, else -1
   MaxPool,      ///< 2x2, stride 2; an odd last row or column is left out
   AveragePool,  ///< as MaxPool, the mean
   Upsample,     ///< each pixel becomes 2x2

@@ -48,6 +48,10 @@ class Evaluator {
       case Op::Relu:
         return fill(out,
                     [&](int64_t i, int64_t j, int64_t c) { return std::max(x.at(i, j, c), 0.0f); });
+      case Op::Sign:
+        return fill(out, [&](int64_t i, int64_t j, int64_t c) {
+          return x.at(i, j, c) >= 0 ? 1.0f : -1.0f;
+        });
       case Op::LeakyRelu:
         return fill(out, [&](int64_t i, int64_t j, int64_t c) {
           const double v = x.at(i, j, c);

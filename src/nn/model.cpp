@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "nn/adaptation.h"
+#include "nn/coded.h"
 #include "nn/densenet.h"
 #include "nn/inverse.h"
 #include "nn/resnet.h"
@@ -38,6 +39,8 @@ Model make_model(const model::Card& card) {
   std::shared_ptr<Network> net;
   if (name == "unet") {
     net = std::make_shared<UNet>(card.base_width);
+  } else if (name == "coded") {
+    net = std::make_shared<CodedTransform>(card.base_width, card.bits, card.height);
   } else if (name == "pixel_inverse") {
     net = std::make_shared<PixelInverse>();
   } else if (name == "block_inverse") {

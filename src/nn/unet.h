@@ -9,6 +9,23 @@
 
 namespace veilnet::nn {
 
+/// A network that turns pictures into protected ones, on top of the U-Net's encoder.
+class TransformNetwork : public Network {
+ public:
+  struct Output {
+    torch::Tensor picture;     ///< as forward
+    torch::Tensor bottleneck;  ///< [N, bottleneck_size, h, w]: all or most of what the picture is
+                               ///< drawn from
+  };
+  /// @param train_encoder false computes the encoder without gradients, so that a training changes
+  /// the rest alone.
+  virtual Output forward_in_training(torch::Tensor input, bool train_encoder) = 0;
+  virtual int64_t bottleneck_size() const = 0;
+  /// Whether the bottleneck still learns when the encoder does not.
+  virtual bool bottleneck_is_apart() const = 0;
+  virtual int64_t width() const = 0;
+};
+
 /// U-Net with four poolings, nearest-neighbour up-sampling and batch normalisation.
 ///
 /// Layer for layer the authors' released network at base width 64 (34,527,171 parameters); `width`
@@ -18,21 +35,17 @@ namespace veilnet::nn {
 /// forward: [N, 3, H, W] in [0, 1], not normalised -> [N, 3, H, W] unbounded. Sides that are not
 /// multiples of 16 are padded by replicating the last row and column, and the output is cropped
 /// back.
-class UNet : public Network {
+class UNet : public TransformNetwork {
  public:
   /// @param width channels of the first level, 1 to 256. @throws Error{InvalidArgument} otherwise.
   explicit UNet(int64_t width);
   torch::Tensor forward(torch::Tensor input) override;
 
-  /// As forward, and also the output of the deepest encoder level, [N, 16 width, H/16, W/16].
-  struct Output {
-    torch::Tensor picture, bottleneck;
-  };
-  /// @param train_encoder false computes the encoder without gradients, so that a training changes
-  /// the decoder alone.
-  Output forward_with_bottleneck(torch::Tensor input, bool train_encoder = true);
-
-  int64_t width() const { return width_; }
+  /// The bottleneck is the deepest encoder level, [N, 16 width, H/16, W/16].
+  Output forward_in_training(torch::Tensor input, bool train_encoder) override;
+  int64_t bottleneck_size() const override { return 16 * width_; }
+  bool bottleneck_is_apart() const override { return false; }
+  int64_t width() const override { return width_; }
 
  private:
   int64_t width_;
@@ -53,9 +66,9 @@ class UNetEncoder : public Network {
   UNetEncoder(int64_t width, int64_t classes);
   torch::Tensor forward(torch::Tensor input) override;
 
-  /// Copies the encoder levels into a U-Net of the same width. @throws Error{InvalidArgument} for
+  /// Copies the encoder levels into a network of the same width. @throws Error{InvalidArgument} for
   /// another width.
-  void copy_into(UNet& unet) const;
+  void copy_into(TransformNetwork& network) const;
   const torch::nn::Linear& linear() const { return linear_; }
 
  private:

@@ -249,6 +249,20 @@ void fields(Io& io, T& p) {
   io.may("layer", p.layer);
 }
 
+template <class Io, Of<Bound> T>
+void fields(Io& io, T& b) {
+  io.need("bits", b.bits);
+  io.need("pictures", b.pictures);
+  io.need("distinct", b.distinct);
+  io.need("alone", b.alone);
+  io.need("psnr_db", b.psnr_db);
+  io.need("psnr_low_db", b.psnr_low_db);
+  io.need("psnr_high_db", b.psnr_high_db);
+  io.need("class_mean_psnr_db", b.class_mean_psnr_db);
+  io.need("mean_psnr_db", b.mean_psnr_db);
+  io.need("reidentified", b.reidentified);
+}
+
 template <class Io, Of<Protection> T>
 void fields(Io& io, T& p) {
   io.need("label", p.label);
@@ -263,6 +277,7 @@ void fields(Io& io, T& p) {
   io.may("accuracy_float", p.accuracy_float);
   io.may("plain_accuracy", p.plain_accuracy);
   io.may("paper", p.paper);
+  io.may("bound", p.bound);
   io.may("provenance", p.provenance);
 }
 

@@ -99,6 +99,10 @@ void check(const Matrix& matrix) {
     check_share(p.label + ": accuracy_float", p.accuracy_float);
     check_share(p.label + ": plain_accuracy", p.plain_accuracy);
     if (p.paper) check_share(p.label + ": paper.accuracy", p.paper->accuracy);
+    if (p.bound) {
+      for (const auto& [count, rate] : p.bound->reidentified)
+        check_share(p.label + ": bound.reidentified." + count, rate);
+    }
   }
   const auto known = [&](const char* what, const std::string& label) {
     if (!labels.contains(label))

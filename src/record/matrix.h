@@ -51,6 +51,22 @@ struct Phi {
   std::string source, layer;
 };
 
+/// What no attacker can do, whatever he has and knows, where protected pictures are the outputs of
+/// a code (docs/bound.md). Over `pictures` test pictures.
+struct Bound {
+  std::uint64_t bits = 0;      ///< 2^bits protected pictures are possible
+  std::uint64_t pictures = 0;  ///< that the figures are over
+  std::uint64_t distinct = 0;  ///< different protected pictures among theirs
+  std::uint64_t alone = 0;     ///< pictures that share their protected version with no other
+  /// The PSNR of the smallest mean squared error that is possible, in dB: no attacker's is higher.
+  double psnr_db = 0;
+  double psnr_low_db = 0, psnr_high_db = 0;  ///< its 95 % interval
+  double class_mean_psnr_db = 0;  ///< of answering with the mean picture of the true class
+  double mean_psnr_db = 0;        ///< of answering with the mean picture
+  /// By the number of candidates, the highest rate at which the right one can be picked, 0 to 1.
+  std::map<std::string, double> reidentified;
+};
+
 /// A way of protecting pictures, and the service that names what it makes of them.
 struct Protection {
   std::string label;  ///< unique, and a name that a folder can have: "transform-a0.005", "le"
@@ -65,6 +81,7 @@ struct Protection {
   std::optional<double> accuracy_float;  ///< on the network's output before it is rounded
   std::optional<double> plain_accuracy;  ///< of the same classifier on plain pictures
   std::optional<PaperFigure> paper;      ///< of its accuracy
+  std::optional<Bound> bound;            ///< where there is one
   std::map<std::string, std::string> provenance;  ///< what its model file says of itself
 };
 

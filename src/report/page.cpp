@@ -436,6 +436,7 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
   page.set("strongest", table_data(strongest_table(matrix)));
   page.set("figures", figures_data(matrix));
   page.set("transport", table_data(transport_table(matrix)));
+  page.set("bounds", table_data(bounds_table(matrix)));
   page.set("attributes", table_data(attributes_table(matrix)));
   page.set("curve", charts_data(budget_charts(matrix)));
   page.set("not_covered", list_of(matrix.not_covered));

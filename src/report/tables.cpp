@@ -1,6 +1,7 @@
 #include "report/tables.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "report/text.h"
 #include "report/verdict.h"
@@ -292,6 +293,33 @@ Table attributes_table(const Matrix& matrix) {
       {"Protection"}, {"Attribute"}, {"Named correctly, %", true, true}, {"Guessing, %", true}};
   for (const auto& a : matrix.attributes)
     t.rows.push_back({a.protection, a.attribute, per_cent(a.accuracy, 1), per_cent(a.chance, 1)});
+  return t;
+}
+
+Table bounds_table(const Matrix& matrix) {
+  Table t;
+  t.caption =
+      "What no attacker can do, whatever he has, computes and knows of the method. PSNR is that of "
+      "the mean squared error over all test pictures.";
+  t.columns = {{"Protection"},
+               {"Code, bits", true},
+               {"Different protected pictures", true},
+               {"PSNR at most, dB", true, true},
+               {"Its 95 % interval", true},
+               {"Mean of the true class, dB", true},
+               {"Mean picture, dB", true},
+               {"Picked out at most", true}};
+  for (const auto& p : matrix.protections) {
+    if (!p.bound) continue;
+    const auto& b = *p.bound;
+    std::string picked;
+    for (const auto& [count, rate] : b.reidentified)
+      picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
+    t.rows.push_back({p.label, std::to_string(b.bits),
+                      fmt::format("{} of {} pictures", b.distinct, b.pictures), fixed(b.psnr_db, 2),
+                      fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
+                      fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked});
+  }
   return t;
 }
 

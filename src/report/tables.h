@@ -38,6 +38,8 @@ Table figures_table(const record::Matrix& matrix, const record::Protection& prot
 /// Without rows where there is nothing.
 Table transport_table(const record::Matrix& matrix);
 Table attributes_table(const record::Matrix& matrix);
+/// What no attack can do; no rows where no protection has a bound.
+Table bounds_table(const record::Matrix& matrix);
 
 /// "epochs 2, known pairs 256".
 std::string listed(const record::Settings& settings);

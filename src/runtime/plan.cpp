@@ -91,6 +91,11 @@ std::function<void()> plain_loop(const model::Layer& layer, int64_t count, int t
                 y * block +
                     c / block % block)[(j * block + c % block) * in.channels + c / (block * block)];
       });
+    case Op::Sign:
+      return by_row([=](int64_t n, int64_t y, float* row) {
+        const float* from = source(n, y);
+        for (int64_t i = 0; i < to.width * to.channels; ++i) row[i] = from[i] >= 0 ? 1.0f : -1.0f;
+      });
     case Op::BitPlanes:
       return by_row([=](int64_t n, int64_t y, float* row) {
         const float* from = source(n, y);

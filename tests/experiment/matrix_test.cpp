@@ -89,6 +89,31 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
 }
 
 // A kept figure knows what it was made from.
+TEST(Attacks, NoneBeatsTheBoundOfACode) {
+  const test::TemporaryFolder folder;
+  auto config = Config::parse(
+      "name = 't'\nruns = '" + folder.path().string() +
+          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
+          "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
+          "[transform]\nkind = 'coded'\nbits = 4\nwidth = 2\nencoder_epochs = 1\nepochs = 1\n"
+          "[attack]\nwidth = 2\nepochs = 1\n",
+      "test.toml");
+  const auto matrix = reproduce(read_experiment(config), Mode::Complete);
+  const auto& h = matrix.protections.front();
+  EXPECT_EQ(h.label, "coded4-a0.005");
+  ASSERT_TRUE(h.bound);
+  EXPECT_EQ(h.bound->bits, 4u);
+  EXPECT_EQ(h.bound->pictures, 150u);
+  EXPECT_LE(h.bound->distinct, 16u);
+  EXPECT_LE(h.bound->reidentified.at("100"), 0.16);
+  EXPECT_GE(h.bound->psnr_db, h.bound->mean_psnr_db - 0.5);
+  for (const auto& c : matrix.cells) {
+    for (const auto& flag : c.flags) EXPECT_NE(flag.id, "beats_bound") << c.attack << flag.text;
+  }
+  EXPECT_TRUE(cell(matrix, h.label, "code-means").refused.empty());
+  EXPECT_LE(*record::share(cell(matrix, h.label, "code-means").measures, "reidentified"), 0.16);
+}
+
 TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
   const test::TemporaryFolder folder;
   auto e = experiment_of(folder, "['transform', 'le']");

@@ -77,7 +77,7 @@ TEST(UNet, EncoderCopiesIntoAUNetOfTheSameWidth) {
   encoder.copy_into(net);
   torch::NoGradGuard no_grad;
   const auto x = torch::rand({3, 3, 32, 32});
-  const auto logits = torch::linear(net.forward_with_bottleneck(x).bottleneck.mean({2, 3}),
+  const auto logits = torch::linear(net.forward_in_training(x, true).bottleneck.mean({2, 3}),
                                     encoder.linear()->weight, encoder.linear()->bias);
   EXPECT_TRUE(torch::allclose(logits, encoder.forward(x), 1e-5, 1e-6));
   UNet wider(3);

@@ -37,19 +37,18 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
                              const TransformOptions& options, const nn::UNetEncoder* encoder)
     : h_(std::move(h)),
       psi_(std::move(psi)),
-      unet_(std::dynamic_pointer_cast<nn::UNet>(h_.net)),
+      net_(std::dynamic_pointer_cast<nn::TransformNetwork>(h_.net)),
       phi_(std::move(phi)),
       options_(options) {
-  if (!unet_)
-    fail(ErrorCode::InvalidArgument, "the transformation network must be a unet, not {}",
-         h_.card.architecture);
-  if (options_.bottleneck_weight > 0 && !options_.freeze_encoder) {
-    bottleneck_classifier_ =
-        torch::nn::Linear(16 * unet_->width(), static_cast<int64_t>(psi_.card.class_names.size()));
+  if (!net_)
+    fail(ErrorCode::InvalidArgument, "{} is no transformation network", h_.card.architecture);
+  if (options_.bottleneck_weight > 0 && (!options_.freeze_encoder || net_->bottleneck_is_apart())) {
+    bottleneck_classifier_ = torch::nn::Linear(net_->bottleneck_size(),
+                                               static_cast<int64_t>(psi_.card.class_names.size()));
   }
   if (encoder) {
-    encoder->copy_into(*unet_);
-    if (bottleneck_classifier_) {
+    encoder->copy_into(*net_);
+    if (bottleneck_classifier_ && !net_->bottleneck_is_apart()) {
       torch::NoGradGuard no_grad;
       bottleneck_classifier_->weight.copy_(encoder->linear()->weight);
       bottleneck_classifier_->bias.copy_(encoder->linear()->bias);
@@ -63,7 +62,7 @@ std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() {
 
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
-  const auto output = unet_->forward_with_bottleneck(pictures, !options_.freeze_encoder);
+  const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
   const auto protected_pictures = torch::sigmoid(output.picture.to(torch::kFloat));
   const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
 

@@ -20,12 +20,12 @@ struct TransformOptions {
   /// Epochs for which the U-Net's encoder is first trained as a classifier of plain pictures
   /// (nn::UNetEncoder); h starts from it. 0 in the paper.
   int64_t encoder_epochs = 0;
-  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level (deep
-  /// supervision: the encoder learns the classes directly instead of through psi). The linear
-  /// classifier is dropped after training. 0 in the paper.
+  /// Weight of the cross entropy of a linear classifier on the U-Net's pooled deepest level, or on
+  /// a coded h's code (deep supervision: the encoder learns the classes directly instead of through
+  /// psi). The linear classifier is dropped after training. 0 in the paper.
   double bottleneck_weight = 0;
-  /// Leaves the encoder as it was pre-trained and trains the decoder alone; bottleneck_weight then
-  /// has nothing to do. False in the paper.
+  /// Leaves the encoder as it was pre-trained and trains the rest alone; bottleneck_weight then
+  /// has nothing to do in a U-Net. False in the paper.
   bool freeze_encoder = false;
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
@@ -53,8 +53,8 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
 
 class TransformTask : public Task {
  public:
-  /// @param h a U-Net. @param psi frozen, evaluation mode, on the compute device, as is phi. @param
-  /// encoder what h starts from, or null.
+  /// @param h an nn::TransformNetwork. @param psi frozen, evaluation mode, on the compute device,
+  /// as is phi. @param encoder what h starts from, or null.
   TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
                 const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr);
 
@@ -68,7 +68,7 @@ class TransformTask : public Task {
 
  private:
   nn::Model h_, psi_;
-  std::shared_ptr<nn::UNet> unet_;
+  std::shared_ptr<nn::TransformNetwork> net_;
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
   torch::nn::Linear bottleneck_classifier_{nullptr};

@@ -1,0 +1,56 @@
+// A transformation network whose output depends on the picture through an integer alone.
+#pragma once
+
+#include <torch/nn/modules/batchnorm.h>
+
+#include "nn/unet.h"
+
+namespace veilnet::nn {
+
+/// h(x) = D(c(x)): the encoder c gives one of 2^bits integers, the decoder D draws the protected
+/// picture of that integer. There is no other way from x to the output, so at most 2^bits different
+/// pictures ever leave the client, and what any attacker learns is bounded (docs/bound.md).
+///
+/// c: the U-Net's encoder, averaged over its pixels, a linear layer to `bits` values, batch
+/// normalisation, and the sign of each: bit i of the code is 1 where value i is >= 0. Its gradient
+/// is that of tanh (straight-through estimator, Bengio et al., arXiv 1308.3432).
+///
+/// D: the bits as -1 and 1, a linear layer to 16 width channels on H/16 x W/16 pixels, batch
+/// normalisation, ReLU, and four of the U-Net's up-samplings, without connections to the encoder.
+///
+/// forward: [N, 3, H, W] in [0, 1], H and W those of the constructor -> [N, 3, H, W] unbounded.
+class CodedTransform : public TransformNetwork {
+ public:
+  /// @param side H and W: a multiple of 16. @throws Error{InvalidArgument} for another side, for a
+  /// width outside 1 to 256, and for bits outside 1 to 64.
+  CodedTransform(int64_t width, int64_t bits, int64_t side);
+  torch::Tensor forward(torch::Tensor input) override;
+
+  /// The code of each picture, bit i of it in bit i: int64 [N].
+  torch::Tensor encode(const torch::Tensor& pictures);
+  /// The pictures that belong to codes, int64 [N], before the sigmoid: [N, 3, H, W].
+  torch::Tensor decode(const torch::Tensor& codes);
+
+  /// The bottleneck is the code as -1 and 1, [N, bits, 1, 1].
+  Output forward_in_training(torch::Tensor input, bool train_encoder) override;
+  int64_t bottleneck_size() const override { return bits_; }
+  bool bottleneck_is_apart() const override { return true; }
+  int64_t width() const override { return width_; }
+  int64_t bits() const { return bits_; }
+
+ private:
+  torch::Tensor values(const torch::Tensor& pictures, bool train_encoder);
+  torch::Tensor draw(const torch::Tensor& signs);
+
+  int64_t width_, bits_, side_;
+  std::vector<torch::nn::Sequential> encoder_;  // conv1..conv5
+  torch::nn::Linear code_{nullptr};
+  torch::nn::BatchNorm2d code_norm_{nullptr};
+  torch::nn::Linear start_{nullptr};
+  torch::nn::BatchNorm2d start_norm_{nullptr};
+  std::vector<torch::nn::Sequential> up_;  // up5..up2
+  torch::nn::Sequential last_{nullptr};
+  torch::nn::Conv2d head_{nullptr};
+};
+
+}  // namespace veilnet::nn

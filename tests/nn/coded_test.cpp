@@ -1,0 +1,96 @@
+#include "nn/coded.h"
+
+#include <set>
+#include <torch/torch.h>
+
+#include "nn/model.h"
+#include "support.h"
+
+namespace veilnet::nn {
+namespace {
+
+// From dark to bright, each channel apart.
+torch::Tensor pictures_of(int64_t count) {
+  return torch::rand({count, 3, 1, 1}) * torch::rand({count, 3, 16, 16});
+}
+
+// As after a training: statistics that part the pictures.
+CodedTransform coded(int64_t bits) {
+  torch::manual_seed(1);
+  CodedTransform net(2, bits, 16);
+  torch::NoGradGuard no_grad;
+  for (int i = 0; i < 60; ++i) net.forward_in_training(pictures_of(64), false);
+  net.eval();
+  return net;
+}
+
+std::set<std::vector<uint8_t>> distinct(const torch::Tensor& pictures) {
+  std::set<std::vector<uint8_t>> out;
+  for (const auto& picture : pictures.split(1)) out.insert(to_bytes(torch::sigmoid(picture)));
+  return out;
+}
+
+TEST(Coded, EveryOutputIsThatOfACode) {
+  torch::NoGradGuard no_grad;
+  for (const int64_t bits : {1, 4, 12}) {
+    auto net = coded(bits);
+    const auto listed = distinct(net.decode(torch::arange(int64_t{1} << bits)));
+    const auto seen = distinct(net.forward(pictures_of(300)));
+    EXPECT_GT(seen.size(), bits == 1 ? 1u : 2u);
+    for (const auto& picture : seen) EXPECT_TRUE(listed.contains(picture)) << bits;
+  }
+}
+
+TEST(Coded, PicturesOfOneCodeBecomeOnePicture) {
+  torch::NoGradGuard no_grad;
+  auto net = coded(2);
+  const auto pictures = pictures_of(100);
+  const auto codes = net.encode(pictures), protected_pictures = net.forward(pictures);
+  std::map<int64_t, torch::Tensor> first;
+  for (int64_t i = 0; i < 100; ++i) {
+    const auto [it, added] = first.emplace(codes[i].item<int64_t>(), protected_pictures[i]);
+    EXPECT_TRUE(torch::equal(it->second, protected_pictures[i]));
+  }
+  EXPECT_GT(first.size(), 1u);
+}
+
+TEST(Coded, CodesAreTheSignsOfTheirBits) {
+  torch::NoGradGuard no_grad;
+  auto net = coded(64);
+  const auto pictures = pictures_of(50);
+  const auto signs = net.forward_in_training(pictures, false).bottleneck;
+  EXPECT_TRUE(torch::equal(signs.abs(), torch::ones({50, 64, 1, 1})));
+  const auto codes = net.encode(pictures);
+  for (int64_t i = 0; i < 50; ++i) {
+    const auto code = static_cast<uint64_t>(codes[i].item<int64_t>());
+    for (int64_t bit = 0; bit < 64; ++bit)
+      EXPECT_EQ(code >> bit & 1, signs[i][bit].item<float>() > 0 ? 1u : 0u);
+  }
+  EXPECT_TRUE(torch::allclose(net.decode(codes), net.forward(pictures)));
+}
+
+TEST(Coded, LearnsWithoutTheEncoder) {
+  torch::manual_seed(2);
+  CodedTransform net(2, 8, 16);
+  const auto output = net.forward_in_training(torch::rand({16, 3, 16, 16}), false);
+  output.picture.square().sum().backward();
+  const auto parameters = net.named_parameters();
+  EXPECT_FALSE(parameters["conv1.conv.0.weight"].grad().defined());
+  EXPECT_GT(parameters["code.weight"].grad().abs().sum().item<double>(), 0) << "straight through";
+  EXPECT_GT(parameters["start.weight"].grad().abs().sum().item<double>(), 0);
+}
+
+TEST(Coded, RefusesWhatItCannotBe) {
+  const auto refused = [](std::initializer_list<std::string> words, auto make) {
+    test::expect_error(ErrorCode::InvalidArgument, words, make);
+  };
+  refused({"bits are 0", "1 to 64"}, [] { CodedTransform(2, 0, 16); });
+  refused({"bits are 65", "1 to 64"}, [] { CodedTransform(2, 65, 16); });
+  refused({"multiple of 16", "not 24"}, [] { CodedTransform(2, 8, 24); });
+  refused({"32x32", "16x16"}, [] {
+    CodedTransform(2, 8, 16).forward(torch::rand({1, 3, 32, 32}));
+  });
+}
+
+}  // namespace
+}  // namespace veilnet::nn
