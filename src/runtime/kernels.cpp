@@ -53,9 +53,11 @@ std::span<const Kernels* const> available_kernels() {
 
 const Kernels& kernels() {
   static const Kernels& chosen = []() -> const Kernels& {
-    const char* wanted = std::getenv("VEILNET_KERNELS");
+    const char* variable = std::getenv("VEILNET_SIMD");
+    const std::string_view wanted = variable ? variable : "";
+    if (wanted == "plain") return *available_kernels().back();
     for (const auto* set : available_kernels()) {
-      if (wanted && set->name == wanted) return *set;
+      if (set->name == wanted) return *set;
     }
     return *available_kernels().front();
   }();

@@ -65,8 +65,8 @@ struct Kernels {
   bool (*sigmoid_bytes)(int64_t n, const float* x, uint8_t* out);
 };
 
-/// The fastest of those that this processor runs, or the one that the environment variable
-/// VEILNET_KERNELS names (for tests and comparisons) where it runs that.
+/// The fastest of those that this processor runs, or what the environment variable VEILNET_SIMD
+/// limits them to (core/cpu.h): plain to "portable", avx2 to "avx2" where the processor has it.
 const Kernels& kernels();
 /// Every set that this processor runs, the fastest first.
 std::span<const Kernels* const> available_kernels();

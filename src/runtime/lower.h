@@ -37,7 +37,8 @@ struct Node {
     Copy,            ///< channels of all inputs behind each other
     Plain,           ///< op of the graph's layer, without tensors
     PositionLinear,  ///< matrices and biases, norm folded in; then slope
-    Mix
+    Mix,
+    Convert  ///< the same values as another type (precision.h)
   };
   Kind kind = Kind::Plain;
   size_t layer = 0;            ///< in the graph, whose op and parameters a Plain node has

@@ -25,10 +25,19 @@ Way first_guess(const ConvolutionJob&, const std::vector<Way>& ways) { return wa
 
 struct Network::Impl {
   Impl(model::Model m, const Options& o)
-      : program(std::move(m)),
+      : program(checked(std::move(m), o)),
         levels(model::input_levels(program.model.card)),
         threads(o.threads > 0 ? o.threads : physical_cores()),
         largest_batch(std::max<int64_t>(o.largest_batch, 1)) {}
+
+  static Program checked(model::Model m, const Options& o) {
+    if (o.precision != Type::Int8) return Program(std::move(m), o.precision);
+    const auto ranges = ranges_of(m);
+    if (ranges.empty())
+      fail(ErrorCode::InvalidArgument,
+           "the model was not calibrated for int8; veilnet calibrate does it with plain pictures");
+    return Program(std::move(m), o.precision, ranges);
+  }
 
   // A plan that nobody else uses, given back when it goes.
   class Borrowed {
@@ -84,6 +93,11 @@ struct Network::Impl {
   // As in_batches for uint8 pictures; body finds the output computed.
   template <class Body>
   void compute(std::span<const uint8_t> images, int64_t height, int64_t width, Body&& body) {
+    compute(images, height, width, std::forward<Body>(body), [](Plan& plan) { plan.run(); });
+  }
+  template <class Body, class Run>
+  void compute(std::span<const uint8_t> images, int64_t height, int64_t width, Body&& body,
+               Run&& run) {
     const auto input = model::padded_shape(program.model.graph, height, width);
     const auto bytes = static_cast<size_t>(height * width * 3);
     if (images.size() % bytes != 0) {
@@ -96,7 +110,7 @@ struct Network::Impl {
             model::write_input(levels, images.data() + static_cast<size_t>(first + i) * bytes,
                                height, width, input, plan->input() + i * input.size());
           });
-          plan->run();
+          run(*plan.operator->());
           body(plan, first);
         });
   }
@@ -160,6 +174,23 @@ std::vector<uint8_t> Network::transform(std::span<const uint8_t> images_nhwc, in
   return out;
 }
 
+std::vector<float> Network::outputs(std::span<const uint8_t> images_nhwc, int64_t height,
+                                    int64_t width) const {
+  if (card().role == model::Role::Classifier) return logits(images_nhwc, height, width);
+  std::vector<float> all;
+  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t) {
+    const auto shape = plan->output_shape();
+    for (int64_t row = 0; row < plan->count() * height; ++row) {
+      const float* from = plan->output() + (row / height * shape.height + row % height) *
+                                               shape.width * shape.channels;
+      for (int64_t i = 0; i < width * 3; ++i) all.push_back(1 / (1 + std::exp(-from[i])));
+    }
+  });
+  if (!std::ranges::all_of(all, [](float x) { return std::isfinite(x); }))
+    fail(ErrorCode::BadData, "the network's output is not finite");
+  return all;
+}
+
 model::Activations Network::forward(const model::Activations& input) const {
   const auto& layers = impl_->program.model.graph.layers;
   const model::Shape in{layers[0].channels, input.height, input.width};
@@ -177,6 +208,13 @@ model::Activations Network::forward(const model::Activations& input) const {
   return output;
 }
 
+void Network::calibrate(std::span<const uint8_t> images_nhwc, int64_t height, int64_t width,
+                        Ranges& ranges) const {
+  impl_->compute(
+      images_nhwc, height, width, [](auto&, int64_t) {},
+      [&](Plan& plan) { plan.run(impl_->program, ranges); });
+}
+
 std::vector<StepTime> Network::profile(int64_t count, int64_t height, int64_t width,
                                        int repeats) const {
   const auto input = model::padded_shape(impl_->program.model.graph, height, width);
@@ -187,6 +225,10 @@ std::vector<StepTime> Network::profile(int64_t count, int64_t height, int64_t wi
   for (int i = 0; i < repeats; ++i) plan->run(times);
   for (auto& time : times) time.seconds /= repeats;
   return times;
+}
+
+std::string_view instruction_set(Type precision) {
+  return precision == Type::Float32 ? kernels().name : narrow_kernels(precision).name;
 }
 
 }  // namespace veilnet::runtime

@@ -15,6 +15,8 @@ namespace veilnet::runtime {
 struct Options {
   int threads = 0;             ///< of one call; 0 for the physical cores
   int64_t largest_batch = 32;  ///< pictures that go through the layers at once
+  /// What convolutions compute in where they can. Int8 needs a model that was calibrated.
+  Type precision = Type::Float32;
 };
 
 /// The layers of one model, fused and packed for this processor. All functions may be called from
@@ -25,6 +27,7 @@ struct Options {
 /// they may differ in the last bits between numbers of pictures, which are computed differently.
 class Network {
  public:
+  /// @throws Error{InvalidArgument} for Int8 and a model without kRangesNote, and as ranges_of.
   explicit Network(model::Model model, const Options& options = {});
   ~Network();
   Network(Network&&) noexcept;
@@ -44,8 +47,18 @@ class Network {
   std::vector<uint8_t> transform(std::span<const uint8_t> images_nhwc, int64_t height,
                                  int64_t width) const;
 
+  /// What logits returns, or what transform returns before it is rounded: float32 NHWC in [0, 1].
+  /// @throws as logits.
+  std::vector<float> outputs(std::span<const uint8_t> images_nhwc, int64_t height,
+                             int64_t width) const;
+
   /// The output of the last layer for the first layer's input (model::network_input).
   model::Activations forward(const model::Activations& input) const;
+
+  /// Raises `ranges` to what these pictures reach: calibration for Int8, by a Float32 network.
+  /// @throws as logits.
+  void calibrate(std::span<const uint8_t> images_nhwc, int64_t height, int64_t width,
+                 Ranges& ranges) const;
 
   /// Mean times of the steps over `repeats` runs of `count` pictures of this size.
   std::vector<StepTime> profile(int64_t count, int64_t height, int64_t width, int repeats) const;
@@ -54,5 +67,9 @@ class Network {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// The instruction set that computes in this precision: "avx512", "avx2", "avx512_vnni",
+/// "avx512_bf16" or "portable".
+std::string_view instruction_set(Type precision = Type::Float32);
 
 }  // namespace veilnet::runtime

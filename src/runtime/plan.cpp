@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <span>
 
 #include "runtime/kernels.h"
 #include "runtime/parallel.h"
@@ -117,7 +118,9 @@ Plan::Plan(Program& program, int64_t count, int64_t height, int64_t width, int t
            const Chooser& choose)
     : count_(count), threads_(threads), scratch_(std::make_shared<Scratch>()) {
   const ThreadCount use(threads);
-  const auto shapes = model::shapes(program.model.graph, height, width);
+  shapes_ = model::shapes(program.model.graph, height, width);
+  std::vector<Shape> shapes;
+  for (const auto& value : program.values) shapes.push_back(shapes_[value.layer]);
   place(program, shapes);
   for (const auto& node : program.nodes) {
     Named named{program.model.graph.layers[node.layer].name, 0, nullptr};
@@ -163,7 +166,8 @@ void Plan::place(const Program& program, const std::vector<Shape>& shapes) {
     const auto& life = lives[value];
     std::erase_if(blocks, [&](const Block& b) { return b.until < life.first; });
     std::ranges::sort(blocks, {}, &Block::from);
-    const auto size = (static_cast<size_t>(count_ * shapes[value].size()) + 15) / 16 * 16;
+    const auto bytes = count_ * shapes[value].size() * type_bytes(program.values[value].type);
+    const auto size = (static_cast<size_t>(bytes) + 63) / 64 * 16;
     size_t at = 0;
     for (const auto& block : blocks) {
       if (at + size <= block.from) break;
@@ -211,7 +215,12 @@ std::unique_ptr<Step> Plan::make_step(Program& program, const Node& node,
       });
     });
   };
+  if (program.values[node.inputs[0]].type != Type::Float32 && node.kind != Node::Kind::Convert) {
+    describe(node.kind == Node::Kind::Convolution ? "" : "max pool");
+    return make_narrow_step(program, node, shapes, named);
+  }
   switch (node.kind) {
+    case Node::Kind::Convert: describe("convert"); return convert(program, node, count * to.size());
     case Node::Kind::Convolution: {
       const auto& c = *node.convolution;
       ConvolutionJob job{node.convolution, count, in.height, in.width, to.height,
@@ -315,6 +324,73 @@ std::unique_ptr<Step> Plan::make_step(Program& program, const Node& node,
   return std::make_unique<Loop>(plain_loop(layer, count, threads, x, in, out, to));
 }
 
+// A node whose first input is narrow: a convolution or a pooling layer.
+std::unique_ptr<Step> Plan::make_narrow_step(Program& program, const Node& node,
+                                             const std::vector<Shape>& shapes, Named& named) {
+  const auto& values = program.values;
+  const auto type = values[node.inputs[0]].type;
+  const auto in = shapes[node.inputs[0]], to = shapes[node.output];
+  if (node.kind != Node::Kind::Convolution) {
+    const auto pool = narrow_kernels(type).max_pool;
+    const auto* x = reinterpret_cast<const uint8_t*>(values_[node.inputs[0]]);
+    auto* out = reinterpret_cast<uint8_t*>(values_[node.output]);
+    const int64_t row = in.width * in.channels * type_bytes(type);
+    const int64_t out_row = to.width * to.channels * type_bytes(type);
+    return std::make_unique<Loop>([=, rows = count_ * to.height, threads = threads_] {
+      parallel_for(threads, rows, [&](int64_t i, int) {
+        const auto* from = x + (i / to.height * in.height + i % to.height * 2) * row;
+        pool(to.width, to.channels, from, from + row, out + i * out_row);
+      });
+    });
+  }
+  const auto& c = *node.convolution;
+  NarrowJob job;
+  job.convolution = node.convolution;
+  job.type = type;
+  job.count = count_;
+  job.height = in.height;
+  job.width = in.width;
+  job.out_height = to.height;
+  job.out_width = to.width;
+  job.out = values_[node.output];
+  job.out_type = values[node.output].type;
+  job.out_scale = values[node.output].scale;
+  job.threads = threads_;
+  auto sources = node.inputs;
+  if (c.residual) {
+    job.residual_scale = values[sources.back()].scale;
+    sources.pop_back();
+  }
+  for (const auto source : sources)
+    job.sources.push_back({values_[source], shapes[source].channels, values[source].scale});
+  named.name +=
+      fmt::format(" {}x{}{}{}, {}", c.kernel, c.kernel, c.upsampled ? " enlarged" : "",
+                  c.residual ? " residual" : "", type == Type::Int8 ? "int8" : "bfloat16");
+  named.multiplications = static_cast<double>(count_ * to.size() * c.in * c.kernel * c.kernel);
+  return make_narrow_convolution(job, scratch_, program.packed);
+}
+
+std::unique_ptr<Step> Plan::convert(const Program& program, const Node& node,
+                                    int64_t values) const {
+  const auto &from = program.values[node.inputs[0]], &to = program.values[node.output];
+  const auto* x = values_[node.inputs[0]];
+  auto* out = values_[node.output];
+  const bool widens = to.type == Type::Float32;
+  const auto& k = narrow_kernels(widens ? from.type : to.type);
+  const int64_t bytes = type_bytes(widens ? from.type : to.type);
+  return std::make_unique<Loop>([=, &k, scale = widens ? from.scale : to.scale,
+                                 threads = threads_] {
+    parallel_for(threads, threads, [&](int64_t part, int) {
+      const int64_t first = values * part / threads, count = values * (part + 1) / threads - first;
+      if (widens) {
+        k.widen(count, reinterpret_cast<const uint8_t*>(x) + first * bytes, scale, out + first);
+      } else {
+        k.narrow(count, x + first, scale, reinterpret_cast<uint8_t*>(out) + first * bytes);
+      }
+    });
+  });
+}
+
 void Plan::run() {
   const ThreadCount use(threads_);
   for (auto& named : steps_) named.step->run();
@@ -330,6 +406,18 @@ void Plan::run(std::vector<StepTime>& times) {
     times[i].name = steps_[i].name;
     times[i].multiplications = steps_[i].multiplications;
     times[i].seconds += took.count();
+  }
+}
+
+void Plan::run(const Program& program, Ranges& ranges) {
+  const ThreadCount use(threads_);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    steps_[i].step->run();
+    const auto& node = program.nodes[i];
+    const std::span values(values_[node.output],
+                           static_cast<size_t>(count_ * shapes_[node.output].size()));
+    auto& range = ranges[node.output];
+    range = std::max(range, *std::ranges::max_element(values));
   }
 }
 

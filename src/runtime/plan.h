@@ -8,15 +8,20 @@
 
 #include "runtime/convolve.h"
 #include "runtime/lower.h"
+#include "runtime/precision.h"
 
 namespace veilnet::runtime {
 
 /// A lowered model and what its plans share.
 struct Program {
-  explicit Program(model::Model m) : model(std::move(m)), nodes(lower(model)) {}
+  explicit Program(model::Model m, Type type = Type::Float32, const Ranges& ranges = {})
+      : model(std::move(m)),
+        nodes(lower(model)),
+        values(narrow(nodes, model.graph, type, ranges)) {}
 
   model::Model model;
   std::vector<Node> nodes;
+  std::vector<Value> values;
   PackedWeights packed;
 };
 
@@ -46,6 +51,9 @@ class Plan {
   void run();
   /// As run, with the time of each step added to `times`, which is empty or from this plan.
   void run(std::vector<StepTime>& times);
+  /// As run, raising `ranges` to the largest values of every node's output. For a
+  /// float32 program.
+  void run(const Program& program, Ranges& ranges);
 
  private:
   struct Named {
@@ -55,6 +63,9 @@ class Plan {
   };
 
   void place(const Program& program, const std::vector<model::Shape>& shapes);
+  std::unique_ptr<Step> convert(const Program& program, const Node& node, int64_t values) const;
+  std::unique_ptr<Step> make_narrow_step(Program& program, const Node& node,
+                                         const std::vector<model::Shape>& shapes, Named& named);
   std::unique_ptr<Step> make_step(Program& program, const Node& node,
                                   const std::vector<model::Shape>& shapes, const Chooser& choose,
                                   Named& named);
@@ -62,7 +73,8 @@ class Plan {
   int64_t count_;
   int threads_;
   model::Shape shape_;
-  std::vector<float*> values_;  // where each value lies, by layer
+  std::vector<model::Shape> shapes_;  // by layer
+  std::vector<float*> values_;        // where each value lies, of whatever type
   Buffer arena_;
   std::shared_ptr<Scratch> scratch_;
   std::vector<Named> steps_;
