@@ -26,16 +26,20 @@ import zlib
 COUNT, SIDE = 10_000, 32
 
 
-def png(seed):
-    """A picture of smooth colours with a little noise, as photographs have."""
+def png(rows, side=SIDE):
+    """A PNG file of RGB rows, each behind a byte 0."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def picture(seed):
+    """A picture of smooth colours with a little noise, as photographs have."""
     draw = random.Random(seed)
     base, slope_x, slope_y = (([draw.randrange(40, 160) for _ in "rgb"]), draw.uniform(0, 2), draw.uniform(0, 2))
-    rows = b"".join(b"\0" + bytes(int(base[c] + slope_x * x + slope_y * y + draw.random() * 8) & 255
-                                  for x in range(SIDE) for c in range(3)) for y in range(SIDE))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return png(b"".join(b"\0" + bytes(int(base[c] + slope_x * x + slope_y * y + draw.random() * 8) & 255
+                                      for x in range(SIDE) for c in range(3)) for y in range(SIDE)))
 
 
 def run(words):
@@ -81,7 +85,7 @@ def main():
         for folder in folders.values():
             folder.mkdir()
         for i in range(COUNT):
-            data = png(i)
+            data = picture(i)
             (folders["all"] / f"{i:05}.png").write_bytes(data)
             if i % 10 == 0:
                 (folders["tenth"] / f"{i:05}.png").write_bytes(data)

@@ -10,7 +10,7 @@ packages=(
   libgtest-dev libgmock-dev
 )
 lab_packages=(libtorch-dev libopenblas0-pthread)
-ci_packages=(clang-format-14 clang-tidy-14)
+ci_packages=(clang-format-14 clang-tidy-14 libonnx-dev)
 
 case "${1-}" in
   "") packages+=("${lab_packages[@]}") ;;

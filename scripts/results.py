@@ -361,10 +361,18 @@ def table1_section(data, records):
         *wrapped(f"Measured on {'; '.join(machines)}."), ""]
 
 
+def bench_value(value):
+    """A number, its mean over seeds, or a word such as an instruction set."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        value = value["mean"]
+    return f"{value:.1e}" if 0 < abs(value) < 0.01 else fixed(value, 2)
+
+
 def bench_section(record):
     return [*(wrapped(record["note"]) + [""] if record.get("note") else []),
-            *table(["metric", "value"], [[key, fixed(value["mean"] if isinstance(value, dict)
-                                                     else value, 2)]
+            *table(["metric", "value"], [[key, bench_value(value)]
                                          for key, value in record["metrics"].items()]), ""]
 
 

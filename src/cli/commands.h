@@ -19,6 +19,9 @@ class App;
   CLIENT(encrypt, "Turn pictures into those of a conventional scheme (8-bit PNG)")                \
   CLIENT(decrypt, "Turn encrypted pictures back into plain ones")                                 \
   CLIENT(schemes, "List the conventional schemes with their key spaces")                          \
+  CLIENT(export,  "Write a model as ONNX, or as a folder for a Triton server")                     \
+  CLIENT(calibrate, "Find the ranges of activations that --precision int8 needs")                   \
+  CLIENT(bench,   "Measure how fast a model computes here, and how far from another back end")    \
   CLIENT(completion, "Print a script that completes commands and options in a shell")             \
   LAB(demo,       "The whole way on synthetic pictures: train psi and h, protect, attack, report")\
   LAB(data,       "Check, describe and export the configured data set")                           \

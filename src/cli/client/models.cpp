@@ -4,10 +4,13 @@
 #include <charconv>
 #include <fmt/ranges.h>
 #include <optional>
+#include <regex>
+#include <spdlog/spdlog.h>
 #include <system_error>
 #include <vector>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace veilnet::cli {
 namespace {
@@ -72,6 +75,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, model::Role rol
       .add_option("--threads", options.threads,
                   "Threads of the network; the physical cores unless given")
       ->check(CLI::Range(1, 1024));
+  add_precision(command, options.precision);
   if (transform)
     command
         .add_option(
@@ -108,8 +112,46 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
                                       : "classifier (classifier/model.safetensors)");
 }
 
+void add_precision(CLI::App& command, std::string& precision) {
+  command
+      .add_option(
+          "--precision", precision,
+          "What the network computes in: fp32, bf16 or int8, each faster than the one before "
+          "on processors that have instructions for it; int8 needs a model from veilnet "
+          "calibrate")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
+      ->capture_default_str();
+}
+
+runtime::Type precision_of(const std::string& name) {
+  if (name == "fp32") return runtime::Type::Float32;
+  if (name == "bf16") return runtime::Type::BFloat16;
+  if (name == "int8") return runtime::Type::Int8;
+  fail(ErrorCode::InvalidArgument, "--precision is \"{}\"; allowed: fp32, bf16, int8",
+       printable(name));
+}
+
 runtime::Network load_network(const ModelOptions& options, const fs::path& file, model::Role role) {
-  return runtime::Network(model::load(file, role), {.threads = options.threads});
+  const auto precision = precision_of(options.precision);
+  if (precision != runtime::Type::Float32 && runtime::instruction_set(precision) == "portable")
+    spdlog::warn("this processor has no instructions for {}: fp32 is faster", options.precision);
+  return runtime::Network(model::load(file, role),
+                          {.threads = options.threads, .precision = precision});
+}
+
+void add_picture_size(CLI::App& command, std::string& size) {
+  command.add_option("--size", size, "Of the pictures; the model's own unless given")
+      ->type_name("WIDTHxHEIGHT");
+}
+
+std::pair<int64_t, int64_t> picture_size(const std::string& size, const model::Card& card) {
+  if (size.empty()) return {card.height, card.width};
+  static const std::regex form("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})");
+  std::smatch sides;
+  if (!std::regex_match(size, sides, form))
+    fail(ErrorCode::InvalidArgument, "--size is \"{}\"; allowed is WIDTHxHEIGHT, as 224x224",
+         printable(size));
+  return {std::stoll(sides[2]), std::stoll(sides[1])};
 }
 
 }  // namespace veilnet::cli

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -15,8 +16,9 @@ struct ModelOptions {
   std::filesystem::path model;
   std::string strength;  ///< "low", "mid", "high" or nothing
   int threads = 0;       ///< 0: physical cores
+  std::string precision = "fp32";
 };
-/// Adds --model and --threads, and for a Transform --strength.
+/// Adds --model, --threads and --precision, and for a Transform --strength.
 void add_model_options(CLI::App& command, ModelOptions& options, model::Role role);
 
 /// The file itself; of a folder its model.safetensors; of an experiment's folder its psi, or of its
@@ -25,8 +27,21 @@ void add_model_options(CLI::App& command, ModelOptions& options, model::Role rol
 /// strength chooses one, or a strength and nothing to choose from.
 std::filesystem::path find_model(const ModelOptions& options, model::Role role);
 
-/// The network in that file, ready to compute. @throws as model::load.
+/// Adds --precision.
+void add_precision(CLI::App& command, std::string& precision);
+/// What it means. @throws Error{InvalidArgument} for another word.
+runtime::Type precision_of(const std::string& name);
+
+/// The network in that file, ready to compute. Warns where the processor computes slowly in that
+/// precision. @throws as model::load and runtime::Network.
 runtime::Network load_network(const ModelOptions& options, const std::filesystem::path& file,
                               model::Role role);
+
+/// Adds --size.
+void add_picture_size(CLI::App& command, std::string& size);
+
+/// Height and width that --size gives, or those of the card where it is empty.
+/// @throws Error{InvalidArgument} for another form than WIDTHxHEIGHT.
+std::pair<int64_t, int64_t> picture_size(const std::string& size, const model::Card& card);
 
 }  // namespace veilnet::cli

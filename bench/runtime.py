@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""The runtime of `veilnet` beside LibTorch eager and ONNX Runtime, all in one run on this machine.
+
+usage: runtime.py VEILNET RUNTIME_TORCH NODE_MODULES [--psi FILE --h FILE --cifar FOLDER] [--result FILE.json] ...
+VEILNET: build/release/veilnet; RUNTIME_TORCH: build/release/runtime_torch (-DVEILNET_BENCH=ON);
+NODE_MODULES: a folder with onnxruntime-node (ONNXRUNTIME_NODE_INSTALL=skip npm install --ignore-scripts onnxruntime-node).
+
+LibTorch draws the networks and stores pictures with its results; ours in float32 and ONNX Runtime must agree with these
+before their times count. Each time is the median of rounds in which the programs take turns. Ours goes from bytes to
+bytes, the peers' from float to float tensors, which is less work. Ratios are to the fastest peer, which computes in
+float32.
+
+protect_*: PNG files of 32x32 through `veilnet protect`, the program's start included, and as a share of what the runtime
+does in batches of 32. cold_start_ms: one picture, U-Net of width 16, from the program's start to the written file.
+
+With a trained psi and h and CIFAR-10 as binary files: what bf16 and int8 cost in accuracy on all protected test pictures.
+Both networks are calibrated on CALIBRATION training pictures, psi on plain and protected ones.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import pictures
+
+CASES = [("unet_w4", 32, 1), ("unet_w4", 32, 32), ("unet_w16", 32, 1), ("unet_w16", 32, 32), ("unet_w64", 32, 1),
+         ("unet_w64", 32, 32), ("resnet20", 32, 1), ("resnet20", 32, 32), ("vgg16_bn", 32, 1), ("vgg16_bn", 32, 32),
+         ("unet_w16", 224, 1)]
+PEERS = ["torch", "torch_channels_last", "ort"]
+PRECISIONS = ["fp32", "bf16", "int8"]
+ALLOWED_ERROR = 1e-4
+FOLDERS = {"unet_w16": 4000, "unet_w64": 1000}  # pictures that protect is measured with
+CALIBRATION = 500
+
+
+def output_of(*words):
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"runtime: {' '.join(map(str, words))} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+class Bench:
+    def __init__(self, o, root):
+        self.root, self.veilnet, self.torch, self.modules = root, o.veilnet.resolve(), o.runtime_torch.resolve(), o.node_modules.resolve()
+        self.ort = pathlib.Path(__file__).resolve().with_name("runtime_ort.mjs")
+        self.models = (o.models or root / "models").resolve()
+        self.rounds, self.seconds = o.rounds, o.seconds
+        self.isa, self.metrics = {}, {}
+
+    def ours(self, *flags):
+        output_of(self.veilnet, "bench", "--json", self.root / "bench.json", *flags)
+        record = json.loads((self.root / "bench.json").read_text())
+        self.isa[record["precision"]] = record["kernels"]
+        return record
+
+    def per_batch(self, model, side, batch, precision):
+        return self.ours("--model", self.models / f"{model}.safetensors", "--size", f"{side}x{side}", "--batch", batch,
+                         "--seconds", self.seconds, "--precision", precision)["batches"][0]["seconds"]
+
+    def make_models(self):
+        if self.models.exists():
+            return
+        self.models.mkdir(parents=True)
+        output_of(self.torch, "models", self.models)
+        for model, side in {case[:2] for case in CASES}:
+            output_of(self.veilnet, "export", "--model", self.models / f"{model}.safetensors", "--size", f"{side}x{side}",
+                      "-o", self.models / f"{model}-{side}.onnx")
+
+    def networks(self):
+        seconds, error = {}, 0
+        for _ in range(self.rounds):
+            for case in CASES:
+                model, side, batch = case
+                file, stored = self.models / f"{model}.safetensors", self.models / f"{model}-{side}.safetensors"
+                theirs = json.loads(output_of(self.torch, "measure", file, side, batch, self.seconds))
+                theirs |= json.loads(output_of("node", self.ort, self.modules, self.models / f"{model}-{side}.onnx", stored, batch, self.seconds))
+                self.peer = theirs.pop("version")
+                drift = self.ours("--model", file, "--against", stored)["against"]["max"]
+                error = max(error, drift)
+                if not max(drift, theirs.pop("ort_max_error")) <= ALLOWED_ERROR:
+                    sys.exit(f"runtime: {case}: results differ from LibTorch's by {drift:.2g}")
+                for precision in PRECISIONS:
+                    theirs[precision] = self.per_batch(model, side, batch, precision)
+                for which, value in theirs.items():
+                    seconds.setdefault((case, which), []).append(value)
+        self.metrics["max_rel_error_fp32"] = error
+        for case in CASES:
+            model, side, batch = case
+            label = f"{model}_b{batch}" + (f"_{side}" if side != 32 else "")
+            median = {which: statistics.median(seconds[case, which]) for which in [*PRECISIONS, *PEERS]}
+            peer = min(median[p] for p in PEERS)
+            self.metrics |= {f"{label}_{which}_per_s": batch / value for which, value in median.items()}
+            self.metrics |= {f"{label}_{which}_ratio": peer / median[which] for which in PRECISIONS}
+            print(f"{label:18}" + "".join(f"  {which} {batch / value:.0f}/s" for which, value in median.items())
+                  + "  ratios" + "".join(f" {peer / median[which]:.2f}" for which in PRECISIONS), file=sys.stderr)
+
+    def commands(self):
+        folder = self.root / "pictures"
+        folder.mkdir()
+        for model, count in FOLDERS.items():
+            for i in range(count):
+                (folder / f"{i:05}.png").write_bytes(pictures.picture(i))
+            for i in range(count, 10000):
+                (folder / f"{i:05}.png").unlink(missing_ok=True)
+            shares, rates = [], []
+            for _ in range(self.rounds):
+                runtime = 32 / self.per_batch(model, 32, 32, "fp32")
+                begin = time.monotonic()
+                output_of(self.veilnet, "protect", folder, "--model", self.models / f"{model}.safetensors", "-o", self.root / "out")
+                rates.append(count / (time.monotonic() - begin))
+                shares.append(rates[-1] / runtime)
+                if sum(1 for _ in (self.root / "out").iterdir()) != count:
+                    sys.exit("runtime: protect did not write every picture")
+                shutil.rmtree(self.root / "out")
+            suffix = "" if model == "unet_w64" else "_" + model.split("_")[1]
+            self.metrics["protect_pictures_per_s" + suffix] = statistics.median(rates)
+            self.metrics["protect_share_of_runtime" + suffix] = statistics.median(shares)
+        times = []
+        for i in range(20):
+            begin = time.monotonic()
+            output_of(self.veilnet, "protect", folder / "00000.png", "--model", self.models / "unet_w16.safetensors", "-o", self.root / f"one-{i}.png")
+            times.append(time.monotonic() - begin)
+        self.metrics["cold_start_ms"] = 1000 * statistics.median(times)
+        shutil.rmtree(folder)
+
+    def accuracy(self, psi, h, cifar):
+        def export(name, most, folder):
+            data = (cifar / name).read_bytes()
+            folder.mkdir()
+            labels = {}
+            for i in range(min(most, len(data) // 3073)):
+                label, planes = data[i * 3073], data[i * 3073 + 1:(i + 1) * 3073]
+                rows = b"".join(b"\0" + bytes(planes[c * 1024 + y * 32 + x] for x in range(32) for c in range(3)) for y in range(32))
+                (folder / f"{i:05}.png").write_bytes(pictures.png(rows))
+                labels[f"{i:05}.png"] = label
+            return labels
+        test, train = self.root / "test", self.root / "train"
+        labels = export("test_batch.bin", 10000, test)
+        export("data_batch_1.bin", CALIBRATION, train)
+        seen = self.root / "train-protected"
+        output_of(self.veilnet, "protect", train, "--model", h, "-o", seen)
+        networks = {"h": self.root / "h.safetensors", "psi": self.root / "psi.safetensors"}
+        output_of(self.veilnet, "calibrate", train, "--model", h, "-o", networks["h"])
+        output_of(self.veilnet, "calibrate", train, seen, "--model", psi, "-o", networks["psi"])
+        names = None
+        made = {}
+
+        def right(of_h, of_psi):
+            nonlocal names
+            if of_h not in made:
+                made[of_h] = self.root / f"protected-{of_h}"
+                output_of(self.veilnet, "protect", test, "--model", networks["h"], "--precision", of_h, "-o", made[of_h])
+            output_of(self.veilnet, "classify", made[of_h], "--model", networks["psi"], "--precision", of_psi, "--top-k", 1,
+                      "--json", self.root / "names.json")
+            results = json.loads((self.root / "names.json").read_text())["results"]
+            names = names or (cifar / "batches.meta.txt").read_text().split()
+            hits = [names[labels[pathlib.Path(r["input"]).name]] == r["top"][0]["class"] for r in results]
+            return 100 * sum(hits) / len(labels)
+        full = right("fp32", "fp32")
+        self.metrics["protected_accuracy_points_fp32"] = full
+        for precision in ("bf16", "int8"):
+            self.metrics[f"{precision}_accuracy_loss_points"] = full - right(precision, precision)
+            self.metrics[f"{precision}_h_accuracy_loss_points"] = full - right(precision, "fp32")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("veilnet", type=pathlib.Path)
+    parser.add_argument("runtime_torch", type=pathlib.Path)
+    parser.add_argument("node_modules", type=pathlib.Path)
+    parser.add_argument("--models", type=pathlib.Path, help="keep the drawn networks here, and take those that are there")
+    parser.add_argument("--psi", type=pathlib.Path)
+    parser.add_argument("--h", type=pathlib.Path)
+    parser.add_argument("--cifar", type=pathlib.Path)
+    parser.add_argument("--only", choices=["networks", "commands", "accuracy"], help="measure this part, and keep the others of --result")
+    parser.add_argument("--result", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    o = parser.parse_args()
+    cpu = pathlib.Path("/proc/cpuinfo").read_text()
+    parts = [o.only] if o.only else ["networks", "commands", "accuracy"]
+    old = json.loads(o.result.read_text())["metrics"] if o.only and o.result and o.result.exists() else {}
+    with tempfile.TemporaryDirectory() as name:
+        bench = Bench(o, pathlib.Path(name))
+        bench.make_models()
+        bench.peer = json.loads((bench.modules / "node_modules/onnxruntime-node/package.json").read_text())["version"]
+        if "networks" in parts:
+            bench.networks()
+        if "commands" in parts:
+            bench.commands()
+        if "accuracy" in parts and o.psi:
+            bench.accuracy(o.psi.resolve(), o.h.resolve(), o.cifar.resolve())
+        for precision in PRECISIONS:
+            bench.per_batch("unet_w4", 32, 1, precision)
+    metrics = old | {key: float(f"{value:.4g}") for key, value in bench.metrics.items()}
+    metrics["isa"] = " ".join(dict.fromkeys(bench.isa[precision] for precision in PRECISIONS))
+    record = {"experiment": "bench-runtime", "config": "bench/runtime.py",
+              "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
+                      f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
+                      "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches: U-Net of "
+                      "width 64 on PNG files of 32x32, and _w16 of width 16. Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
+                      "precision, or with h alone (_h_).",
+              "commit": output_of(bench.veilnet, "--version").split("(")[-1].split(")")[0],
+              "machine": {"device": "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")",
+                          "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},
+              "metrics": dict(sorted(metrics.items()))}
+    text = json.dumps(record, indent=1) + "\n"
+    print(text)
+    if o.result:
+        o.result.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+// `veilnet export`: a model in the form of other programs.
+#include <algorithm>
+#include <fmt/format.h>
+#include <memory>
+#include <spdlog/spdlog.h>
+
+#include "cli/client/models.h"
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "model/onnx.h"
+
+namespace veilnet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ExportOptions {
+  CommonOptions common;
+  fs::path model, output;
+  std::string format = "onnx", size;
+  bool force = false;
+};
+
+bool is_name_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '_' || c == '.';
+}
+
+/// A Triton model repository's config.pbtxt for an ONNX file that to_onnx wrote.
+std::string triton_config(const model::Card& card, const std::string& name, int64_t height,
+                          int64_t width) {
+  const auto size = fmt::format("3, {}, {}", height, width);
+  const bool classifier = card.role == model::Role::Classifier;
+  return fmt::format(
+      R"(name: "{}"
+backend: "onnxruntime"
+max_batch_size: 64
+input [ {{ name: "pictures" data_type: TYPE_FP32 dims: [ {} ] }} ]
+output [ {{ name: "{}" data_type: TYPE_FP32 dims: [ {} ]{} }} ]
+dynamic_batching {{ preferred_batch_size: [ 8, 32 ] max_queue_delay_microseconds: 500 }}
+instance_group [ {{ count: 1 kind: KIND_CPU }} ]
+)",
+      name, size,
+      classifier                            ? "logits"
+      : card.role == model::Role::Transform ? "protected"
+                                            : "reconstructed",
+      classifier ? std::to_string(card.class_names.size()) : size,
+      classifier ? " label_filename: \"labels.txt\"" : "");
+}
+
+void run(const ExportOptions& o) {
+  const auto model = model::load(o.model);
+  const auto& card = model.card;
+  const auto [height, width] = picture_size(o.size, card);
+  const auto onnx = model::to_onnx(model, height, width);
+  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  if (o.format == "onnx") {
+    write_file(o.output, onnx, overwrite);
+  } else {
+    auto folder = o.output;
+    if (!folder.has_filename()) folder = folder.parent_path();  // "psi/"
+    const auto name = folder.filename().string();
+    if (!std::ranges::all_of(name, is_name_letter))
+      fail(ErrorCode::InvalidArgument,
+           "--output {}: the folder's name is the model's; allowed are letters, digits, -, _ and .",
+           o.output.string());
+    write_file(folder / "1" / "model.onnx", onnx, overwrite);
+    std::string labels;
+    for (const auto& name : card.class_names) labels += name + "\n";
+    if (card.role == model::Role::Classifier) write_file(folder / "labels.txt", labels, overwrite);
+    write_file(folder / "config.pbtxt", triton_config(card, name, height, width), overwrite);
+  }
+  spdlog::info("{} for pictures of {}x{} written to {}", describe(card), width, height,
+               o.output.string());
+}
+
+}  // namespace
+
+void add_export(CLI::App& command) {
+  const auto options = std::make_shared<ExportOptions>();
+  command.add_option("--model", options->model, "Model (model.safetensors)")
+      ->required()
+      ->type_name("FILE");
+  command
+      .add_option("--format", options->format,
+                  "onnx: one file, with normalisation and sigmoid inside; triton: a model's folder "
+                  "for a Triton repository")
+      ->check(CLI::IsMember({"onnx", "triton"}))
+      ->capture_default_str();
+  command.add_option("--output,-o", options->output, "The file, or for triton the folder")
+      ->required()
+      ->type_name("PATH");
+  add_picture_size(command, options->size);
+  command.add_flag("--force", options->force, "Replace existing files");
+  examples(command, {"veilnet export --model h.safetensors -o h.onnx",
+                     "veilnet export --model psi.safetensors --format triton -o repository/psi"});
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace veilnet::cli
