@@ -82,9 +82,6 @@ class NarrowConvolution : public Step {
         phases_(phases_of(c_)),
         columns_(rounded_up(c_.out, 16)) {
     blocks_ = c_.in * static_cast<int64_t>(phases_[0].taps.size()) * type_bytes(job.type) / kBlock;
-    int64_t widest = 0;
-    for (const auto& source : job_.sources) widest = std::max(widest, source.channels);
-    zeros_.assign(static_cast<size_t>(widest * type_bytes(job.type)), 0);
     grid_height_ = c_.upsampled ? job_.height : job_.out_height;
     grid_width_ = c_.upsampled ? job_.width : job_.out_width;
     const int64_t pixels = job_.count * grid_height_ * grid_width_;
@@ -98,7 +95,7 @@ class NarrowConvolution : public Step {
     const int64_t sharing = std::max<int64_t>(job_.threads / groups_, 1);
     rows_ = chunks(pixels, sharing * chunks(pixels, sharing * most));
     gathered_ = blocks_ * kBlock * rows_;
-    each_ = rounded_up(gathered_ + rows_ * kPanel * 4 + rows_ * 3 * 8, 64);
+    each_ = rounded_up(gathered_ + rows_ * kPanel * 4 + rows_ * 2 * 8, 64);
     scratch_->reserve(static_cast<size_t>(each_ / 4 * job_.threads));
     weights_ = weights.get(job.convolution.get(), "narrow", [&] { return packed(); });
     bias_ = c_.bias;
@@ -122,12 +119,11 @@ class NarrowConvolution : public Step {
     const auto& phase = phases_[phase_index];
     auto* sums = reinterpret_cast<float*>(memory + gathered_);
     auto* pointers = memory + gathered_ + rows_ * kPanel * 4;
-    auto** seen = reinterpret_cast<const uint8_t**>(pointers);
-    auto** pixel = reinterpret_cast<uint8_t**>(pointers + rows_ * 8);
-    auto** out = reinterpret_cast<void**>(pointers + rows_ * 16);
+    auto** pixel = reinterpret_cast<uint8_t**>(pointers);
+    auto** out = reinterpret_cast<void**>(pointers + rows_ * 8);
     const int64_t scale = c_.upsampled ? 2 : 1;
     const int64_t out_bytes = c_.out * type_bytes(job_.out_type);
-    gather(phase, first, count, memory, seen);
+    gather(phase, first, count, memory);
     for (int64_t i = 0; i < count; ++i) {
       const auto [n, y, x] = place(first + i);
       const int64_t at =
@@ -158,30 +154,37 @@ class NarrowConvolution : public Step {
     return {pixel / plane, pixel % plane / grid_width_, pixel % grid_width_};
   }
 
-  // What the taps see, in the blocks that gemm reads.
-  void gather(const Phase& phase, int64_t first, int64_t count, uint8_t* to,
-              const uint8_t** seen) const {
+  // What the taps see, in the blocks that gemm reads: of each source, pixels of one row after
+  // another.
+  void gather(const Phase& phase, int64_t first, int64_t count, uint8_t* to) const {
     for (const auto& tap : phase.taps) {
       for (const auto& source : job_.sources) {
         const int64_t bytes = source.channels * type_bytes(job_.type);
         auto [n, y, x] = place(first);
-        for (int64_t i = 0; i < count; ++i) {
+        for (int64_t i = 0, run = 0; i < count; i += run, x = 0) {
+          run = std::min(grid_width_ - x, count - i);
           const int64_t row = y * c_.stride + tap.y, column = x * c_.stride + tap.x;
-          const bool inside = row >= 0 && column >= 0 && row < job_.height && column < job_.width;
-          seen[i] = inside ? static_cast<const uint8_t*>(source.data) +
-                                 ((n * job_.height + row) * job_.width + column) * bytes
-                           : zeros_.data();
-          if (++x == grid_width_) {
-            x = 0;
-            if (++y == grid_height_) {
-              y = 0;
-              ++n;
-            }
+          // Pixels of the run before and up to those that lie inside.
+          int64_t before = run, end = run;
+          if (row >= 0 && row < job_.height) {
+            before = std::min(column < 0 ? chunks(-column, c_.stride) : 0, run);
+            end = std::clamp(chunks(job_.width - column, c_.stride), before, run);
+          }
+          const auto* from = static_cast<const uint8_t*>(source.data) +
+                             ((n * job_.height + row) * job_.width + column) * bytes;
+          for (int64_t at = 0; at < bytes; at += kBlock) {
+            auto* block = to + at / kBlock * rows_ * kBlock + i * kBlock;
+            std::memset(block, 0, static_cast<size_t>(before * kBlock));
+            for (int64_t p = before; p < end; ++p)
+              std::memcpy(block + p * kBlock, from + p * c_.stride * bytes + at, kBlock);
+            std::memset(block + end * kBlock, 0, static_cast<size_t>((run - end) * kBlock));
+          }
+          if (++y == grid_height_) {
+            y = 0;
+            ++n;
           }
         }
-        for (int64_t at = 0; at < bytes; at += kBlock, to += rows_ * kBlock)
-          for (int64_t i = 0; i < count; ++i)
-            std::memcpy(to + i * kBlock, seen[i] + at, static_cast<size_t>(kBlock));
+        to += bytes / kBlock * rows_ * kBlock;
       }
     }
   }
@@ -247,7 +250,6 @@ class NarrowConvolution : public Step {
   const NarrowKernels& k_;
   std::shared_ptr<Scratch> scratch_;
   std::vector<Phase> phases_;
-  std::vector<uint8_t> zeros_;
   std::vector<float> bias_;
   int64_t columns_, blocks_ = 0, grid_height_ = 0, grid_width_ = 0, groups_ = 1, rows_ = 0;
   int64_t gathered_ = 0, each_ = 0;  // bytes of one thread's scratch

@@ -61,19 +61,34 @@ void gemm(int64_t m, int64_t blocks, const void* a, int64_t a_stride, const void
   }
 }
 
-inline __attribute__((always_inline)) float bent(float v, float slope) {
-  const float other = slope * v;
-  return v > other ? v : other;
+VEILNET_INLINE void finished(const float* sums, const float* scale, const float* bias, float slope,
+                             float residual, const V& before, V& v) {
+  v = *reinterpret_cast<const V*>(sums) * *reinterpret_cast<const V*>(scale) +
+      *reinterpret_cast<const V*>(bias);
+  if (residual != 0) v += residual * before;
+  const V other = slope * v;
+  v = v > other ? v : other;
 }
 
+// Fewer than 16 columns, the last ones of an output, go through a copy.
 void finish(int64_t m, int64_t columns, const float* sums, const float* scale, const float* bias,
             float residual, float slope, void* const* out) {
   for (int64_t i = 0; i < m; ++i, sums += 32) {
     auto* to = static_cast<Element*>(out[i]);
-    for (int64_t n = 0; n < columns; ++n) {
-      float v = sums[n] * scale[n] + bias[n];
-      if (residual != 0) v += residual * to_float(to[n]);
-      to[n] = from_float(bent(v, slope));
+    for (int64_t n = 0; n < columns; n += 16) {
+      V before = {}, v;
+      if (columns - n >= 16) {
+        if (residual != 0) to_float(to + n, before);
+        finished(sums + n, scale + n, bias + n, slope, residual, before, v);
+        from_float(v, to + n);
+        continue;
+      }
+      Element some[16] = {};
+      for (int64_t j = 0; j < columns - n; ++j) some[j] = to[n + j];
+      to_float(some, before);
+      finished(sums + n, scale + n, bias + n, slope, residual, before, v);
+      from_float(v, some);
+      for (int64_t j = 0; j < columns - n; ++j) to[n + j] = some[j];
     }
   }
 }
@@ -82,10 +97,13 @@ void finish_float(int64_t m, int64_t columns, const float* sums, const float* sc
                   const float* bias, float residual, float slope, void* const* out) {
   for (int64_t i = 0; i < m; ++i, sums += 32) {
     auto* to = static_cast<Float*>(out[i]);
-    for (int64_t n = 0; n < columns; ++n) {
-      float v = sums[n] * scale[n] + bias[n];
-      if (residual != 0) v += residual * to[n];
-      to[n] = bent(v, slope);
+    for (int64_t n = 0; n < columns; n += 16) {
+      const int64_t count = columns - n < 16 ? columns - n : 16;
+      V before = {}, v;
+      if (residual != 0)
+        for (int64_t j = 0; j < count; ++j) before[j] = to[n + j];
+      finished(sums + n, scale + n, bias + n, slope, residual, before, v);
+      for (int64_t j = 0; j < count; ++j) to[n + j] = v[j];
     }
   }
 }
@@ -93,12 +111,28 @@ void finish_float(int64_t m, int64_t columns, const float* sums, const float* sc
 void narrow(int64_t n, const float* from, float scale, void* to) {
   auto* elements = static_cast<Element*>(to);
   const float inverse = 1 / scale;
-  for (int64_t i = 0; i < n; ++i) elements[i] = from_float(from[i] * inverse);
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    from_float(*reinterpret_cast<const V*>(from + i) * inverse, elements + i);
+  V v = {};
+  Element some[16];
+  for (int64_t j = i; j < n; ++j) v[j - i] = from[j] * inverse;
+  from_float(v, some);
+  for (int64_t j = i; j < n; ++j) elements[j] = some[j - i];
 }
 
 void widen(int64_t n, const void* from, float scale, float* to) {
   const auto* elements = static_cast<const Element*>(from);
-  for (int64_t i = 0; i < n; ++i) to[i] = scale * to_float(elements[i]);
+  int64_t i = 0;
+  V v;
+  for (; i + 16 <= n; i += 16) {
+    to_float(elements + i, v);
+    *reinterpret_cast<V*>(to + i) = scale * v;
+  }
+  Element some[16] = {};
+  for (int64_t j = i; j < n; ++j) some[j - i] = elements[j];
+  to_float(some, v);
+  for (int64_t j = i; j < n; ++j) to[j] = scale * v[j - i];
 }
 
 void max_pool(int64_t width, int64_t channels, const void* row0, const void* row1, void* out) {

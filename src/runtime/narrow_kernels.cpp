@@ -13,33 +13,44 @@ namespace {
 typedef float Float __attribute__((may_alias));
 typedef uint16_t Bits16 __attribute__((may_alias));
 typedef int16_t Signed16 __attribute__((may_alias));
+// Sixteen values, as many as a block of weights has columns.
+typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t VBits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t VInts __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint8_t VBytes __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint16_t VHalves __attribute__((vector_size(32), aligned(2), may_alias));
 
 #define VEILNET_INLINE inline __attribute__((always_inline))
 
-// Elements of 8 bits. Ties go up: half a step matters less than the time.
-#define VEILNET_UINT8                                                           \
-  using Element = uint8_t;                                                      \
-  using Ordered = uint8_t;                                                      \
-  VEILNET_INLINE float to_float(uint8_t x) { return static_cast<float>(x); }    \
-  VEILNET_INLINE uint8_t from_float(float x) {                                  \
-    x = x > 0 ? x + 0.5f : 0.5f;                                                \
-    return static_cast<uint8_t>(static_cast<int32_t>(x < 255.0f ? x : 255.0f)); \
+// Elements of 8 bits. Halves go up: which way matters less than the time.
+#define VEILNET_UINT8                                                       \
+  using Element = uint8_t;                                                  \
+  using Ordered = uint8_t;                                                  \
+  VEILNET_INLINE void to_float(const Element* from, V& v) {                 \
+    v = __builtin_convertvector(*reinterpret_cast<const VBytes*>(from), V); \
+  }                                                                         \
+  VEILNET_INLINE void from_float(const V& v, Element* to) {                 \
+    V x = v + 0.5f;                                                         \
+    x = x > 0.0f ? x : V{};                                                 \
+    x = x < 255.0f ? x : V{} + 255.0f;                                      \
+    *reinterpret_cast<VBytes*>(to) =                                        \
+        __builtin_convertvector(__builtin_convertvector(x, VInts), VBytes); \
   }
 
 // bfloat16: the upper half of float32, rounded half to even.
-#define VEILNET_BFLOAT16                                                    \
-  using Element = Bits16;                                                   \
-  using Ordered = Signed16;                                                 \
-  VEILNET_INLINE float to_float(uint16_t x) {                               \
-    const uint32_t bits = static_cast<uint32_t>(x) << 16;                   \
-    float value;                                                            \
-    __builtin_memcpy(&value, &bits, sizeof value);                          \
-    return value;                                                           \
-  }                                                                         \
-  VEILNET_INLINE uint16_t from_float(float x) {                             \
-    uint32_t bits;                                                          \
-    __builtin_memcpy(&bits, &x, sizeof bits);                               \
-    return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16); \
+#define VEILNET_BFLOAT16                                                                       \
+  using Element = Bits16;                                                                      \
+  using Ordered = Signed16;                                                                    \
+  VEILNET_INLINE void to_float(const Element* from, V& v) {                                    \
+    const VBits bits = __builtin_convertvector(*reinterpret_cast<const VHalves*>(from), VBits) \
+                       << 16;                                                                  \
+    __builtin_memcpy(&v, &bits, sizeof v);                                                     \
+  }                                                                                            \
+  VEILNET_INLINE void from_float(const V& v, Element* to) {                                    \
+    VBits bits;                                                                                \
+    __builtin_memcpy(&bits, &v, sizeof bits);                                                  \
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;                                           \
+    *reinterpret_cast<VHalves*>(to) = __builtin_convertvector(bits, VHalves);                  \
   }
 
 // What the portable dot products have in common.
@@ -86,17 +97,22 @@ struct Dot {
   static Sum zero() { return {}; }
   static Weights load(const uint8_t* p) { return {p}; }
   static Sum step(Sum sum, int32_t x, Weights w) {
-    const float low = to_float(static_cast<uint16_t>(x));
-    const float high = to_float(static_cast<uint16_t>(static_cast<uint32_t>(x) >> 16));
+    const float low = wide(static_cast<uint32_t>(x)), high = wide(static_cast<uint32_t>(x) >> 16);
     for (int i = 0; i < 16; ++i) {
-      uint16_t pair[2];
-      __builtin_memcpy(pair, w.at + 4 * i, sizeof pair);
-      sum.lane[i] += low * to_float(pair[0]) + high * to_float(pair[1]);
+      uint32_t pair;
+      __builtin_memcpy(&pair, w.at + 4 * i, sizeof pair);
+      sum.lane[i] += low * wide(pair) + high * wide(pair >> 16);
     }
     return sum;
   }
   static void store(float* p, const Sum& sum) {
     for (int i = 0; i < 16; ++i) p[i] = sum.lane[i];
+  }
+  static float wide(uint32_t bits) {
+    bits <<= 16;
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
   }
 };
 #include "runtime/narrow.inl"  // NOLINT(readability-duplicate-include): once a target

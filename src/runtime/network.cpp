@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <list>
 #include <mutex>
@@ -19,7 +20,36 @@ constexpr uint64_t kBatchBytes = 256u << 20;
 // Plans kept for later calls; more sizes than these are planned again.
 constexpr size_t kIdlePlans = 16;
 
-Way first_guess(const ConvolutionJob&, const std::vector<Way>& ways) { return ways.front(); }
+// The shortest of three times that each way takes, on whatever its memory holds.
+Way fastest(const ConvolutionJob& job, const std::vector<Way>& ways) {
+  Way best = ways.front();
+  auto least = std::chrono::steady_clock::duration::max();
+  for (const auto way : ways) {
+    PackedWeights weights;
+    const auto scratch = std::make_shared<Scratch>();
+    const auto step = make_convolution(job, way, scratch, weights);
+    scratch->allocate();
+    for (int i = 0; i < 4; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      step->run();
+      const auto took = std::chrono::steady_clock::now() - begin;
+      if (i == 0 || took >= least) continue;  // the first reads its weights from main memory
+      least = took;
+      best = way;
+    }
+  }
+  return best;
+}
+
+Chooser chooser(Choice choice) {
+  switch (choice) {
+    case Choice::Estimate: break;
+    case Choice::Try: return fastest;
+    case Choice::OneDnn:
+      return [](const ConvolutionJob&, const std::vector<Way>&) { return Way::OneDnn; };
+  }
+  return [](const ConvolutionJob&, const std::vector<Way>& ways) { return ways.front(); };
+}
 
 }  // namespace
 
@@ -28,7 +58,8 @@ struct Network::Impl {
       : program(checked(std::move(m), o)),
         levels(model::input_levels(program.model.card)),
         threads(o.threads > 0 ? o.threads : physical_cores()),
-        largest_batch(std::max<int64_t>(o.largest_batch, 1)) {}
+        largest_batch(std::max<int64_t>(o.largest_batch, 1)),
+        choose(chooser(o.choice)) {}
 
   static Program checked(model::Model m, const Options& o) {
     if (o.precision != Type::Int8) return Program(std::move(m), o.precision);
@@ -66,7 +97,7 @@ struct Network::Impl {
         return plan;
       }
     }
-    return std::make_unique<Plan>(program, count, input.height, input.width, threads, first_guess);
+    return std::make_unique<Plan>(program, count, input.height, input.width, threads, choose);
   }
 
   void give_back(const model::Shape& input, std::unique_ptr<Plan> plan) {
@@ -125,6 +156,7 @@ struct Network::Impl {
   model::InputLevels levels;
   int threads;
   int64_t largest_batch;
+  Chooser choose;
 
   struct Idle {
     model::Shape input;

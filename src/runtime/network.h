@@ -12,11 +12,19 @@
 
 namespace veilnet::runtime {
 
+/// How the way to compute each convolution in float32 is chosen.
+enum class Choice {
+  Estimate,  ///< by what each is expected to cost
+  Try,       ///< by trying each when a size is planned
+  OneDnn     ///< oneDNN's own, for comparisons
+};
+
 struct Options {
   int threads = 0;             ///< of one call; 0 for the physical cores
   int64_t largest_batch = 32;  ///< pictures that go through the layers at once
   /// What convolutions compute in where they can. Int8 needs a model that was calibrated.
   Type precision = Type::Float32;
+  Choice choice = Choice::Estimate;
 };
 
 /// The layers of one model, fused and packed for this processor. All functions may be called from

@@ -23,7 +23,7 @@ struct BenchOptions {
   fs::path model, against;
   int threads = 0;
   std::vector<int64_t> batches = {1, 32};
-  std::string size, precision = "fp32";
+  std::string size, precision = "fp32", choice = "estimate";
   double seconds = 1;
   bool profile = false;
 };
@@ -195,6 +195,12 @@ void add_bench(CLI::App& command) {
                   "Threads of the network; the physical cores unless given")
       ->check(CLI::Range(1, 1024));
   add_precision(command, options->precision);
+  command
+      .add_option("--choice", options->choice,
+                  "How the way to compute each convolution in fp32 is chosen: estimate, as all "
+                  "commands do; try, by trying all; onednn, always oneDNN's")
+      ->check(CLI::IsMember({"estimate", "try", "onednn"}))
+      ->capture_default_str();
   command.add_flag("--profile", options->profile, "Print the time and the speed of every step");
   command
       .add_option("--against", options->against,

@@ -56,9 +56,10 @@ void add_calibrate(CLI::App& command) {
       ->required()
       ->type_name("FILE");
   command.add_flag("--force", options->replace, "Replace an existing file");
-  examples(command,
-           {"veilnet calibrate photos/ --model h.safetensors -o h-int8.safetensors",
-            "veilnet protect photos/ --model h-int8.safetensors --precision int8 -o protected/"});
+  examples(
+      command,
+      {"veilnet calibrate photos/ --model h.safetensors -o h-int8.safetensors",
+       "veilnet calibrate photos/ protected/ --model psi.safetensors -o psi-int8.safetensors"});
   command.callback([options] { run(*options); });
 }
 

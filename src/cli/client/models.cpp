@@ -116,9 +116,9 @@ void add_precision(CLI::App& command, std::string& precision) {
   command
       .add_option(
           "--precision", precision,
-          "What the network computes in: fp32, bf16 or int8, each faster than the one before "
-          "on processors that have instructions for it; int8 needs a model from veilnet "
-          "calibrate")
+          "What the network computes in: fp32, bf16 or int8. Fewer bits are faster for wide "
+          "networks on processors with instructions for them (veilnet bench measures it); int8 "
+          "needs a model from veilnet calibrate")
       ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
       ->capture_default_str();
 }

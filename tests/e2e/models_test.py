@@ -1,0 +1,122 @@
+"""What is done with models without LibTorch: export, calibrate, precision, bench.
+
+usage: models_test.py VEILNET
+"""
+import json
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
+DATA = pathlib.Path(__file__).parents[1] / "data"
+H, PSI = DATA / "transform-format1.safetensors", DATA / "classifier-format1.safetensors"
+
+
+def png(seed):
+    """A valid 32x32 RGB PNG of noise."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    draw = random.Random(seed)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + draw.randbytes(96) for _ in range(32)), 1)) + chunk(b"IEND", b""))
+
+
+def metadata(path):
+    data = path.read_bytes()
+    return json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]
+
+
+def safetensors(tensors):
+    """name -> (shape, floats)"""
+    header, body = {}, b""
+    for name, (shape, values) in tensors.items():
+        data = struct.pack(f"<{len(values)}f", *values)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+class Models(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        self.photos = self.root / "photos"
+        self.photos.mkdir()
+        for i in range(4):
+            (self.photos / f"{i}.png").write_bytes(png(i))
+
+    def expect(self, code, parts, *words):
+        done = subprocess.run([VEILNET, *map(str, words)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done)
+        for part in parts:
+            self.assertIn(part, done.stderr + done.stdout)
+        return done
+
+    def test_export_writes_onnx_and_a_triton_folder(self):
+        onnx = self.root / "psi.onnx"
+        self.expect(0, ["32x32"], "export", "--model", PSI, "-o", onnx)
+        data = onnx.read_bytes()
+        for part in (b"pictures", b"logits", b"Conv", b"Div", b"veilnet-model", b"conv1.conv.0.weight"):
+            self.assertIn(part, data)
+        self.expect(1, ["psi.onnx: exists"], "export", "--model", PSI, "-o", onnx)
+        self.expect(0, ["48x32"], "export", "--model", H, "--size", "48x32", "-o", onnx, "--force")
+        self.assertIn(b"Sigmoid", onnx.read_bytes())
+        self.expect(2, ["--size", "WIDTHxHEIGHT"], "export", "--model", PSI, "--size", "32", "-o", onnx, "--force")
+
+        folder = self.root / "repository" / "psi"
+        self.expect(0, [], "export", "--model", PSI, "--format", "triton", "-o", folder)
+        config = (folder / "config.pbtxt").read_text()
+        for part in ('name: "psi"', "dims: [ 3, 32, 32 ]", 'name: "logits"', "dims: [ 2 ]", "labels.txt", "dynamic_batching"):
+            self.assertIn(part, config)
+        self.assertEqual((folder / "labels.txt").read_text(), "cat\ndog\n")
+        self.assertEqual((folder / "1" / "model.onnx").read_bytes(), data)
+        self.expect(2, ["letters"], "export", "--model", PSI, "--format", "triton", "-o", self.root / 'a "b"')
+
+    def test_int8_needs_a_calibrated_model_and_stays_near(self):
+        self.expect(2, ["calibrate"], "protect", self.photos, "--model", H, "--precision", "int8", "-o", self.root / "no")
+        h = self.root / "h.safetensors"
+        self.expect(0, ["4 pictures"], "calibrate", self.photos, "--model", H, "-o", h)
+        self.expect(1, ["exists"], "calibrate", self.photos, "--model", H, "-o", h)
+        notes = json.loads(metadata(h)["notes"])
+        self.assertEqual(notes["alpha"], "0.01")
+        self.assertRegex(notes["int8.ranges"], r"^\d+( \d+:[0-9.e+-]+)+$")
+        for precision in ("fp32", "bf16", "int8"):
+            out = self.root / precision
+            self.expect(0, ["4 of 4"], "protect", self.photos, "--model", h, "--precision", precision, "-o", out)
+            self.expect(0, [], "verify", self.photos, out, "--model", h, "--precision", precision, "--max-ssim", "1")
+            self.expect(0, [], "classify", out, "--model", PSI, "--precision", "bf16")
+
+    def test_bench_prints_times_layers_and_distances(self):
+        record = self.root / "bench.json"
+        for precision in ("fp32", "bf16", "int8"):
+            done = self.expect(0, ["pictures/s", "conv1.conv.3"], "bench", "--model", H, "--batch", "1,3", "--seconds", "0.01", "--profile",
+                               "--precision", precision, "--json", record)
+            batches = json.loads(record.read_text())["batches"]
+            self.assertEqual([b["batch"] for b in batches], [1, 3], done)
+            self.assertGreater(batches[0]["seconds"], 0)
+            self.assertGreater(len(batches[0]["profile"]), 20)
+        self.expect(0, ["onednn"], "bench", "--model", H, "--seconds", "0.01", "--profile", "--choice", "onednn")
+        self.expect(0, [], "bench", "--model", H, "--seconds", "0.01", "--choice", "try")
+        self.expect(2, ["WIDTHxHEIGHT"], "bench", "--model", H, "--size", "axb")
+
+        values = [i % 256 / 255 for i in range(3 * 32 * 32)]
+        stored = self.root / "stored.safetensors"
+        stored.write_bytes(safetensors({"pictures": ([1, 3, 32, 32], values), "output": ([1, 2], [3, -4])}))
+        self.expect(0, ["99 % below"], "bench", "--model", PSI, "--against", stored, "--json", record)
+        against = json.loads(record.read_text())["against"]
+        self.assertEqual(against["values"], 2)
+        self.assertGreater(against["max"], 0.01)  # these are not its logits
+        self.expect(1, ["stored.safetensors", "3, H, W"], "bench", "--model", H, "--against", stored)
+        stored.write_bytes(safetensors({"pictures": ([1, 3, 32, 32], [0.3] * 3072), "output": ([1, 2], [3, -4])}))
+        self.expect(1, ["1/255"], "bench", "--model", PSI, "--against", stored)
+
+
+if __name__ == "__main__":
+    unittest.main()
