@@ -94,15 +94,16 @@ def main():
         metrics[key + "_ratio"] = speed["new", neighbour] / speed["new", "idle"]
         metrics[key + "_ratio_system_default"] = speed["old", neighbour] / speed["old", "idle"]
     flags = pathlib.Path("/proc/cpuinfo").read_text()
-    metrics["isa"] = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
+    isa = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else platform.machine()
     version = subprocess.run([veilnet, "--version"], text=True, capture_output=True).stdout
     processor = next(l.split(": ")[1] for l in flags.splitlines() if l.startswith("model name"))
     record = {"experiment": "bench-busy", "config": "bench/busy.py",
               "note": "psi (ResNet-20), batches of 32, precision auto; medians. Ratios to the same program on the idle machine; of two "
                       "trainings the slower one counts; idle_ratio: veilnet to veilnet-lab alone.",
               "commit": version.split("(")[-1].split(")")[0],
-              "machine": {"device": f"cpu ({processor})", "threads": str(os.cpu_count())},
-              "metrics": {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}}
+              "machine": {"device": f"cpu ({processor})", "threads": str(os.cpu_count()),
+                          "instruction_set": isa},
+              "metrics": {k: round(v, 4) for k, v in metrics.items()}}
     text = json.dumps(record, indent=1) + "\n"
     print(text)
     if len(sys.argv) == 3:
