@@ -133,6 +133,23 @@ void add_verbosity(CLI::App& app) {
       ->excludes(quiet);
 }
 
+/// An option whose value was forgotten takes the next option for it: `--grid --help` would write a
+/// file of that name.
+void refuse_options_as_values(CLI::App& app) {
+  for (auto* below : app.get_subcommands([](const CLI::App*) { return true; }))
+    refuse_options_as_values(*below);
+  for (auto* option : app.get_options()) {
+    if (option->get_items_expected_min() == 0) continue;
+    option->check(CLI::Validator(
+        [](std::string& value) -> std::string {
+          if (!value.starts_with("--") || value == "--") return {};
+          return fmt::format("{} is an option and no value; for a file of that name write ./{}",
+                             printable(value, 80), printable(value, 80));
+        },
+        ""));
+  }
+}
+
 /// Parses, which runs the command.
 int run_parsed(CLI::App& app, std::vector<std::string> words) {
   try {
@@ -172,6 +189,7 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
   app.require_subcommand(1);
   fill(app);
   add_verbosity(app);
+  refuse_options_as_values(app);
   if (argc == 2 && std::string_view(argv[1]) == "--completions") {  // veilnet asks
     fmt::print("{}", to_lines(completions(app)));
     return 0;
@@ -183,6 +201,7 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
   } catch (const Error& e) {
     spdlog::error("{}", e.what());
     if (e.code() == ErrorCode::Interrupted) return interrupt_status();
+    if (e.code() == ErrorCode::Exceeded) return 3;
     return e.code() == ErrorCode::InvalidArgument ? 2 : 1;
   } catch (const std::exception& e) {
     spdlog::error("unexpected failure: {}", e.what());

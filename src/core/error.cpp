@@ -17,6 +17,7 @@ std::string_view error_code_name(ErrorCode code) {
     case ErrorCode::Diverged: return "diverged";
     case ErrorCode::Interrupted: return "interrupted";
     case ErrorCode::Unsupported: return "unsupported";
+    case ErrorCode::Exceeded: return "exceeded";
   }
   return "unknown";
 }

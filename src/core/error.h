@@ -19,6 +19,7 @@ enum class ErrorCode {
   Diverged,         ///< a training whose loss became NaN or exploded
   Interrupted,      ///< stopped by the user; state was saved
   Unsupported,      ///< valid, but not available in this build or on this machine
+  Exceeded,         ///< a figure beyond the limit that the user set for it
 };
 
 /// Lower-case snake_case name of a code, for JSON output and tests.

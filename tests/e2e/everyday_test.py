@@ -200,6 +200,21 @@ class Everyday(unittest.TestCase):
         self.expect(2, ["--kye", "did you mean --key?", "veilnet encrypt --help"], "encrypt", "a.png", "--kye", "k")
         self.expect(2, ["subcommand"])
 
+    def test_a_forgotten_value_is_not_the_next_option(self):
+        self.expect(2, ["--output", "--force is an option and no value", "./--force"], "keygen", "--scheme", "le", "-o", "--force",
+                    cwd=self.root)
+        self.expect(2, ["--help is an option"], "schemes", "--grid", "--help", cwd=self.root)
+        self.assertEqual([p.name for p in self.root.glob("--*")], [])
+
+    def test_secrets_are_no_keys(self):
+        secret = self.root / "client.secret"
+        self.expect(0, ["wrote a secret"], "keygen", "--secret", "-o", secret)
+        self.assertEqual(secret.stat().st_mode & 0o777, 0o600)
+        self.expect(1, ["exists"], "keygen", "--secret", "-o", secret)
+        self.fill(1)
+        self.expect(1, [str(secret), "no key file", "veilnet-secret"], "encrypt", self.photos, "--key", secret, "-o", self.out)
+        self.expect(2, ["--scheme", "--secret"], "keygen", "-o", self.root / "none")
+
     def test_a_relative_path_is_named_with_where_it_starts_from(self):
         self.expect(1, ["nowhere: no such file or folder (in ", str(self.root)], "encrypt", "nowhere", "--key", self.key, "-o", self.out,
                     cwd=self.root)

@@ -6,6 +6,7 @@
 #include "cli/lab/experiment_command.h"
 #include "experiment/matrix.h"
 #include "record/io.h"
+#include "report/gate.h"
 #include "report/verdict.h"
 
 namespace veilnet::cli {
@@ -15,7 +16,7 @@ void add_audit(CLI::App& command) {
     CommonOptions common;
     std::filesystem::path model;
     std::string budget = "small";
-    std::filesystem::path output;
+    std::filesystem::path output, gate;
   };
   const auto options = std::make_shared<Options>();
   command
@@ -33,16 +34,26 @@ void add_audit(CLI::App& command) {
                   "Folder to write audit.html and audit.json to; RUN/audit-BUDGET unless given")
       ->type_name("FOLDER");
   command
+      .add_option("--gate", options->gate,
+                  "Limits (docs/attacks.md): ends with exit code 3 when a figure exceeds one")
+      ->type_name("FILE.toml");
+  command
       .add_option("--set", options->common.sets,
                   "Override one key of the run's configuration; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   add_json(command, options->common);
   examples(command, {"veilnet audit --model runs/demo/transform-a0.02",
-                     "veilnet audit --model runs/x/scheme-le --budget standard -o audit/"});
+                     "veilnet audit --model runs/x/scheme-le --budget standard -o audit/",
+                     "veilnet audit --model runs/demo/transform-a0.02 --gate limits.toml"});
   command.callback([options] {
     auto overrides = options->common.sets;
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");
+    report::Limits limits;
+    if (!options->gate.empty()) {
+      auto config = Config::load(options->gate);
+      limits = report::Limits::read(config);
+    }
     const auto e = experiment::experiment_of_run(options->model, overrides);
     const auto audit = experiment::run_attacks(e);
     const auto output =
@@ -57,6 +68,11 @@ void add_audit(CLI::App& command) {
                 << protection.label << "\n"
                 << report::to_text(report::verdict(audit, protection.label));
     spdlog::info("audit: {}", (output / "audit.html").string());
+    const auto beyond = report::exceeded(audit, limits);
+    for (const auto& line : beyond) std::cout << "EXCEEDED: " << line << "\n";
+    if (!beyond.empty())
+      fail(ErrorCode::Exceeded, "{}: {} limits are not kept", options->gate.string(),
+           beyond.size());
   });
 }
 
