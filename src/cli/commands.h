@@ -22,6 +22,7 @@ class App;
   CLIENT(export,  "Write a model as ONNX, or as a folder for a Triton server")                     \
   CLIENT(calibrate, "Find the ranges of activations that --precision int8 needs")                   \
   CLIENT(bench,   "Measure how fast a model computes here, and how far from another back end")    \
+  CLIENT(models,  "List the models that are there by name, with their figures")                   \
   CLIENT(completion, "Print a script that completes commands and options in a shell")             \
   LAB(demo,       "The whole way on synthetic pictures: train psi and h, protect, attack, report")\
   LAB(data,       "Check, describe and export the configured data set")                           \
@@ -56,7 +57,7 @@ VEILNET_COMMANDS(VEILNET_DECLARE, VEILNET_DECLARE)
 CLI::App& add_command(CLI::App& app, const char* name);
 
 /// A program from its arguments to its exit status: 0 done, 1 failed, 2 wrong usage or
-/// configuration. `fill` adds the commands.
+/// configuration, 3 a figure beyond a limit of the user's. `fill` adds the commands.
 int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&));
 
 }  // namespace veilnet::cli

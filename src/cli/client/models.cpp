@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "model/zoo.h"
 
 namespace veilnet::cli {
 namespace {
@@ -67,7 +68,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, model::Role rol
   const bool transform = role == model::Role::Transform;
   command
       .add_option("--model", options.model,
-                  fmt::format("{} (model.safetensors), or the folder of an experiment",
+                  fmt::format("{} (model.safetensors), the folder of an experiment, or a name "
+                              "that `veilnet models` lists",
                               transform ? "Transformation network" : "Classifier"))
       ->required()
       ->type_name("FILE");
@@ -96,9 +98,15 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
          "--strength {}: --model {} is not the folder of an experiment with several alphas",
          options.strength, given.string());
   if (!folder) {
-    if (!fs::exists(given, cause))
+    if (!fs::exists(given, cause)) {
+      const auto place = model::zoo_folder();
+      for (const auto& listed : model::zoo(place))
+        if (listed.name == given) return model::checked(place, listed);
       fail(ErrorCode::NotFound, "--model {}: no such file or folder{}", given.string(),
-           given.is_relative() ? fmt::format(" (in {})", fs::current_path(cause).string()) : "");
+           given.is_relative() ? fmt::format(" (in {}), nor a name that `veilnet models` lists",
+                                             fs::current_path(cause).string())
+                               : "");
+    }
     return given;
   }
   if (fs::exists(given / kFile)) return given / kFile;

@@ -21,8 +21,9 @@ struct ModelOptions {
 /// Adds --model, --threads and --precision, and for a Transform --strength.
 void add_model_options(CLI::App& command, ModelOptions& options, model::Role role);
 
-/// The file itself; of a folder its model.safetensors; of an experiment's folder its psi, or of its
-/// transformation networks the one of that strength: from the smallest alpha (low) to the largest.
+/// The file itself, or that of a name (model/zoo.h); of a folder its model.safetensors; of an
+/// experiment's folder its psi, or of its transformation networks the one of that strength: from
+/// the smallest alpha (low) to the largest.
 /// @throws Error{NotFound} if there is none, Error{InvalidArgument} if there are several and no
 /// strength chooses one, or a strength and nothing to choose from.
 std::filesystem::path find_model(const ModelOptions& options, model::Role role);

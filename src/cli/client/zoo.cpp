@@ -1,0 +1,53 @@
+#include "model/zoo.h"
+
+#include <fmt/format.h>
+#include <memory>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace veilnet::cli {
+namespace {
+
+void run(const CommonOptions& o) {
+  const auto folder = model::zoo_folder();
+  const auto models = model::zoo(folder);
+  if (models.empty())
+    fail(ErrorCode::NotFound,
+         "there are no models: neither ../share/veilnet/models nor ../../models beside this "
+         "program holds an index.json; VEILNET_MODELS names another folder");
+  nlohmann::json list = nlohmann::json::array();
+  fmt::print("{:<16} {:<10}  {}\n", "model", "role", "what it is");
+  for (const auto& m : models) {
+    const auto path = model::checked(folder, m);
+    fmt::print("{:<16} {:<10}  {}\n", printable(m.name, 40), model::role_name(m.role),
+               printable(m.text, 400));
+    std::string figures;
+    for (const auto& [name, value] : m.figures)
+      figures +=
+          fmt::format("{}{} {:.4g}", figures.empty() ? "" : ", ", printable(name, 80), value);
+    fmt::print("{:<28}  {} ({})\n", "", figures, printable(m.record, 80));
+    list.push_back({{"name", m.name},
+                    {"file", as_utf8(path.native())},
+                    {"sha256", m.sha256},
+                    {"role", model::role_name(m.role)},
+                    {"text", m.text},
+                    {"licence", m.licence},
+                    {"record", m.record},
+                    {"figures", m.figures}});
+  }
+  fmt::print("{}: {} models, every checksum right\n", folder.string(), models.size());
+  write_json(o, list);
+}
+
+}  // namespace
+
+void add_models(CLI::App& command) {
+  const auto options = std::make_shared<CommonOptions>();
+  add_json(command, *options);
+  examples(command, {"veilnet models", "veilnet protect photo.jpg --model cifar10-h -o out.png"});
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace veilnet::cli

@@ -1,0 +1,106 @@
+#include "model/zoo.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/json_file.h"
+#include "core/text.h"
+
+namespace veilnet::model {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kIndex = "index.json";
+constexpr const char* kFormat = "veilnet-models";
+constexpr int kVersion = 1;
+
+[[noreturn]] void refuse(const fs::path& index, const std::string& what) {
+  fail(ErrorCode::BadData, "{}: {}", index.string(), what);
+}
+
+std::string text(const fs::path& index, const json& row, const char* field) {
+  const auto found = row.find(field);
+  if (found == row.end() || !found->is_string())
+    refuse(index, fmt::format("a model's \"{}\" is missing or no text", field));
+  return found->get<std::string>();
+}
+
+ZooModel row_of(const fs::path& index, const json& row) {
+  if (!row.is_object()) refuse(index, "models holds a value that is no object");
+  ZooModel model;
+  model.name = text(index, row, "name");
+  model.file = text(index, row, "file");
+  if (model.file.has_parent_path() || model.file.extension() != ".safetensors")
+    refuse(index, fmt::format("\"{}\": file is \"{}\"; allowed: the name of a .safetensors file",
+                              printable(model.name, 80), printable(model.file.string(), 80)));
+  model.sha256 = text(index, row, "sha256");
+  const auto role = text(index, row, "role");
+  constexpr Role kRoles[] = {Role::Classifier, Role::Transform, Role::Inverse};
+  const auto known = std::ranges::find(kRoles, role, role_name);
+  if (known == std::end(kRoles))
+    refuse(index, fmt::format("\"{}\": role is \"{}\"; allowed: classifier, transform, inverse",
+                              printable(model.name, 80), printable(role, 80)));
+  model.role = *known;
+  model.text = text(index, row, "text");
+  model.licence = text(index, row, "licence");
+  model.record = text(index, row, "record");
+  const auto figures = row.find("figures");
+  if (figures == row.end() || !figures->is_object())
+    refuse(index, "a model's \"figures\" is missing or no object");
+  for (const auto& [name, value] : figures->items()) {
+    if (!value.is_number()) refuse(index, "a model's \"figures\" holds what is no number");
+    model.figures[name] = value.get<double>();
+  }
+  return model;
+}
+
+}  // namespace
+
+fs::path zoo_folder() {
+  if (const char* given = std::getenv("VEILNET_MODELS")) return given;
+  std::error_code cause;
+  const auto program = fs::read_symlink("/proc/self/exe", cause).parent_path();
+  for (const char* place : {"../share/veilnet/models", "../../models"}) {
+    auto folder = (program / place).lexically_normal();
+    if (!program.empty() && fs::exists(folder / kIndex, cause)) return folder;
+  }
+  return {};
+}
+
+std::vector<ZooModel> zoo(const fs::path& folder) {
+  if (folder.empty()) return {};
+  const auto index = folder / kIndex;
+  const auto object =
+      read_json(index, {.max_bytes = 1 << 20, .max_depth = 6, .max_values = 10'000});
+  if (!object.is_object() || object.value("format", json()) != kFormat ||
+      object.value("format_version", json()) != kVersion)
+    refuse(index, fmt::format("is no list of models: format \"{}\", format_version {}", kFormat,
+                              kVersion));
+  const auto models = object.find("models");
+  if (models == object.end() || !models->is_array()) refuse(index, "models is missing or no list");
+  std::vector<ZooModel> out;
+  for (const auto& row : *models) {
+    out.push_back(row_of(index, row));
+    const auto& name = out.back().name;
+    if (std::ranges::count(out, name, &ZooModel::name) > 1)
+      refuse(index, fmt::format("\"{}\" is there twice", printable(name, 80)));
+  }
+  return out;
+}
+
+fs::path checked(const fs::path& folder, const ZooModel& model) {
+  const auto path = folder / model.file;
+  if (const auto found = sha256_file(path); found != model.sha256)
+    fail(ErrorCode::BadData,
+         "{}: is not the model \"{}\" that {} lists: its SHA-256 is {}, expected {}", path.string(),
+         printable(model.name, 80), (folder / kIndex).string(), found, printable(model.sha256, 80));
+  return path;
+}
+
+}  // namespace veilnet::model
