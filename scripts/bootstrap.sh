@@ -9,7 +9,7 @@ packages=(
   libpng-dev libjpeg62-turbo-dev libwebp-dev zlib1g-dev libsodium-dev libdnnl-dev
   libgtest-dev libgmock-dev
 )
-lab_packages=(libtorch-dev libopenblas0-pthread)
+lab_packages=(libtorch-dev libopenblas0-pthread libboost-dev)
 ci_packages=(clang-format-14 clang-tidy-14 libonnx-dev)
 
 case "${1-}" in

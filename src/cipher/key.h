@@ -38,6 +38,7 @@ enum class Purpose : std::uint64_t {
   Shuffle = 4,
   Noise = 5,
   Mixing = 6,
+  Response = 7,
 };
 
 /// ChaCha20 (libsodium) as a source of unbiased draws. The same on every machine, except normal(),

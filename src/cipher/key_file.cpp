@@ -17,6 +17,7 @@ using json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFormat = "veilnet-key";
+constexpr const char* kSecretFormat = "veilnet-secret";
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxDepth = 4, kMaxFields = 64;
 
@@ -44,6 +45,28 @@ class Fields {
     return take<std::int64_t>(field, &Json::is_number_integer, "a whole number");
   }
 
+  /// What the file must be before anything else of it is read.
+  void check_format(std::string_view format, std::string_view what) {
+    if (!object_.is_object()) refuse("is no {} file: it holds no JSON object", what);
+    if (const auto found = take_text("format"); found != format)
+      refuse("is no {} file: its format is \"{}\", not \"{}\"", what, printable(found, 40), format);
+    if (const auto version = take_int("format_version"); version != kVersion)
+      fail(ErrorCode::Unsupported,
+           "{}: has version {} of the {} format; this build knows version {}", name_, version, what,
+           kVersion);
+  }
+  Key take_key() {
+    Key key;
+    const auto hex = take_text("key");
+    std::size_t size = 0;
+    const char* end = nullptr;
+    if (hex.size() != 2 * key.bytes.size() ||
+        sodium_hex2bin(key.bytes.data(), key.bytes.size(), hex.data(), hex.size(), nullptr, &size,
+                       &end) != 0 ||
+        end != hex.data() + hex.size())
+      refuse("the key is not {} hexadecimal digits", 2 * key.bytes.size());
+    return key;
+  }
   void refuse_others() const {
     if (object_.size() != taken_) refuse("holds fields that a key of this scheme does not have");
   }
@@ -57,6 +80,17 @@ class Fields {
   const Json& object_;
   std::size_t taken_ = 0;
 };
+
+std::string hexadecimal(const Key& key) {
+  std::string hex(2 * key.bytes.size() + 1, '\0');
+  sodium_bin2hex(hex.data(), hex.size(), key.bytes.data(), key.bytes.size());
+  hex.pop_back();
+  return hex;
+}
+
+nlohmann::json read_fields(const fs::path& path) {
+  return read_json(path, {.max_bytes = 1 << 16, .max_depth = kMaxDepth, .max_values = kMaxFields});
+}
 
 }  // namespace
 
@@ -73,25 +107,16 @@ void save_key(const fs::path& path, const KeyFile& file, Overwrite overwrite) {
   const auto& spec = scheme_spec(file.options.id);
   if (!spec.keyed()) fail(ErrorCode::InvalidArgument, "scheme \"{}\" has no key", spec.id);
   check_geometry(1, 1, spec.blocks ? file.options.block_size : 1);
-  char hex[2 * sizeof file.key.bytes + 1];
-  sodium_bin2hex(hex, sizeof hex, file.key.bytes.data(), file.key.bytes.size());
   json fields = {{"format", kFormat}, {"format_version", kVersion}};
   fields.update(option_fields(file.options));
-  fields["key"] = hex;
+  fields["key"] = hexadecimal(file.key);
   write_file(path, fields.dump(1) + "\n", overwrite, Access::OwnerOnly);
 }
 
 KeyFile load_key(const fs::path& path) {
-  const auto object =
-      read_json(path, {.max_bytes = 1 << 16, .max_depth = kMaxDepth, .max_values = kMaxFields});
+  const auto object = read_fields(path);
   Fields fields(path.string(), object);
-  if (!object.is_object()) fields.refuse("is no key file: it holds no JSON object");
-  if (fields.take_text("format") != kFormat)
-    fields.refuse("is no key file: its format is not \"{}\"", kFormat);
-  if (const auto version = fields.take_int("format_version"); version != kVersion)
-    fail(ErrorCode::Unsupported,
-         "{}: has version {} of the key format; this build knows version {}", path.string(),
-         version, kVersion);
+  fields.check_format(kFormat, "key");
   KeyFile file;
   auto& options = file.options;
   options.id = fields.take_text("scheme");
@@ -107,16 +132,24 @@ KeyFile load_key(const fs::path& path) {
     options.block_size = static_cast<int>(size);
   }
   if (!known->variant.name.empty()) options.variant = fields.take_bool(known->variant.name);
-  const auto hex = fields.take_text("key");
-  std::size_t size = 0;
-  const char* end = nullptr;
-  if (hex.size() != 2 * file.key.bytes.size() ||
-      sodium_hex2bin(file.key.bytes.data(), file.key.bytes.size(), hex.data(), hex.size(), nullptr,
-                     &size, &end) != 0 ||
-      end != hex.data() + hex.size())
-    fields.refuse("the key is not {} hexadecimal digits", 2 * file.key.bytes.size());
+  file.key = fields.take_key();
   fields.refuse_others();
   return file;
+}
+
+void save_secret(const fs::path& path, const Key& secret, Overwrite overwrite) {
+  const json fields = {
+      {"format", kSecretFormat}, {"format_version", kVersion}, {"key", hexadecimal(secret)}};
+  write_file(path, fields.dump(1) + "\n", overwrite, Access::OwnerOnly);
+}
+
+Key load_secret(const fs::path& path) {
+  const auto object = read_fields(path);
+  Fields fields(path.string(), object);
+  fields.check_format(kSecretFormat, "secret");
+  const auto key = fields.take_key();
+  fields.refuse_others();
+  return key;
 }
 
 std::string key_id(const KeyFile& file) {

@@ -1,4 +1,4 @@
-// Key files: a key together with the scheme and the options that it is for.
+// Key files: a key together with the scheme and the options that it is for, or a client's secret.
 #pragma once
 
 #include <filesystem>
@@ -25,6 +25,11 @@ void save_key(const std::filesystem::path& path, const KeyFile& file, Overwrite 
 /// @throws Error{NotFound, Io} as read_file; Error{BadData} if the file is no key file, truncated
 /// or holds anything unexpected; Error{Unsupported} for a version that this build does not know.
 KeyFile load_key(const std::filesystem::path& path);
+
+/// A client's secret, from which chance is drawn (protection/randomised_response.h). JSON, version
+/// 1: `format` ("veilnet-secret"), `format_version` (1), `key`. @throws as save_key and load_key.
+void save_secret(const std::filesystem::path& path, const Key& secret, Overwrite overwrite);
+Key load_secret(const std::filesystem::path& path);
 
 /// 16 hexadecimal digits that tell keys apart and say nothing about them; the scheme and its
 /// options are part of it.

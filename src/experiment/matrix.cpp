@@ -15,6 +15,7 @@
 #include "experiment/protections.h"
 #include "measure/bound.h"
 #include "nn/infer.h"
+#include "nn/protection.h"
 #include "record/io.h"
 #include "record/papers.h"
 #include "report/charts.h"
@@ -82,11 +83,26 @@ void measure_service(Row& row, const data::Dataset& set, const train::Compute& c
   r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
 }
 
+// What a network costs the client, and what the client could name alone.
+void measure_client(Row& row, const Workspace& w) {
+  const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
+  if (!network) return;
+  const auto& card = network->network().card;
+  row.record.client_gflop = 2e-9 * static_cast<double>(model::multiplications(
+                                       model::make_graph(card), card.height, card.width));
+  if (const auto encoder = finished_encoder(row.point, w))
+    row.record.local_accuracy = nn::accuracy(*encoder, w.data.test.pictures, w.data.test.labels);
+}
+
 // Where the protection is a code.
 void measure_bound(Row& row, const data::Dataset& test) {
-  const auto bits = measure::target_of(*row.protection).code_bits;
-  if (bits > 0)
-    row.record.bound = measure::bound(test, measure::protect_test(*row.protection, test), bits);
+  const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
+  if (!network || network->network().card.bits == 0) return;
+  const auto seen = measure::protect_test(*network, test);
+  row.record.bound = network->response()
+                         ? measure::bound(test, seen, nn::codes(network->network(), test.pictures),
+                                          *network->response())
+                         : measure::bound(test, seen, network->network().card.bits);
 }
 
 double float_accuracy(const nn::Model& psi, const nn::Model& h, const data::Dataset& set,
@@ -114,8 +130,8 @@ record::Protection describe(const protection::Protection& protection, const data
   return r;
 }
 
-Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h,
-                const data::Dataset& test) {
+Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, const Workspace& w) {
+  const auto& test = w.data.test;
   Row row{nullptr, {}, psi, point};
   const auto card = h.card;
   const double on_float = float_accuracy(psi, h, test, point.compute);
@@ -131,6 +147,7 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h,
   r.provenance = card.notes;
   r.accuracy_float = on_float;
   measure_service(row, test, point.compute);
+  measure_client(row, w);
   measure_bound(row, test);
   return row;
 }
@@ -144,7 +161,7 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
   const auto target = measure::target_of(*row.protection);
   if (target.network) {
     row.service = finished_classifier(e, w);
-    if (network) row.record.alpha = e.transform.options.alpha;
+    if (network) row.record.alpha = network->transform.options.alpha;
   } else if (target.is_scheme()) {
     row.service = finished_scheme(e.at_scheme(label), w);
   }
@@ -154,6 +171,7 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     row.record.provenance = row.service->card.notes;
   }
   measure_service(row, set, e.compute);
+  if (network) measure_client(row, w);
   measure_bound(row, w.data.test);
   return row;
 }
@@ -250,7 +268,7 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
   for (const auto& point : e.points()) {
     auto h = finished_transform(point, w);
     if (!h) continue;
-    bench.rows.push_back(network_row(point, psi, std::move(*h), w.data.test));
+    bench.rows.push_back(network_row(point, psi, std::move(*h), w));
   }
   if (bench.rows.empty())
     fail(ErrorCode::NotFound,
@@ -298,9 +316,11 @@ std::vector<const attack::Attack*> chosen(const std::vector<std::string>& only) 
   return out;
 }
 
-record::Matrix attack_all(Experiment e, bool whole) {
+enum class Extent { Cell, Page, Defences };
+
+record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
+  const bool whole = extent != Extent::Cell;
   const auto attacks = chosen(e.attacks.only);
-  const auto w = open_workspace(e);
   const auto budget = budget_of(e);
   e.attack.recipe.epochs = budget.epochs;
   const auto folder = attacks_folder(e);
@@ -310,11 +330,15 @@ record::Matrix attack_all(Experiment e, bool whole) {
   bench.extras = bench.writes_page = whole;
   bench.attacks = attacks;
   for (const auto& label : e.attacks.schemes)
-    bench.rows.push_back(named_row(e, w, label, attacked));
-  auto m = frame(e, w, "Veilnet: attacks on " + w.data.train.name);
+    bench.rows.push_back(
+        named_row(e, w, label, extent == Extent::Defences ? w.data.test : attacked));
+  const bool defences = extent == Extent::Defences;
+  auto m = frame(
+      e, w, fmt::format("Veilnet: {} on {}", defences ? "defences" : "attacks", w.data.train.name));
   m.budget = to_record(budget);
   m.not_covered.assign(std::begin(kNotCovered), std::end(kNotCovered));
-  m.commands = {"veilnet reproduce attacks --config " + (folder / "config.toml").string()};
+  m.commands = {fmt::format("veilnet reproduce {} --config {}", defences ? "defences" : "attacks",
+                            (folder / "config.toml").string())};
   auto matrix = bench.run(std::move(m), {"boxes-*.svg"});
   if (!whole) return matrix;
   for (const auto& [label, svg] : report::box_plots(matrix))
@@ -324,14 +348,25 @@ record::Matrix attack_all(Experiment e, bool whole) {
 
 }  // namespace
 
-record::Matrix run_attacks(const Experiment& e) { return attack_all(e, true); }
+record::Matrix run_attacks(const Experiment& e) {
+  return attack_all(e, open_workspace(e), Extent::Page);
+}
+
+record::Matrix reproduce_defences(const Experiment& e) {
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Complete);
+  for (const auto& label : e.attacks.schemes)
+    if (const auto point = at_transform(e, label)) train_transform(*point, w, psi, Mode::Complete);
+  return attack_all(e, w, Extent::Defences);
+}
 
 record::Matrix run_attack(const Experiment& experiment, const std::string& protection,
                           const std::string& attack) {
   auto e = experiment;
   e.attacks.schemes = {protection};
   e.attacks.only = {attack};
-  return attack_all(std::move(e), false);
+  const auto w = open_workspace(e);
+  return attack_all(std::move(e), w, Extent::Cell);
 }
 
 record::Matrix evaluate_plain(const Experiment& e, const Workspace& w) {
@@ -355,7 +390,7 @@ record::Matrix evaluate_transform(const Experiment& point, const Workspace& w) {
   const auto psi =
       required(finished_classifier(point, w), point.classifier_folder(), "train classifier");
   auto h = required(finished_transform(point, w), point.transform_folder(), "train transform");
-  auto row = network_row(point, psi, std::move(h), w.data.test);
+  auto row = network_row(point, psi, std::move(h), w);
   row.record.recipe =
       "h: " + row.record.recipe + "; psi: " + train::describe(point.classifier.recipe);
   return seen_only(frame(point, w, row.record.label), row, w.data.test);
@@ -384,7 +419,8 @@ Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>
   const auto folder = fs::weakly_canonical(run);
   const auto name = folder.filename().string();
   std::string label;
-  if (name.starts_with("transform-a") || name.starts_with("coded")) {
+  if (name.starts_with("transform-a") || name.starts_with("coded") ||
+      name.starts_with("minmax-a") || name.starts_with("nopeek-a")) {
     label = "transform";  // as its configuration says
   } else if (name.starts_with("scheme-")) {
     label = name.substr(7);

@@ -32,6 +32,10 @@ record::Matrix evaluate(const Experiment& experiment, const Workspace& workspace
 /// "transform" or "gan" before its training.
 record::Matrix run_attacks(const Experiment& experiment);
 
+/// The same, with psi and the transformation networks among its [attacks] schemes trained first
+/// where they are missing, and every accuracy over all test pictures: defences side by side.
+record::Matrix reproduce_defences(const Experiment& experiment);
+
 /// One attack on one protection, a cell of that matrix; no page is written.
 record::Matrix run_attack(const Experiment& experiment, const std::string& protection,
                           const std::string& attack);

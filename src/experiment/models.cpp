@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/version.h"
 #include "data/sources.h"
+#include "measure/hiding.h"
 #include "nn/infer.h"
 #include "train/tasks/classifier.h"
 
@@ -119,6 +120,11 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, settings_of(e.transform.options, "transform."));
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
+  if (auto options = e.transform.options; options.has_rivals()) {
+    Settings rivals;
+    options.rivals(WriteFields(rivals, "transform."));
+    add(stage, rivals);
+  }
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;
@@ -287,6 +293,23 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
   return h;
 }
 
+// Judges h by validation pictures: in the log and in its card, where it stays.
+void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
+                          const Workspace& w, const train::Run& run) {
+  constexpr size_t kFewest = 20, kMost = 1000;
+  const auto& some = w.split.validation;
+  if (some.size() < kFewest) return;
+  const auto pictures =
+      w.data.train.pictures.subset(std::span(some).first(std::min(some.size(), kMost)));
+  const auto verdict = measure::look_at(h, phi, card, pictures);
+  if (verdict.hides())
+    spdlog::info("{}: {}", run.title, verdict.text());
+  else
+    spdlog::warn("{}: {}", run.title, verdict.text());
+  h.card.notes[model::kVerdictNote] = verdict.text();
+  nn::save_model(h, run.folder / "model.safetensors", Overwrite::Yes);
+}
+
 }  // namespace
 
 Stage itn_stage(const Experiment& e, const Workspace& w, const std::string& h) {
@@ -413,6 +436,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
                                   e.transform.options,
                                   dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
+        say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();
       });
 }
@@ -426,6 +450,11 @@ std::optional<nn::Model> finished_transform(const Experiment& e, const Workspace
                            : std::string();
   return finished_model(e, folder, transform_stage(e, w, psi, phi_hash(e, w), encoder),
                         model::Role::Transform);
+}
+
+std::optional<nn::Model> finished_encoder(const Experiment& e, const Workspace& w) {
+  if (e.transform.options.encoder_epochs == 0) return std::nullopt;
+  return finished_model(e, e.encoder_folder(), encoder_stage(e, w), model::Role::Classifier);
 }
 
 nn::Model train_scheme(const Experiment& e, const Workspace& w, Mode mode) {

@@ -55,6 +55,9 @@ std::optional<nn::Model> finished_gan(const Experiment& experiment, const Worksp
 std::optional<nn::Model> finished_itn(const Experiment& experiment, const Workspace& workspace,
                                       const nn::Model& h);
 
+/// The classifier that h's encoder was before, where it starts from one.
+std::optional<nn::Model> finished_encoder(const Experiment& experiment, const Workspace& workspace);
+
 /// What there is, or Error{NotFound} that says which command makes it.
 /// @param command "train classifier".
 nn::Model required(std::optional<nn::Model> model, const std::filesystem::path& folder,

@@ -1,8 +1,8 @@
 #include "experiment/protections.h"
 
-#include <charconv>
 #include <functional>
 #include <map>
+#include <regex>
 
 #include <nlohmann/json.hpp>
 
@@ -126,21 +126,26 @@ std::unique_ptr<Protection> protection_of(const train::KeyedScheme& scheme) {
 }
 
 std::unique_ptr<Protection> protection_of(const Experiment& point, nn::Model h) {
-  return std::make_unique<nn::NetworkProtection>(
-      point.transform_label(),
-      point.transform.bits > 0 ? "coded transformation h" : "transformation network h",
-      std::move(h));
+  const auto& t = point.transform;
+  std::optional<protection::RandomisedResponse> response;
+  std::string text = t.bits > 0 ? "coded transformation h" : "transformation network h";
+  if (t.options.adversary_weight > 0) text += " against an inverse network that learnt beside it";
+  if (t.options.correlation_weight > 0) text += " with little distance correlation (NoPeek)";
+  if (t.epsilon > 0) {
+    response.emplace(t.bits, t.epsilon);
+    text += fmt::format(" with chance, epsilon {} a picture", t.epsilon);
+  }
+  return std::make_unique<nn::NetworkProtection>(point.transform_label(), text, std::move(h),
+                                                 response, t.recipe.seed);
 }
 
 std::optional<Experiment> at_transform(const Experiment& e, const std::string& label) {
   if (label == "transform") return e;
-  int64_t bits = 0;
-  const std::string_view digits =
-      std::string_view(label).substr(label.starts_with("coded") ? 5 : 0);
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-  if (!label.starts_with("coded") || error != std::errc() || end != digits.data() + digits.size())
-    return std::nullopt;
-  return e.at_bits(bits);
+  if (label == "minmax" || label == "nopeek") return e.at_rival(label);
+  static const std::regex form("coded([0-9]{1,2})(-eps([0-9]+(\\.[0-9]+)?))?");
+  std::smatch parts;
+  if (!std::regex_match(label, parts, form)) return std::nullopt;
+  return e.at_bits(std::stoll(parts[1]), parts[3].matched ? std::stod(parts[3]) : 0);
 }
 
 std::unique_ptr<Protection> make_protection(const Experiment& e, const Workspace& w,

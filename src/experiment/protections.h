@@ -18,7 +18,8 @@ std::unique_ptr<protection::Protection> protection_of(const train::KeyedScheme& 
 std::unique_ptr<protection::Protection> protection_of(const Experiment& point, nn::Model h);
 
 /// The protection of that label: a scheme as Experiment::at_scheme names it; "transform", "gan"
-/// or "coded<bits>" (Experiment::at_bits), whose training must be finished; "pbm" or "instahide",
+/// or "coded<bits>" or "coded<bits>-eps<epsilon>" (Experiment::at_bits), "minmax" or
+/// "nopeek" (Experiment::at_rival), whose training must be finished; "pbm" or "instahide",
 /// which mix the pictures of a set (cipher/mixing.h), drawn anew for each picture; or "random",
 /// uniform noise that has nothing to do with the picture, from which no attack may recover
 /// anything.
@@ -28,7 +29,7 @@ std::unique_ptr<protection::Protection> make_protection(const Experiment& experi
                                                         const std::string& label);
 
 /// The experiment at the transformation network of that label: itself for "transform", at_bits for
-/// "coded10"; nothing for another label.
+/// "coded10" and "coded4-eps8", at_rival for "minmax" and "nopeek"; nothing for another label.
 std::optional<Experiment> at_transform(const Experiment& experiment, const std::string& label);
 
 }  // namespace veilnet::experiment

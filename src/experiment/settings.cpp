@@ -26,24 +26,63 @@ std::array<double, 3> three(const std::vector<double>& values, const char* key) 
 
 std::string alpha_text(double alpha) { return nlohmann::json(alpha).dump(); }
 
+namespace {
+
+// What a transformation network is called; empty for the paper's.
+std::string kind_of(const Experiment& e) {
+  std::string kind = e.transform.bits > 0 ? fmt::format("coded{}", e.transform.bits) : "";
+  if (e.transform.options.adversary_weight > 0) kind += "minmax";
+  if (e.transform.options.correlation_weight > 0) kind += "nopeek";
+  return kind;
+}
+
+}  // namespace
+
 std::string Experiment::transform_label() const {
-  const auto kind = transform.bits > 0 ? fmt::format("coded{}", transform.bits) : "transform";
-  return kind + "-a" + alpha_text(transform.options.alpha);
+  const auto own = kind_of(*this), kind = own.empty() ? "transform" : own;
+  const auto run = kind + "-a" + alpha_text(transform.options.alpha);
+  return transform.epsilon > 0 ? fmt::format("{}-eps{}", run, transform.epsilon) : run;
 }
 
 fs::path Experiment::transform_folder() const {
-  if (!on_curve) return folder() / transform_label();
-  const auto kind = transform.bits > 0 ? fmt::format("coded{}-curve-a", transform.bits) : "curve-a";
-  return folder() / (kind + alpha_text(transform.options.alpha));
+  const auto kind = kind_of(*this);
+  const std::string role =
+      !on_curve ? (kind.empty() ? "transform-a" : "-a") : (kind.empty() ? "curve-a" : "-curve-a");
+  return folder() / (kind + role + alpha_text(transform.options.alpha));
 }
 
-Experiment Experiment::at_bits(int64_t bits) const {
+Experiment Experiment::at_bits(int64_t bits, double epsilon) const {
   Experiment point = *this;
   point.transform.kind = "coded";
   point.transform.bits = bits;
+  point.transform.epsilon = epsilon;
   auto config = Config::parse(resolved_toml, "the configuration");
   config.set("transform.kind=\"coded\"");
   config.set(fmt::format("transform.bits={}", bits));
+  config.set("transform.epsilon=" + alpha_text(epsilon));
+  const auto read = read_experiment(config);
+  point.resolved_toml = read.resolved_toml;
+  point.config_sha256 = read.config_sha256;
+  return point;
+}
+
+Experiment Experiment::at_rival(const std::string& name) const {
+  // Of the order of the loss of psi that they stand beside.
+  constexpr double kAdversary = 10, kCorrelation = 1;
+  const bool minmax = name == "minmax";
+  Experiment point = *this;
+  auto& o = point.transform.options;
+  o.alpha = o.alpha_start = 0;
+  auto& weight = minmax ? o.adversary_weight : o.correlation_weight;
+  if (weight == 0) weight = minmax ? kAdversary : kCorrelation;
+  (minmax ? o.correlation_weight : o.adversary_weight) = 0;
+  auto config = Config::parse(resolved_toml, "the configuration");
+  for (const auto& [key, value] :
+       std::map<std::string, double>{{"alpha", 0},
+                                     {"alpha_start", 0},
+                                     {"adversary_weight", o.adversary_weight},
+                                     {"correlation_weight", o.correlation_weight}})
+    config.set("transform." + key + "=" + alpha_text(value));
   const auto read = read_experiment(config);
   point.resolved_toml = read.resolved_toml;
   point.config_sha256 = read.config_sha256;
@@ -152,7 +191,15 @@ Experiment read_experiment(Config& config) {
 
   e.transform.kind = config.get_choice("transform.kind", "unet", {"unet", "coded"});
   const auto bits = config.get_int("transform.bits", 10, 1, 64);
-  if (e.transform.kind == "coded") e.transform.bits = bits;
+  const auto epsilon = config.get_double("transform.epsilon", 0, 0, 40);
+  if (e.transform.kind == "coded") {
+    e.transform.bits = bits;
+    e.transform.epsilon = epsilon;
+  } else if (epsilon > 0) {
+    fail(ErrorCode::InvalidArgument,
+         "transform.epsilon is {} with transform.kind \"{}\"; chance needs a code: \"coded\"",
+         epsilon, e.transform.kind);
+  }
   e.transform.width = config.get_int("transform.width", 16, 1, 256);
   e.transform.recipe = train::read_recipe(config, Subject::Transform);
   e.transform.options = train::read_transform_options(config, e.transform.recipe.name);

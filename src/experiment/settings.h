@@ -53,6 +53,7 @@ struct Experiment {
   struct Transform {
     std::string kind = "unet";  ///< or "coded": nn/coded.h
     int64_t bits = 0;           ///< of the code; 0 for a unet
+    double epsilon = 0;         ///< of chance on the code, when protecting; 0: none
     int64_t width = 16;
     train::TransformOptions options;
     train::Recipe recipe;
@@ -95,7 +96,8 @@ struct Experiment {
     bool attributes = true, curve = true;
   } attacks;
 
-  /// "transform-a0.005", "coded10-a0.005": names the protection and its run.
+  /// "transform-a0.005", "coded10-a0.005": names the protection and its run; "coded4-a0.005-eps8"
+  /// where chance is added to that run's; "minmax-a0.0", "nopeek-a0.0".
   std::string transform_label() const;
 
   bool on_curve = false;  ///< see at_curve_point
@@ -113,8 +115,12 @@ struct Experiment {
 
   /// The same experiment at one point of its trade-off curve; its configuration states that alpha.
   Experiment at_curve_point(double alpha) const;
-  /// The same experiment with a coded transformation of so many bits.
-  Experiment at_bits(int64_t bits) const;
+  /// The same experiment with a coded transformation of so many bits, and chance on its code where
+  /// epsilon is not 0.
+  Experiment at_bits(int64_t bits, double epsilon = 0) const;
+  /// The same experiment with h protected as other papers do instead of by phi's features, alpha 0:
+  /// "minmax" or "nopeek", train::TransformOptions::rivals.
+  Experiment at_rival(const std::string& name) const;
   /// This one, then those of its curve: other values of alpha, then codes.
   std::vector<Experiment> points() const;
   /// The same experiment with the scheme that Scheme::label names so. @throws

@@ -6,6 +6,9 @@
 #include <map>
 #include <numeric>
 
+#include <boost/math/distributions/binomial.hpp>
+
+#include "cipher/key.h"
 #include "core/error.h"
 
 namespace veilnet::measure {
@@ -57,8 +60,8 @@ double half_interval(const std::vector<double>& values) {
 
 double psnr(double mse) { return -10 * std::log10(std::max(mse, 1e-12)); }
 
-// The expected share of different groups among `drawn` of all pictures, drawn without replacement.
-double distinct_share(const Members& groups, size_t all, size_t drawn) {
+// The expected number of different groups among `drawn` of all pictures, drawn without replacement.
+double distinct_among(const Members& groups, size_t all, size_t drawn) {
   const auto log_choose = [](size_t n, size_t k) {
     return std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) -
            std::lgamma(static_cast<double>(n - k) + 1);
@@ -69,8 +72,11 @@ double distinct_share(const Members& groups, size_t all, size_t drawn) {
     distinct +=
         others < drawn ? 1 : 1 - std::exp(log_choose(others, drawn) - log_choose(all, drawn));
   }
-  return distinct / static_cast<double>(drawn);
+  return distinct;
 }
+
+constexpr size_t kCandidates[] = {100, 1000, 10000};
+constexpr uint64_t kAuditDraws = 200'000;
 
 }  // namespace
 
@@ -103,11 +109,49 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
       plain, groups_by([&](uint32_t i) { return std::to_string(plain.labels[i]); }, count))));
   b.mean_psnr_db =
       psnr(mean_of(distances(plain, groups_by([](uint32_t) { return std::string(); }, count))));
-  for (const size_t candidates : {size_t{100}, size_t{1000}, size_t{10000}}) {
+  for (const auto candidates : kCandidates) {
     if (candidates <= count)
-      b.reidentified[std::to_string(candidates)] = distinct_share(cells, count, candidates);
+      b.reidentified[std::to_string(candidates)] =
+          distinct_among(cells, count, candidates) / static_cast<double>(candidates);
   }
   return b;
+}
+
+record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pictures,
+                    std::span<const uint64_t> codes,
+                    const protection::RandomisedResponse& response) {
+  auto b = bound(plain, protected_pictures, response.bits());
+  if (codes.size() != plain.size())
+    fail(ErrorCode::InvalidArgument, "there are {} codes for {} pictures; allowed: as many",
+         codes.size(), plain.size());
+  const auto cells = groups_by([&](uint32_t i) { return std::to_string(codes[i]); }, codes.size());
+  for (const auto candidates : kCandidates) {
+    if (candidates <= codes.size())
+      b.reidentified[std::to_string(candidates)] = response.reidentified(
+          distinct_among(cells, codes.size(), candidates), static_cast<double>(candidates));
+  }
+  b.epsilon = response.epsilon();
+  b.kept = response.kept();
+  b.epsilon_seen = audited_epsilon(response, kAuditDraws, 1);
+  return b;
+}
+
+double audited_epsilon(const protection::RandomisedResponse& response, uint64_t draws,
+                       uint64_t seed) {
+  using Binomial = boost::math::binomial_distribution<double>;
+  constexpr double kMissed = 0.025;       // by each of the two intervals, on one side
+  const std::uint8_t one = 1, other = 2;  // the pictures
+  const auto master = cipher::key_from_seed(seed);
+  uint64_t from_one = 0, from_other = 0;  // answers 1
+  for (uint64_t i = 0; i < draws; ++i) {
+    const auto secret = cipher::derive_key(master, i);
+    from_one += response.answer(1, {&one, 1}, secret) == 1;
+    from_other += response.answer(0, {&other, 1}, secret) == 1;
+  }
+  const auto n = static_cast<double>(draws);
+  const double least = Binomial::find_lower_bound_on_p(n, static_cast<double>(from_one), kMissed);
+  const double most = Binomial::find_upper_bound_on_p(n, static_cast<double>(from_other), kMissed);
+  return std::max(std::log(least / most), 0.0);
 }
 
 std::optional<record::Flag> bound_flag(const record::Bound& bound,

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "data/dataset.h"
+#include "protection/randomised_response.h"
 #include "record/matrix.h"
 
 namespace veilnet::measure {
@@ -23,6 +24,21 @@ namespace veilnet::measure {
 /// @throws Error{InvalidArgument} for fewer than 2 pictures or another count.
 record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pictures,
                     int64_t bits);
+
+/// The same where chance decides on the code: an answer tells less than the code, so cells are
+/// those of the answers, and the rate of picking is response.reidentified of the different codes.
+/// Also tries how much chance hides (audited_epsilon).
+/// @param codes of the same pictures, before chance.
+record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pictures,
+                    std::span<const uint64_t> codes,
+                    const protection::RandomisedResponse& response);
+
+/// What epsilon is at least, seen from outside: two pictures of different codes are answered
+/// `draws` times, each time under a new secret, and the answers of one code counted (Clopper and
+/// Pearson's intervals, 95 % confidence together). A figure above response.epsilon() is an error of
+/// the response.
+double audited_epsilon(const protection::RandomisedResponse& response, uint64_t draws,
+                       uint64_t seed);
 
 /// beats_bound: guesses are closer than the bound allows, beyond both intervals, which no attack
 /// can be: then bound or measurement is wrong.

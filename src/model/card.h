@@ -42,6 +42,10 @@ struct Card {
   std::map<std::string, std::string> notes;
 };
 
+/// The note of a transformation network that says whether it hides pictures: "protects: ..." or
+/// "does not protect: ..." (measure/hiding.h). Absent where nobody looked.
+inline constexpr const char* kVerdictNote = "verdict";
+
 /// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".
 std::string describe(const Card& card);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "nn/coded.h"
 
 namespace veilnet::nn {
 namespace {
@@ -18,6 +19,14 @@ torch::Tensor part(const image::Batch& pictures, size_t first, const torch::Devi
   return to_tensor(
       pictures.pixels().subspan(first * pictures.picture_bytes(), count * pictures.picture_bytes()),
       static_cast<int64_t>(count), pictures.height(), pictures.width(), device);
+}
+
+CodedTransform& coded(const Model& h) {
+  auto* net = dynamic_cast<CodedTransform*>(h.net.get());
+  if (!net)
+    fail(ErrorCode::InvalidArgument, "{} has no code; allowed: a coded transformation",
+         model::describe(h.card));
+  return *net;
 }
 
 void require_finite(const torch::Tensor& output, const model::Card& card) {
@@ -60,6 +69,34 @@ image::Batch transform(const Model& h, const image::Batch& pictures) {
     const auto protected_pictures = transform(h, part(pictures, first, device));
     require_finite(protected_pictures, h.card);
     out.append(to_bytes(protected_pictures));
+  }
+  return out;
+}
+
+std::vector<std::uint64_t> codes(const Model& h, const image::Batch& pictures) {
+  torch::NoGradGuard no_grad;
+  auto& net = coded(h);
+  const auto device = device_of(net);
+  std::vector<std::uint64_t> out;
+  for (size_t first = 0; first < pictures.count(); first += kInferenceBatch) {
+    const auto found = net.encode(part(pictures, first, device)).to(torch::kCPU).contiguous();
+    const auto* begin = found.data_ptr<int64_t>();
+    out.insert(out.end(), begin, begin + found.numel());
+  }
+  return out;
+}
+
+image::Batch pictures_of(const Model& h, std::span<const std::uint64_t> codes) {
+  torch::NoGradGuard no_grad;
+  auto& net = coded(h);
+  const auto device = device_of(net);
+  image::Batch out(static_cast<int>(h.card.height), static_cast<int>(h.card.width));
+  for (size_t first = 0; first < codes.size(); first += kInferenceBatch) {
+    const auto some = codes.subspan(first, std::min<size_t>(kInferenceBatch, codes.size() - first));
+    const std::vector<int64_t> wide(some.begin(), some.end());
+    const auto pictures = torch::sigmoid(net.decode(torch::tensor(wide).to(device)));
+    require_finite(pictures, h.card);
+    out.append(to_bytes(pictures));
   }
   return out;
 }

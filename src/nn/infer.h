@@ -28,6 +28,12 @@ double accuracy(const Model& psi, const image::Batch& pictures, std::span<const 
 /// an output is not finite.
 image::Batch transform(const Model& h, const image::Batch& pictures);
 
+/// The codes of pictures under a coded transformation, and the protected pictures of codes, of that
+/// size: transform is the second of the first. @throws Error{InvalidArgument} for a network that is
+/// none.
+std::vector<std::uint64_t> codes(const Model& h, const image::Batch& pictures);
+image::Batch pictures_of(const Model& h, std::span<const std::uint64_t> codes);
+
 /// For each i the mean squared difference of phi's features of a's and b's picture i. `card` holds
 /// the normalisation that phi expects. a and b are of the same size and number.
 std::vector<double> feature_distances(FeatureExtractor& phi, const model::Card& card,

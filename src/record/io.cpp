@@ -261,6 +261,9 @@ void fields(Io& io, T& b) {
   io.need("class_mean_psnr_db", b.class_mean_psnr_db);
   io.need("mean_psnr_db", b.mean_psnr_db);
   io.need("reidentified", b.reidentified);
+  io.may("epsilon", b.epsilon);
+  io.may("epsilon_seen", b.epsilon_seen);
+  io.may("kept", b.kept);
 }
 
 template <class Io, Of<Protection> T>
@@ -277,6 +280,8 @@ void fields(Io& io, T& p) {
   io.may("accuracy_float", p.accuracy_float);
   io.may("plain_accuracy", p.plain_accuracy);
   io.may("paper", p.paper);
+  io.may("local_accuracy", p.local_accuracy);
+  io.may("client_gflop", p.client_gflop);
   io.may("bound", p.bound);
   io.may("provenance", p.provenance);
 }

@@ -65,6 +65,10 @@ struct Bound {
   double mean_psnr_db = 0;        ///< of answering with the mean picture
   /// By the number of candidates, the highest rate at which the right one can be picked, 0 to 1.
   std::map<std::string, double> reidentified;
+  /// Of local differential privacy for the whole picture, where chance decides on the code.
+  std::optional<double> epsilon;
+  std::optional<double> epsilon_seen;  ///< at least so much, by trying it (95 % confidence)
+  std::optional<double> kept;          ///< the share of pictures that chance leaves their code
 };
 
 /// A way of protecting pictures, and the service that names what it makes of them.
@@ -81,7 +85,10 @@ struct Protection {
   std::optional<double> accuracy_float;  ///< on the network's output before it is rounded
   std::optional<double> plain_accuracy;  ///< of the same classifier on plain pictures
   std::optional<PaperFigure> paper;      ///< of its accuracy
-  std::optional<Bound> bound;            ///< where there is one
+  /// Of a classifier on the client, where h starts from one: its encoder, on plain pictures.
+  std::optional<double> local_accuracy;
+  std::optional<double> client_gflop;  ///< of a network, for one picture: 2 a multiplication
+  std::optional<Bound> bound;          ///< where there is one
   std::map<std::string, std::string> provenance;  ///< what its model file says of itself
 };
 

@@ -1,5 +1,8 @@
 #include "record/result.h"
 
+#include <cmath>
+#include <fmt/format.h>
+
 #include "core/error.h"
 
 namespace veilnet::record {
@@ -111,6 +114,60 @@ Result attacks_result(std::string experiment, Matrix matrix) {
     if (const auto s = exact(e.attack, e.label)) metrics[e.metric] = {*s};
   if (const auto s = exact("chosen-plaintext", "pe-same"))
     metrics["canary_broken"] = {*s == 1 ? 1.0 : 0.0};
+  return {std::move(experiment), std::move(metrics), std::move(matrix)};
+}
+
+Result defences_result(std::string experiment, Matrix matrix) {
+  check(matrix);
+  std::map<std::string, Metric> metrics;
+  const auto put = [&](const std::string& name, const std::optional<double>& value) {
+    if (value) metrics[name] = {*value};
+  };
+  const auto strongest = [&](const Protection& p, const char* measure,
+                             auto&& figure) -> std::optional<double> {
+    std::optional<double> most;
+    for (const auto& cell : matrix.cells) {
+      if (cell.protection != p.label || cell.looks() || !cell.refused.empty() || cell.picks() ||
+          !cell.trusted())
+        continue;
+      const double value = figure(cell, measure);
+      if (!most || value > *most) most = value;
+    }
+    return most;
+  };
+  const auto psnr_of_mean = [](const Cell& cell, const char* measure) {
+    double sum = 0;
+    const auto& values = cell.values.at(measure);
+    for (const double db : values) sum += std::pow(10, -db / 10);
+    return -10 * std::log10(sum / static_cast<double>(values.size()));
+  };
+  const auto median = [](const Cell& cell, const char* measure) {
+    return required(cell, measure).median;
+  };
+  for (const auto& p : matrix.protections) {
+    const bool coded = p.bound.has_value();
+    const auto name = coded                              ? fmt::format("coded{}", p.bound->bits)
+                      : p.label.starts_with("transform") ? std::string("paper_h")
+                                                         : p.label.substr(0, p.label.find('-'));
+    if (coded && p.bound->epsilon) {
+      const auto eps = fmt::format("eps{}", *p.bound->epsilon);
+      const auto best = metrics.find("coded_" + eps + "_accuracy");
+      if (!p.accuracy || (best != metrics.end() && best->second.value >= *p.accuracy)) continue;
+      put("coded_" + eps + "_accuracy", p.accuracy);
+      put("coded_" + eps + "_bits", static_cast<double>(p.bound->bits));
+      put(eps + "_audit_lower_bound", p.bound->epsilon_seen);
+      continue;
+    }
+    put(name + "_accuracy", p.accuracy);
+    put("local_classifier_accuracy", p.local_accuracy);
+    put(name + "_best_attack_psnr_db", strongest(p, "psnr_db", psnr_of_mean));
+    put(name + "_best_attack_ssim", strongest(p, "ssim", median));
+    if (!coded) continue;
+    put(name + "_mmse_psnr_db", p.bound->psnr_db);
+    if (const auto found = p.bound->reidentified.find("1000"); found != p.bound->reidentified.end())
+      put(name + "_reid_1000", found->second);
+  }
+  drop_values(matrix);
   return {std::move(experiment), std::move(metrics), std::move(matrix)};
 }
 

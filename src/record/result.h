@@ -23,4 +23,12 @@ Result row_result(std::string experiment, Matrix matrix);
 /// exactly, canary_broken.
 Result attacks_result(std::string experiment, Matrix matrix);
 
+/// Of defences side by side, labels as experiment/protections.h has them. Metrics, where the rows
+/// are there: paper_h_accuracy, coded<B>_accuracy, minmax_accuracy; local_classifier_accuracy;
+/// paper_h_, coded<B>_, minmax_best_attack_{psnr_db,ssim}, the maximum over attacks that rebuild
+/// and are trusted, of the PSNR of the mean squared error and of the median SSIM;
+/// coded<B>_mmse_psnr_db; coded<B>_reid_1000; for eps = E coded_eps<E>_accuracy, of the code that
+/// it serves best, and coded_eps<E>_bits and eps<E>_audit_lower_bound of that one.
+Result defences_result(std::string experiment, Matrix matrix);
+
 }  // namespace veilnet::record

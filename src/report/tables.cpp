@@ -308,17 +308,21 @@ Table bounds_table(const Matrix& matrix) {
                {"Its 95 % interval", true},
                {"Mean of the true class, dB", true},
                {"Mean picture, dB", true},
-               {"Picked out at most", true}};
+               {"Picked out at most", true},
+               {"Chance, epsilon", true}};
   for (const auto& p : matrix.protections) {
     if (!p.bound) continue;
     const auto& b = *p.bound;
     std::string picked;
     for (const auto& [count, rate] : b.reidentified)
       picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
-    t.rows.push_back({p.label, std::to_string(b.bits),
-                      fmt::format("{} of {} pictures", b.distinct, b.pictures), fixed(b.psnr_db, 2),
-                      fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
-                      fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked});
+    t.rows.push_back(
+        {p.label, std::to_string(b.bits), fmt::format("{} of {} pictures", b.distinct, b.pictures),
+         fixed(b.psnr_db, 2), fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
+         fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked,
+         b.epsilon ? fmt::format("{} ({:.1f} % kept; {} when tried)", *b.epsilon,
+                                 100 * b.kept.value_or(0), fixed(b.epsilon_seen.value_or(0), 2))
+                   : std::string(dash)});
   }
   return t;
 }

@@ -224,6 +224,14 @@ class CommandLine(unittest.TestCase):
         self.assertIn("accuracy", audit["protections"][0])
         self.assertEqual({curve["budget_name"]: [p["budget"] for p in curve["points"]] for curve in audit["curve"]}, {"pairs": [40], "epochs": [1, 2]})
         self.assertIn("transform-a0.005", (out / "audit.html").read_text())
+        limits = self.out("limits.toml")
+        limits.write_text("[limits]\nssim = 1.0\naccuracy = 0\n")
+        self.expect(0, [], "audit", "--model", run, "-o", out, "--gate", limits, *small)
+        limits.write_text("[limits]\nssim = 0.0\naccuracy = 1\n")
+        self.expect(3, ["EXCEEDED: ", "allowed at most 0", "accuracy is", "2 limits"], "audit", "--model", run, "-o", out, "--gate", limits,
+                    *small)
+        limits.write_text("[limits]\nssmi = 0.0\n")
+        self.expect(2, ["limits.ssmi", "limits.ssim"], "audit", "--model", run, "-o", out, "--gate", limits, *small)
         self.expect(2, ["classifier", "transform-a"], "audit", "--model", self.root / "runs/t/classifier")
         self.expect(1, ["config.toml"], "audit", "--model", self.root / "runs/t/transform-a7")
         self.expect(2, ["budget", "huge"], "audit", "--model", run, "--budget", "huge")
@@ -338,6 +346,39 @@ class CommandLine(unittest.TestCase):
         protect(2, ["0.1, 10"], runs, "--strength", "mid")
         protect(1, ["transform-a*"], self.pictures)
         self.expect(1, ["classifier"], "classify", self.pictures, "--model", runs)
+
+    def test_chance_on_a_code_gives_one_answer_to_one_picture(self):
+        coded = ["--set", 'transform.kind="coded"', "--set", "transform.bits=2", "--set", f"runs={self.out('coded-runs')}"]
+        self.expect(0, [], "train", "classifier", "--config", self.config, *coded)
+        self.expect(0, [], "train", "transform", "--config", self.config, *coded)
+        model = self.out("coded-runs") / "t" / "coded2-a0.005"
+        photos, secret, other = self.out("many"), self.out("one.secret"), self.out("two.secret")
+        photos.mkdir()
+        for i in range(40):
+            (photos / f"{i:02}.png").write_bytes(noise(32, 32, i))
+        for path in (secret, other):
+            self.expect(0, [], "keygen", "--secret", "-o", path)
+
+        def protect(name, *words, code=0, parts=()):
+            out = self.out(name)
+            self.expect(code, parts, "protect", photos, "--model", model, "-o", out, *words)
+            return [p.read_bytes() for p in sorted(out.glob("*.png"))]
+        certain = protect("certain")
+        self.assertLessEqual(len(set(certain)), 4)
+        chance = protect("chance", "--epsilon", "0.5", "--secret", secret, "--json", self.out("chance.json"))
+        self.assertEqual(chance, protect("again", "--epsilon", "0.5", "--secret", secret))
+        self.assertNotEqual(chance, protect("others", "--epsilon", "0.5", "--secret", other))
+        self.assertEqual(len(set(chance)), 4, "all codes are answered, of whatever picture")
+        record = json.loads(self.out("chance.json").read_text())
+        self.assertEqual(record["epsilon"], 0.5)
+        self.assertAlmostEqual(record["kept"], 0.3546, places=3)
+        self.assertEqual(certain, protect("sure", "--epsilon", "39", "--secret", secret, parts=["above 8"]))
+        protect("no", "--epsilon", "1", code=2, parts=["--secret", "keygen --secret"])
+        protect("no", "--secret", secret, code=2, parts=["--epsilon"])
+        protect("no", "--epsilon", "0", "--secret", secret, code=2, parts=["epsilon is 0", "above 0"])
+        self.assertFalse(self.out("no").exists())
+        self.expect(2, ["unet width 2", "no code"], "protect", photos, "--model", self.h, "-o", self.out("no"), "--epsilon", "1",
+                    "--secret", secret)
 
     def test_a_pytorch_file_is_recognised(self):
         model = self.out("h.pth")

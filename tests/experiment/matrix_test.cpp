@@ -101,6 +101,8 @@ TEST(Attacks, NoneBeatsTheBoundOfACode) {
   const auto matrix = reproduce(read_experiment(config), Mode::Complete);
   const auto& h = matrix.protections.front();
   EXPECT_EQ(h.label, "coded4-a0.005");
+  ASSERT_TRUE(h.provenance.contains("verdict"));
+  EXPECT_NE(h.provenance.at("verdict").find("protect"), std::string::npos);
   ASSERT_TRUE(h.bound);
   EXPECT_EQ(h.bound->bits, 4u);
   EXPECT_EQ(h.bound->pictures, 150u);
@@ -168,6 +170,37 @@ TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
   const auto& c = cell(matrix, "pixelate", "itn-unrelated");
   EXPECT_EQ(c.threat_model.auxiliary, "unrelated");
   EXPECT_EQ(std::get<int64_t>(c.budget.at("training pairs")), 20);
+}
+
+TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {
+  const test::TemporaryFolder folder;
+  auto config = Config::parse(
+      "name = 't'\nruns = '" + folder.path().string() +
+          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
+          "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
+          "[transform]\nwidth = 2\nencoder_epochs = 1\nfreeze_encoder = true\nepochs = 1\n"
+          "[attack]\nwidth = 2\nepochs = 1\n"
+          "[attacks]\nschemes = ['transform', 'coded3', 'coded3-eps2', 'minmax', 'nopeek', 'le']\n"
+          "only = ['look', 'code-means', 'retrieval']\nattacked = 60\nknown = 60\n"
+          "attributes = false\ncurve = false\ntransports = []\n",
+      "test.toml");
+  const auto matrix = reproduce_defences(read_experiment(config));
+  std::vector<std::string> labels;
+  for (const auto& p : matrix.protections) labels.push_back(p.label);
+  EXPECT_EQ(labels,
+            (std::vector<std::string>{"transform-a0.005", "coded3-a0.005", "coded3-a0.005-eps2",
+                                      "minmax-a0.0", "nopeek-a0.0", "le"}));
+  const auto* chance = matrix.protection("coded3-a0.005-eps2");
+  ASSERT_TRUE(chance->bound && chance->bound->epsilon);
+  EXPECT_LE(*chance->bound->epsilon_seen, 2);
+  EXPECT_TRUE(chance->local_accuracy && chance->client_gflop);
+  EXPECT_FALSE(matrix.protection("le")->client_gflop);
+  const auto result = record::defences_result("defences", matrix);
+  for (const char* name : {"paper_h_accuracy", "coded3_accuracy", "coded3_mmse_psnr_db",
+                           "coded_eps2_accuracy", "coded_eps2_bits", "eps2_audit_lower_bound",
+                           "minmax_accuracy", "nopeek_accuracy", "local_classifier_accuracy"})
+    EXPECT_TRUE(result.metrics.contains(name)) << name;
+  EXPECT_EQ(result.metrics.at("coded_eps2_bits").value, 3);
 }
 
 }  // namespace

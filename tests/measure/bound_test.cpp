@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "cipher/key.h"
 #include "support.h"
 
 namespace veilnet::measure {
@@ -85,6 +86,46 @@ TEST(Bound, RefusesWhatDoesNotBelongTogether) {
   test::expect_error(ErrorCode::InvalidArgument, {"2 plain", "1 protected"}, [] {
     bound(dataset({1, 2}, {0, 1}), greys({1}), 1);
   });
+}
+
+TEST(Bound, ChanceHidesMoreAndSaysHowMuch) {
+  std::vector<int> values, drawn;
+  std::vector<uint64_t> codes;
+  std::vector<int32_t> labels;
+  const protection::RandomisedResponse response(2, 1);
+  const auto master = cipher::key_from_seed(9);
+  for (int i = 0; i < 400; ++i) {
+    codes.push_back(static_cast<uint64_t>(i % 4));
+    values.push_back(60 * (i % 4) + i * 104729 % 20);
+    const auto pixel = static_cast<uint8_t>(values.back());
+    drawn.push_back(static_cast<int>(response.answer(
+        codes.back(), {&pixel, 1}, cipher::derive_key(master, static_cast<uint64_t>(i)))));
+    labels.push_back(0);
+  }
+  const auto plain = dataset(values, labels);
+  std::vector<int> certain(codes.begin(), codes.end());
+  const auto without = bound(plain, greys(certain), 2);
+  const auto with = bound(plain, greys(drawn), codes, response);
+  EXPECT_LT(with.psnr_high_db, without.psnr_low_db);
+  EXPECT_LT(with.reidentified.at("100"), without.reidentified.at("100"));
+  EXPECT_NEAR(with.reidentified.at("100"), response.reidentified(4, 100), 1e-9);
+  EXPECT_EQ(with.epsilon, 1);
+  EXPECT_NEAR(*with.kept, response.kept(), 1e-12);
+  EXPECT_LE(*with.epsilon_seen, 1);
+  EXPECT_GT(*with.epsilon_seen, 0.95);
+  EXPECT_FALSE(without.epsilon);
+  test::expect_error(ErrorCode::InvalidArgument, {"3 codes", "400 pictures"},
+                     [&] { bound(plain, greys(drawn), std::span(codes).first(3), response); });
+}
+
+TEST(Bound, TryingItNeverFindsMoreThanEpsilon) {
+  for (const double epsilon : {0.5, 2.0, 4.0}) {
+    for (const std::int64_t bits : {1, 4, 10}) {
+      const auto seen = audited_epsilon({bits, epsilon}, 20'000, 2);
+      EXPECT_LE(seen, epsilon) << bits << " bits";
+      EXPECT_GE(seen, 0);
+    }
+  }
 }
 
 }  // namespace

@@ -43,5 +43,21 @@ TEST(TransformLoss, FeatureLossIsZeroForEqualPicturesAndPositiveOtherwise) {
   EXPECT_GT(feature_loss(phi, model::Card{}, x, 1 - x).item<double>(), 0);
 }
 
+TEST(Losses, DistanceCorrelationTellsTurnedFromIndependent) {
+  torch::manual_seed(4);
+  const auto a = torch::rand({40, 3, 2, 2});
+  EXPECT_NEAR(distance_correlation(a, 2 * a.flip({1}) - 1).item<double>(), 1, 1e-3);
+  const auto other = distance_correlation(a, torch::rand({40, 3, 2, 2})).item<double>();
+  EXPECT_GT(other, 0);
+  EXPECT_LT(other, 0.9);
+  // As NumPy computes it from the definition, for values on a line: 0, 1, 3 beside 0, 2, 1.
+  const auto x = torch::tensor({0.0f, 1.0f, 3.0f}).view({3, 1}),
+             y = torch::tensor({0.0f, 2.0f, 1.0f}).view({3, 1});
+  EXPECT_NEAR(distance_correlation(x, y).item<double>(), 0.762199, 1e-3);
+  auto same = torch::ones({4, 3}).requires_grad_(true);
+  distance_correlation(same, torch::rand({4, 3})).backward();
+  EXPECT_TRUE(torch::isfinite(same.grad()).all().item<bool>());
+}
+
 }  // namespace
 }  // namespace veilnet::train

@@ -64,5 +64,37 @@ TEST(TransformOptions, RefusesAFrozenEncoderThatWasNeverTrained) {
                      [] { options_of("[transform]\nrecipe = 'paper'\nfreeze_encoder = true\n"); });
 }
 
+// Gradient reversal: the inverse network learns to rebuild, h to prevent it.
+TEST(TransformTask, AnAdversaryLearnsOneWayAndHTheOther) {
+  Parts parts;
+  auto options = options_of("[transform]\nrecipe = 'paper'\nalpha = 0\nadversary_weight = 10\n");
+  TransformTask task(parts.h, parts.psi, parts.phi, options);
+  ASSERT_NE(task.auxiliary(), nullptr);
+  const auto gradient_of_h = [&](double weight) {
+    options.adversary_weight = weight;
+    torch::manual_seed(3);
+    Parts fresh;
+    TransformTask one(fresh.h, fresh.psi, fresh.phi, options);
+    const auto losses = one.training_losses({parts.pictures, parts.labels, {}}, {});
+    losses.total.backward();
+    if (weight > 0)
+      for (const auto& p : one.auxiliary()->parameters()) EXPECT_TRUE(p.grad().defined());
+    return fresh.h.net->parameters().front().grad().clone();
+  };
+  const auto without = gradient_of_h(0), once = gradient_of_h(1) - without,
+             tenfold = gradient_of_h(10) - without;
+  EXPECT_GT(once.abs().max().item<double>(), 1e-9);
+  EXPECT_LT((tenfold - 10 * once).abs().max().item<double>(),
+            1e-3 * tenfold.abs().max().item<double>() + 1e-7);
+}
+
+TEST(TransformTask, RivalsAreNoPartOfTheUsualSettings) {
+  auto options = options_of("[transform]\nrecipe = 'paper'\n");
+  EXPECT_FALSE(options.has_rivals());
+  const auto usual = veilnet::settings_of(options, "transform.");
+  EXPECT_FALSE(usual.contains("transform.adversary_weight"));
+  EXPECT_TRUE(options_of("[transform]\ncorrelation_weight = 1\n").has_rivals());
+}
+
 }  // namespace
 }  // namespace veilnet::train

@@ -14,15 +14,24 @@ struct KeygenOptions {
   SchemeFlags scheme;
   int height = 32, width = 32;
   std::filesystem::path output;
-  bool force = false;
+  bool force = false, secret = false;
 };
 
 void keygen(const KeygenOptions& o) {
+  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  if (o.secret) {
+    cipher::save_secret(o.output, cipher::random_key(), overwrite);
+    spdlog::info("wrote a secret to {}", o.output.string());
+    write_json(o.common, {{"secret", o.output.string()}});
+    return;
+  }
+  if (!o.scheme.given("--scheme"))
+    fail(ErrorCode::InvalidArgument, "neither --scheme nor --secret is given");
   o.scheme.check(cipher::scheme_spec(o.scheme.options.id));
   const cipher::KeyFile key{o.scheme.options, cipher::random_key()};
   const double bits =
       cipher::make_scheme(key.options, key.key, o.height, o.width)->key_space_bits();
-  cipher::save_key(o.output, key, o.force ? Overwrite::Yes : Overwrite::No);
+  cipher::save_key(o.output, key, overwrite);
   spdlog::info("wrote key {} for {} to {}", cipher::key_id(key), cipher::describe(key.options),
                o.output.string());
   spdlog::info("{}x{} pictures have 2^{:.1f} different keys{}", o.height, o.width, bits,
@@ -120,7 +129,10 @@ void decrypt(const CipherOptions& o) {
 void add_keygen(CLI::App& command) {
   const auto options = std::make_shared<KeygenOptions>();
   add_scheme_flags(command, options->scheme);
-  command.get_option("--scheme")->required();
+  command
+      .add_flag("--secret", options->secret,
+                "Instead of a scheme's key, a client's secret for protect --epsilon")
+      ->excludes(command.get_option("--scheme"));
   command.add_option("--height", options->height,
                      "For the printed key space: height of the pictures, 32 unless given");
   command.add_option("--width", options->width, "And their width");
@@ -130,7 +142,8 @@ void add_keygen(CLI::App& command) {
   command.add_flag("--force", options->force, "Replace an existing key: what it encrypted is lost");
   add_json(command, options->common);
   examples(command, {"veilnet keygen --scheme le -o photos.key",
-                     "veilnet keygen --scheme ele --block-size 8 -o photos.key --json key.json"});
+                     "veilnet keygen --scheme ele --block-size 8 -o photos.key --json key.json",
+                     "veilnet keygen --secret -o client.secret"});
   command.callback([options] { keygen(*options); });
 }
 

@@ -139,12 +139,15 @@ runtime::Type precision_of(const std::string& name) {
        printable(name));
 }
 
-runtime::Network load_network(const ModelOptions& options, const fs::path& file, model::Role role) {
+runtime::Options runtime_options(const ModelOptions& options) {
   const auto precision = precision_of(options.precision);
   if (precision != runtime::Type::Float32 && runtime::instruction_set(precision) == "portable")
     spdlog::warn("this processor has no instructions for {}: fp32 is faster", options.precision);
-  return runtime::Network(model::load(file, role),
-                          {.threads = options.threads, .precision = precision});
+  return {.threads = options.threads, .precision = precision};
+}
+
+runtime::Network load_network(const ModelOptions& options, const fs::path& file, model::Role role) {
+  return runtime::Network(model::load(file, role), runtime_options(options));
 }
 
 void add_picture_size(CLI::App& command, std::string& size) {

@@ -33,8 +33,11 @@ void add_precision(CLI::App& command, std::string& precision);
 /// What it means. @throws Error{InvalidArgument} for another word.
 runtime::Type precision_of(const std::string& name);
 
-/// The network in that file, ready to compute. Warns where the processor computes slowly in that
-/// precision. @throws as model::load and runtime::Network.
+/// Threads and precision. Warns where the processor computes slowly in that precision.
+/// @throws as precision_of.
+runtime::Options runtime_options(const ModelOptions& options);
+/// The network in that file, ready to compute. @throws as runtime_options, model::load and
+/// runtime::Network.
 runtime::Network load_network(const ModelOptions& options, const std::filesystem::path& file,
                               model::Role role);
 

@@ -3,11 +3,14 @@
 #include <memory>
 #include <spdlog/spdlog.h>
 
+#include "cipher/key_file.h"
 #include "cli/client/models.h"
 #include "cli/picture_work.h"
+#include "core/error.h"
 #include "core/text.h"
 #include "model/prepare.h"
-#include "runtime/network.h"
+#include "protection/randomised_response.h"
+#include "runtime/coded.h"
 
 namespace veilnet::cli {
 namespace {
@@ -15,25 +18,104 @@ namespace {
 struct ProtectOptions : PictureOptions {
   ModelOptions model;
   bool keep_size = false;
+  double epsilon = 0;
+  std::filesystem::path secret;
 };
 
-void protect(const runtime::Network& h, std::span<Item> items) {
+struct Transform {
+  model::Card card;
+  /// Protected pictures, uint8 NHWC, of plain ones.
+  std::function<std::vector<std::uint8_t>(const image::Batch&)> protect;
+};
+
+/// A claim above it hardly hides anything.
+constexpr double kWeakEpsilon = 8;
+
+/// Says in the record, and to the user, what chance promises.
+protection::RandomisedResponse response_of(const ProtectOptions& o, std::int64_t bits,
+                                           nlohmann::json& record) {
+  const protection::RandomisedResponse response(bits, o.epsilon);
+  record["epsilon"] = o.epsilon;
+  record["kept"] = response.kept();
+  const auto promise = fmt::format(
+      "epsilon {} for each picture: {:.1f} % of them keep their code; n pictures of one person or "
+      "scene cost n times as much, the same picture again costs nothing",
+      o.epsilon, 100 * response.kept());
+  spdlog::info("{}", promise);
+  record["promise"] = promise;
+  if (o.epsilon > kWeakEpsilon) {
+    const auto warning = fmt::format("epsilon {} is above {}: chance hides next to nothing",
+                                     o.epsilon, kWeakEpsilon);
+    spdlog::warn("{}", warning);
+    record["epsilon_warning"] = warning;
+  }
+  return response;
+}
+
+/// By way of the code, so that a code has one picture.
+Transform coded(const ProtectOptions& o, const model::Model& model, nlohmann::json& record) {
+  const auto h = std::make_shared<runtime::CodedNetwork>(model, runtime_options(o.model));
+  std::function<std::uint64_t(std::uint64_t, std::span<const std::uint8_t>)> answer;
+  if (!o.secret.empty())
+    answer = [response = response_of(o, model.card.bits, record),
+              secret = cipher::load_secret(o.secret)](auto code, auto picture) {
+      return response.answer(code, picture, secret);
+    };
+  return {model.card, [h, answer](const image::Batch& plain) {
+            auto codes = h->codes(plain.pixels(), plain.height(), plain.width());
+            for (std::size_t i = 0; answer && i < codes.size(); ++i)
+              codes[i] = answer(codes[i], plain.picture(i));
+            return h->pictures(codes);
+          }};
+}
+
+Transform transform_of(const ProtectOptions& o, const std::filesystem::path& file,
+                       nlohmann::json& record) {
+  auto model = model::load(file, model::Role::Transform);
+  if (model.card.bits > 0) return coded(o, model, record);
+  if (!o.secret.empty())
+    fail(ErrorCode::InvalidArgument, "{}: is a {}, which has no code for --epsilon to change",
+         file.string(), model::describe(model.card));
+  const auto card = model.card;
+  const auto h = std::make_shared<runtime::Network>(std::move(model), runtime_options(o.model));
+  return {card, [h](const image::Batch& plain) {
+            return h->transform(plain.pixels(), plain.height(), plain.width());
+          }};
+}
+
+void protect(const Transform& h, std::span<Item> items) {
   const auto plain = batch_of(items);
-  const image::Batch done(plain.height(), plain.width(),
-                          h.transform(plain.pixels(), plain.height(), plain.width()));
+  const image::Batch done(plain.height(), plain.width(), h.protect(plain));
   for (std::size_t i = 0; i < items.size(); ++i) items[i].picture = done.image(i);
 }
 
-void run(const ProtectOptions& o) {
+void check_chance(const ProtectOptions& o, const CLI::App& command) {
+  const bool epsilon = command.count("--epsilon") > 0;
+  if (epsilon == !o.secret.empty()) return;
+  fail(ErrorCode::InvalidArgument, "{} is given without {}{}", epsilon ? "--epsilon" : "--secret",
+       epsilon ? "--secret" : "--epsilon",
+       epsilon ? " FILE (veilnet keygen --secret -o FILE): without it the same picture would have "
+                 "another answer each time, and many answers give it away"
+               : "");
+}
+
+void run(const ProtectOptions& o, const CLI::App& command) {
+  check_chance(o, command);
   const auto file = find_model(o.model, model::Role::Transform);
-  const auto h = load_network(o.model, file, model::Role::Transform);
-  const auto& card = h.card();
+  nlohmann::json about = {{"model", as_utf8(file.native())}};
+  const auto h = transform_of(o, file, about);
+  const auto& card = h.card;
+  if (const auto verdict = card.notes.find(model::kVerdictNote); verdict != card.notes.end()) {
+    about["verdict"] = verdict->second;
+    if (verdict->second.starts_with("does not protect"))
+      spdlog::warn("{}: its own training says that this model {}", file.string(), verdict->second);
+  }
   std::atomic<std::size_t> of_other_size = 0;
   run_pictures(
       o,
       {.title = "protect",
        .done = "protected",
-       .record = {{"model", as_utf8(file.native())}},
+       .record = std::move(about),
        .read =
            [&](std::span<const std::uint8_t> bytes, const std::string& name) {
              auto picture = image::decode(bytes, name);
@@ -66,9 +148,19 @@ void add_protect(CLI::App& command) {
   command.add_flag("--keep-size", options->keep_size,
                    "Protect at the picture's own size instead of the size the model was trained "
                    "on (accuracy was measured only there)");
+  command
+      .add_option("--epsilon", options->epsilon,
+                  "For a coded model: answer by chance, so that no protected picture is more than "
+                  "e^EPSILON times as likely for one picture as for another (docs/bound.md)")
+      ->type_name("EPSILON");
+  command
+      .add_option("--secret", options->secret,
+                  "Secret file that --epsilon draws from: the same picture gets the same answer")
+      ->type_name("FILE");
   examples(command, {"veilnet protect photos/ --model runs/demo -o protected/",
-                     "veilnet protect cat.jpg --model h.safetensors -o cat.png"});
-  command.callback([options] { run(*options); });
+                     "veilnet protect cat.jpg --model coded4.safetensors --epsilon 6 --secret "
+                     "client.secret -o cat.png"});
+  command.callback([options, &command] { run(*options, command); });
 }
 
 }  // namespace veilnet::cli

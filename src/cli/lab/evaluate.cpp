@@ -62,8 +62,9 @@ void add_reproduce(CLI::App& command) {
   command
       .add_option("what", options->what,
                   "experiment: psi, h for each alpha, attack, measurement, page; table1: every "
-                  "scheme; attacks: every attack on every scheme")
-      ->check(CLI::IsMember({"experiment", "table1", "attacks"}));
+                  "scheme; attacks: every attack on every scheme; defences: the same, with the "
+                  "transformation networks that are missing trained first")
+      ->check(CLI::IsMember({"experiment", "table1", "attacks", "defences"}));
   add_common(command, options->common);
   command
       .add_option("--result", options->result,
@@ -71,8 +72,8 @@ void add_reproduce(CLI::App& command) {
       ->type_name("FILE.json");
   command
       .add_option("--results", options->results,
-                  "Folder of records. table1: one a row, rows found there are kept; attacks: "
-                  "attacks-<data>.json, replaced")
+                  "Folder of records. table1: one a row, rows found there are kept; attacks and "
+                  "defences: attacks-<data>.json and defences-<data>.json, replaced")
       ->type_name("FOLDER");
   examples(
       command,
@@ -94,6 +95,14 @@ void add_reproduce(CLI::App& command) {
       const auto matrix = experiment::run_attacks(*e);
       show(options->common, matrix);
       record::write(options->results / (name + ".json"), record::attacks_result(name, matrix),
+                    Overwrite::Yes);
+      return;
+    }
+    if (options->what == "defences") {
+      const auto name = "defences-" + e->data.source;
+      const auto matrix = experiment::reproduce_defences(*e);
+      show(options->common, matrix);
+      record::write(options->results / (name + ".json"), record::defences_result(name, matrix),
                     Overwrite::Yes);
       return;
     }

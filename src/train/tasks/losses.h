@@ -18,6 +18,10 @@ torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_car
                            const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures);
 
+/// Distance correlation of two batches, [N, ...] each, N at least 2: 0 for independent ones, 1
+/// where one is the other turned and scaled (Szekely et al. 2007). Scalar.
+torch::Tensor distance_correlation(const torch::Tensor& a, const torch::Tensor& b);
+
 /// L = L_class - alpha L_feat (eq. 3) for protected = sigmoid(unet_output).
 struct TransformLoss {
   torch::Tensor total, class_loss, feature_loss, logits;

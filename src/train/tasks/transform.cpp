@@ -8,6 +8,16 @@
 
 namespace veilnet::train {
 
+namespace {
+
+// x itself, whose gradient is multiplied: what learns from it learns as from x, and what made x the
+// other way where the factor is negative (gradient reversal, arXiv 1505.07818).
+torch::Tensor gradient_times(const torch::Tensor& x, double factor) {
+  return factor * x + (1 - factor) * x.detach();
+}
+
+}  // namespace
+
 TransformOptions transform_options_for(TransformOptions options, const std::string& recipe,
                                        double alpha) {
   options.alpha = alpha;
@@ -25,6 +35,7 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.feature_share = 0.25;
   }
   o.fields(ReadFields(config, "transform."));
+  o.rivals(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
     fail(ErrorCode::InvalidArgument,
          "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
@@ -46,6 +57,15 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
     bottleneck_classifier_ = torch::nn::Linear(net_->bottleneck_size(),
                                                static_cast<int64_t>(psi_.card.class_names.size()));
   }
+  if (options_.adversary_weight > 0) adversary_ = std::make_shared<nn::UNet>(net_->width());
+  if (bottleneck_classifier_ && !adversary_) {
+    auxiliary_ = bottleneck_classifier_.ptr();
+  } else if (adversary_) {
+    auxiliary_ = std::make_shared<torch::nn::Module>();
+    auxiliary_->register_module("adversary", adversary_);
+    if (bottleneck_classifier_)
+      auxiliary_->register_module("classifier", bottleneck_classifier_.ptr());
+  }
   if (encoder) {
     encoder->copy_into(*net_);
     if (bottleneck_classifier_ && !net_->bottleneck_is_apart()) {
@@ -56,9 +76,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   }
 }
 
-std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() {
-  return bottleneck_classifier_.is_empty() ? nullptr : bottleneck_classifier_.ptr();
-}
+std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return auxiliary_; }
 
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
@@ -82,6 +100,19 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
         classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);
     losses.total = losses.total + options_.bottleneck_weight * loss;
     losses.parts.emplace_back("bottleneck_loss", loss.detach());
+  }
+  if (adversary_) {
+    const double weight = options_.adversary_weight;
+    const auto seen = gradient_times(protected_pictures, -weight);
+    const auto loss =
+        torch::mse_loss(torch::sigmoid(adversary_->forward(seen).to(torch::kFloat)), pictures);
+    losses.total = losses.total + loss;
+    losses.parts.emplace_back("adversary_loss", loss.detach());
+  }
+  if (options_.correlation_weight > 0) {
+    const auto loss = distance_correlation(pictures, protected_pictures);
+    losses.total = losses.total + options_.correlation_weight * loss;
+    losses.parts.emplace_back("distance_correlation", loss.detach());
   }
   return losses;
 }

@@ -30,6 +30,21 @@ struct TransformOptions {
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
+  /// Weight with which h works against an inverse network that learns beside it to rebuild the
+  /// plain picture (a U-Net, mean squared error): min-max training, DeepObfuscator, arXiv
+  /// 1909.04126, and ResSFL, arXiv 2205.04007. 0 in the paper.
+  double adversary_weight = 0;
+  /// Weight of the distance correlation between the plain and the protected pictures of a batch:
+  /// NoPeek, arXiv 2008.09161. 0 in the paper.
+  double correlation_weight = 0;
+
+  /// Those of other papers, apart from `fields`: a training without them stays what it was.
+  template <class Visit>
+  void rivals(Visit&& visit) {
+    visit("adversary_weight", adversary_weight, 0, 1000);
+    visit("correlation_weight", correlation_weight, 0, 1000);
+  }
+  bool has_rivals() const { return adversary_weight > 0 || correlation_weight > 0; }
 
   template <class Visit>
   void fields(Visit&& visit) {
@@ -72,6 +87,8 @@ class TransformTask : public Task {
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
   torch::nn::Linear bottleneck_classifier_{nullptr};
+  std::shared_ptr<nn::UNet> adversary_;
+  std::shared_ptr<torch::nn::Module> auxiliary_;  // holds the two above
 };
 
 }  // namespace veilnet::train

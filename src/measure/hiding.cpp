@@ -1,0 +1,113 @@
+#include "measure/hiding.h"
+
+#include <cmath>
+#include <numeric>
+#include <torch/linalg.h>
+#include <torch/nn/functional.h>
+#include <torch/utils.h>
+
+#include "core/error.h"
+#include "image/metrics.h"
+#include "nn/infer.h"
+
+namespace veilnet::measure {
+namespace {
+
+constexpr int64_t kProbe = 5;
+
+torch::Tensor floats(const image::Batch& pictures) {
+  return nn::to_tensor(pictures.pixels(), static_cast<int64_t>(pictures.count()), pictures.height(),
+                       pictures.width(), torch::kCPU);
+}
+
+// Every pixel's surroundings and a one: [pixels, 3 kProbe^2 + 1].
+torch::Tensor surroundings(const torch::Tensor& pictures) {
+  namespace F = torch::nn::functional;
+  const auto padded = F::pad(
+      pictures,
+      F::PadFuncOptions({kProbe / 2, kProbe / 2, kProbe / 2, kProbe / 2}).mode(torch::kReplicate));
+  const auto columns = torch::im2col(padded, {kProbe, kProbe}, {1, 1}, {0, 0}, {1, 1});
+  const auto rows = columns.transpose(1, 2).flatten(0, 1);
+  return torch::cat({rows, torch::ones({rows.size(0), 1})}, 1);
+}
+
+torch::Tensor pixels(const torch::Tensor& pictures) {
+  return pictures.permute({0, 2, 3, 1}).reshape({-1, 3});
+}
+
+// Mean squared error of the linear probe on the second half, in terms of the mean picture's.
+double probe_error(const torch::Tensor& protected_pictures, const torch::Tensor& plain) {
+  const auto half = plain.size(0) / 2;
+  // What is the same in all pictures says nothing of one.
+  const auto seen_mean = protected_pictures.slice(0, 0, half).mean(0, true),
+             mean = plain.slice(0, 0, half).mean(0, true);
+  const auto seen = [&](int64_t begin, int64_t end) {
+    return surroundings(protected_pictures.slice(0, begin, end) - seen_mean).to(torch::kDouble);
+  };
+  auto normal = torch::zeros({3 * kProbe * kProbe + 1, 3 * kProbe * kProbe + 1}, torch::kDouble),
+       right = torch::zeros({3 * kProbe * kProbe + 1, 3}, torch::kDouble);
+  for (int64_t i = 0; i < half; i += 50) {
+    const auto end = std::min(i + 50, half);
+    const auto x = seen(i, end);
+    normal += torch::mm(x.t(), x);
+    right += torch::mm(x.t(), pixels(plain.slice(0, i, end) - mean).to(torch::kDouble));
+  }
+  // A little ridge, for protected pictures that are all alike.
+  normal +=
+      torch::eye(normal.size(0), torch::kDouble) * (1e-4 * normal.diagonal().mean().item<double>());
+  const auto weights = torch::linalg_solve(normal, right);
+  double error = 0, of_mean = 0;
+  for (int64_t i = half; i < plain.size(0); i += 50) {
+    const auto end = std::min(i + 50, plain.size(0));
+    const auto truth = pixels(plain.slice(0, i, end) - mean);
+    error += (torch::mm(seen(i, end), weights) - truth).square().sum().item<double>();
+    of_mean += truth.square().sum().item<double>();
+  }
+  return error / std::max(of_mean, 1e-12);
+}
+
+}  // namespace
+
+std::string Hiding::text() const {
+  const auto figures = fmt::format(
+      "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
+      "picture's, a linear function rebuilds {:.1f} dB beyond the mean picture",
+      ssim, feature_distance, std::max(probe_gain_db, 0.0));
+  std::string why;
+  const auto add = [&](bool broken, const std::string& what) {
+    if (broken) why += (why.empty() ? "" : "; ") + what;
+  };
+  add(std::abs(ssim) > kMostSsim, fmt::format("SSIM beyond {}", kMostSsim));
+  add(feature_distance < kLeastFeatureDistance,
+      fmt::format("features within {} times", kLeastFeatureDistance));
+  add(probe_gain_db > kMostProbeGainDb,
+      fmt::format("rebuilt by more than {} dB", kMostProbeGainDb));
+  if (why.empty()) return "protects: " + figures;
+  return fmt::format("does not protect: {} ({})", why, figures);
+}
+
+Hiding look_at(const nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
+               const image::Batch& plain) {
+  if (plain.count() < 20 || plain.height() < 8 || plain.width() < 8)
+    fail(ErrorCode::InvalidArgument, "{} pictures of {}x{}; allowed: 20 or more of 8x8 or more",
+         plain.count(), plain.height(), plain.width());
+  torch::NoGradGuard no_grad;
+  const auto seen = nn::transform(h, plain);
+  Hiding hiding;
+  std::vector<uint32_t> next(plain.count());
+  std::iota(next.begin(), next.end(), 1u);
+  next.back() = 0;
+  const auto mean = [](const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  };
+  hiding.feature_distance =
+      mean(nn::feature_distances(phi, card, seen, plain)) /
+      std::max(mean(nn::feature_distances(phi, card, plain.subset(next), plain)), 1e-12);
+  for (size_t i = 0; i < plain.count(); ++i)
+    hiding.ssim += image::ssim(seen.picture(i), plain.picture(i), plain.height(), plain.width()) /
+                   static_cast<double>(plain.count());
+  hiding.probe_gain_db = -10 * std::log10(std::max(probe_error(floats(seen), floats(plain)), 1e-9));
+  return hiding;
+}
+
+}  // namespace veilnet::measure

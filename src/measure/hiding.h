@@ -1,0 +1,39 @@
+// Whether a transformation network hides anything: a quick look by who trains it, long before
+// attacks say how much.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "nn/model.h"
+#include "nn/vgg.h"
+
+namespace veilnet::measure {
+
+struct Hiding {
+  /// Mean SSIM of the protected with the plain pictures.
+  double ssim = 0;
+  /// L_feat, in terms of the same distance between different plain pictures: 1 is as far from its
+  /// plain picture as from any other's.
+  double feature_distance = 0;
+  /// What a linear function of how 5x5 protected pixels differ from their mean, fitted on one half
+  /// of the pictures, rebuilds of the other half beyond the mean picture, dB of mean squared error.
+  /// The least that an inverse network can do.
+  double probe_gain_db = 0;
+
+  bool hides() const { return text().starts_with("protects"); }
+  /// "protects: ..." or "does not protect: ..." with what decides it, a sentence for people.
+  std::string text() const;
+};
+
+/// Limits that every h of the pattern regime keeps by far and every h that shows its pictures
+/// breaks: docs/recipes.md has the figures that they come from.
+inline constexpr double kMostSsim = 0.1, kLeastFeatureDistance = 2, kMostProbeGainDb = 1.5;
+
+/// @param plain pictures that h was not trained on, 20 or more, of 8x8 or more. @param card holds
+/// the normalisation that phi expects.
+/// @throws Error{InvalidArgument} for fewer or smaller ones.
+Hiding look_at(const nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
+               const image::Batch& plain);
+
+}  // namespace veilnet::measure

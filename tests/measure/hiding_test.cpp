@@ -1,0 +1,64 @@
+#include "measure/hiding.h"
+
+#include <torch/torch.h>
+
+#include "data/dataset.h"
+#include "data/sources.h"
+#include "support.h"
+
+namespace veilnet::measure {
+namespace {
+
+// A transformation whose output is a given function of the picture.
+class Given : public nn::Network {
+ public:
+  explicit Given(std::function<torch::Tensor(torch::Tensor)> f) : f_(std::move(f)) {}
+  torch::Tensor forward(torch::Tensor x) override { return torch::logit(f_(x), 1e-3); }
+
+ private:
+  std::function<torch::Tensor(torch::Tensor)> f_;
+};
+
+Hiding of(std::function<torch::Tensor(torch::Tensor)> f) {
+  torch::manual_seed(1);
+  data::SyntheticOptions options;
+  options.train_size = 100;
+  options.test_size = 10;
+  const auto plain = data::make_synthetic(options).train.pictures;
+  model::Card card;
+  card.role = model::Role::Transform;
+  card.architecture = "unet";
+  card.base_width = 2;
+  nn::FeatureExtractor phi("relu1_1");
+  return look_at({card, std::make_shared<Given>(std::move(f))}, phi, card, plain);
+}
+
+TEST(Hiding, ShownPicturesAreNotHidden) {
+  const auto shown = of([](torch::Tensor x) { return x; });
+  EXPECT_GT(shown.ssim, 0.9);
+  EXPECT_LT(shown.feature_distance, 0.1);
+  EXPECT_GT(shown.probe_gain_db, 10);
+  EXPECT_FALSE(shown.hides());
+  EXPECT_TRUE(shown.text().starts_with("does not protect: SSIM beyond 0.1"));
+}
+
+TEST(Hiding, InvertedAndFaintPicturesAreRebuiltByALinearFunction) {
+  const auto inverted = of([](torch::Tensor x) { return 1 - x; });
+  EXPECT_GT(inverted.probe_gain_db, 10);
+  EXPECT_FALSE(inverted.hides());
+  const auto pattern = torch::rand({1, 3, 32, 32});
+  const auto faint = of([&](torch::Tensor x) { return 0.8 * pattern + 0.2 * x; });
+  EXPECT_GT(faint.probe_gain_db, kMostProbeGainDb);
+  EXPECT_FALSE(faint.hides());
+}
+
+TEST(Hiding, NoiseHides) {
+  const auto noise = of([](torch::Tensor x) { return torch::rand_like(x); });
+  EXPECT_LT(std::abs(noise.ssim), kMostSsim);
+  EXPECT_GT(noise.feature_distance, kLeastFeatureDistance);
+  EXPECT_LT(noise.probe_gain_db, 0.5);
+  EXPECT_TRUE(noise.hides()) << noise.text();
+}
+
+}  // namespace
+}  // namespace veilnet::measure
