@@ -35,7 +35,7 @@ CASES = [("unet_w4", 32, 1), ("unet_w4", 32, 32), ("unet_w16", 32, 1), ("unet_w1
 PEERS = ["torch", "torch_channels_last", "ort"]
 PRECISIONS = ["fp32", "bf16", "int8"]
 ALLOWED_ERROR = 1e-4
-FOLDERS = {"unet_w16": 4000, "unet_w64": 1000}  # pictures that protect is measured with
+FOLDERS = {"unet_w16": (4000, 3), "unet_w64": (10000, 1)}  # pictures that protect is measured with, and rounds
 CALIBRATION = 500
 
 
@@ -101,34 +101,40 @@ class Bench:
             print(f"{label:18}" + "".join(f"  {which} {batch / value:.0f}/s" for which, value in median.items())
                   + "  ratios" + "".join(f" {peer / median[which]:.2f}" for which in PRECISIONS), file=sys.stderr)
 
-    def commands(self):
-        folder = self.root / "pictures"
+    def commands(self, place):
+        kind = output_of("stat", "--file-system", "--format", "%T", place).strip()
+        place = pathlib.Path(tempfile.mkdtemp(dir=place))
+        try:
+            self.protect(place, "" if kind == "tmpfs" else "_disk")
+        finally:
+            shutil.rmtree(place)
+
+    def protect(self, place, where):
+        folder = place / "pictures"
         folder.mkdir()
-        for model, count in FOLDERS.items():
+        for model, (count, rounds) in FOLDERS.items():
             for i in range(count):
                 (folder / f"{i:05}.png").write_bytes(pictures.picture(i))
-            for i in range(count, 10000):
-                (folder / f"{i:05}.png").unlink(missing_ok=True)
             shares, rates = [], []
-            for _ in range(self.rounds):
-                runtime = 32 / self.per_batch(model, 32, 32, "fp32")
+            for i in range(rounds):
+                out = place / f"out-{model}-{i}"  # removed at the end: ext4 looks long for inodes after many were freed
+                batches = [self.per_batch(model, 32, 32, "fp32")]
                 begin = time.monotonic()
-                output_of(self.veilnet, "protect", folder, "--model", self.models / f"{model}.safetensors", "-o", self.root / "out")
+                output_of(self.veilnet, "protect", folder, "--model", self.models / f"{model}.safetensors", "-o", out)
                 rates.append(count / (time.monotonic() - begin))
-                shares.append(rates[-1] / runtime)
-                if sum(1 for _ in (self.root / "out").iterdir()) != count:
+                batches.append(self.per_batch(model, 32, 32, "fp32"))  # as fast after as before?
+                shares.append(rates[-1] * statistics.mean(batches) / 32)
+                if sum(1 for _ in out.iterdir()) != count:
                     sys.exit("runtime: protect did not write every picture")
-                shutil.rmtree(self.root / "out")
-            suffix = "" if model == "unet_w64" else "_" + model.split("_")[1]
+            suffix = ("" if model == "unet_w64" else "_" + model.split("_")[1]) + where
             self.metrics["protect_pictures_per_s" + suffix] = statistics.median(rates)
             self.metrics["protect_share_of_runtime" + suffix] = statistics.median(shares)
         times = []
         for i in range(20):
             begin = time.monotonic()
-            output_of(self.veilnet, "protect", folder / "00000.png", "--model", self.models / "unet_w16.safetensors", "-o", self.root / f"one-{i}.png")
+            output_of(self.veilnet, "protect", folder / "00000.png", "--model", self.models / "unet_w16.safetensors", "-o", place / f"one-{i}.png")
             times.append(time.monotonic() - begin)
         self.metrics["cold_start_ms"] = 1000 * statistics.median(times)
-        shutil.rmtree(folder)
 
     def accuracy(self, psi, h, cifar):
         def export(name, most, folder):
@@ -180,13 +186,15 @@ def main():
     parser.add_argument("--h", type=pathlib.Path)
     parser.add_argument("--cifar", type=pathlib.Path)
     parser.add_argument("--only", choices=["networks", "commands", "accuracy"], help="measure this part, and keep the others of --result")
+    parser.add_argument("--place", type=pathlib.Path, help="folder for the pictures of protect: in memory (/dev/shm) or on a disk, whose "
+                        "creation of files then counts and whose figures end in _disk")
     parser.add_argument("--result", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.3)
     o = parser.parse_args()
     cpu = pathlib.Path("/proc/cpuinfo").read_text()
     parts = [o.only] if o.only else ["networks", "commands", "accuracy"]
-    old = json.loads(o.result.read_text())["metrics"] if o.only and o.result and o.result.exists() else {}
+    before = json.loads(o.result.read_text()) if o.only and o.result and o.result.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(o, pathlib.Path(name))
         bench.make_models()
@@ -194,20 +202,21 @@ def main():
         if "networks" in parts:
             bench.networks()
         if "commands" in parts:
-            bench.commands()
+            bench.commands(o.place or name)
         if "accuracy" in parts and o.psi:
             bench.accuracy(o.psi.resolve(), o.h.resolve(), o.cifar.resolve())
         for precision in PRECISIONS:
             bench.per_batch("unet_w4", 32, 1, precision)
-    metrics = old | {key: float(f"{value:.4g}") for key, value in bench.metrics.items()}
+    metrics = before.get("metrics", {}) | {key: float(f"{value:.4g}") for key, value in bench.metrics.items()}
     metrics["isa"] = " ".join(dict.fromkeys(bench.isa[precision] for precision in PRECISIONS))
+    commit = output_of(bench.veilnet, "--version").split("(")[-1].split(")")[0]
     record = {"experiment": "bench-runtime", "config": "bench/runtime.py",
               "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
                       f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
                       "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches: U-Net of "
-                      "width 64 on PNG files of 32x32, and _w16 of width 16. Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
+                      "width 64 on 10,000 PNG files of 32x32, start included, and _w16 of width 16 on 4,000, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
                       "precision, or with h alone (_h_).",
-              "commit": output_of(bench.veilnet, "--version").split("(")[-1].split(")")[0],
+              "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),
               "machine": {"device": "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")",
                           "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},
               "metrics": dict(sorted(metrics.items()))}

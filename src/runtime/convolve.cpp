@@ -219,26 +219,27 @@ class Winograd : public OwnStep {
     const auto side = g.size();
     const auto in = static_cast<size_t>(c_.in), out = static_cast<size_t>(c_.out);
     std::vector<float> matrices(side * side * in * out);
-    for (size_t o = 0; o < out; ++o) {
-      for (size_t i = 0; i < in; ++i) {
+    parallel_for(job_.threads, c_.in, [&](int64_t channel, int) {
+      const auto i = static_cast<size_t>(channel);
+      for (size_t o = 0; o < out; ++o) {
         const float* w = c_.weights.data() + (o * in + i) * 9;
         for (size_t y = 0; y < side; ++y) {
-          for (size_t x = 0; x < side; ++x) {
-            double sum = 0;
-            for (size_t a = 0; a < 3; ++a)
-              for (size_t b = 0; b < 3; ++b) sum += g[y][a] * g[x][b] * w[a * 3 + b];
-            matrices[((y * side + x) * in + i) * out + o] = static_cast<float>(sum);
-          }
+          double row[3];  // of the kernel, its own rows summed up
+          for (size_t b = 0; b < 3; ++b)
+            row[b] = g[y][0] * w[b] + g[y][1] * w[3 + b] + g[y][2] * w[6 + b];
+          for (size_t x = 0; x < side; ++x)
+            matrices[((y * side + x) * in + i) * out + o] =
+                static_cast<float>(g[x][0] * row[0] + g[x][1] * row[1] + g[x][2] * row[2]);
         }
       }
-    }
+    });
     Buffer buffer(matrices.size());
-    for (int64_t p = 0; p < points_; ++p) {
+    parallel_for(job_.threads, points_, [&](int64_t p, int) {
       for (int64_t from = 0; from < c_.out; from += chunk_) {
         k_.pack(std::min(chunk_, c_.out - from), c_.in, matrices.data() + p * c_.in * c_.out + from,
                 c_.out, buffer.data() + (p * c_.out + from) * c_.in);
       }
-    }
+    });
     return buffer;
   }
 

@@ -13,7 +13,7 @@ using model::Op;
 
 class Lowering {
  public:
-  explicit Lowering(const model::Model& model)
+  explicit Lowering(model::Model& model)
       : model_(model), layers_(model.graph.layers), users_(layers_.size()), done_(layers_.size()) {
     for (size_t i = 0; i < layers_.size(); ++i) {
       for (const auto input : layers_[i].inputs) users_[input].push_back(i);
@@ -68,7 +68,7 @@ class Lowering {
     conv->kernel = layer.kernel;
     conv->stride = layer.stride;
     conv->padding = layer.padding;
-    conv->weights = tensor(layer, 0);
+    conv->weights = std::move(model_.weights.at(layer.tensors[0].name).values);
     conv->bias = layer.tensors.size() > 1 ? tensor(layer, 1)
                                           : std::vector<float>(static_cast<size_t>(layer.channels));
     Node node;
@@ -234,7 +234,7 @@ class Lowering {
     return {scale, shift};
   }
 
-  const model::Model& model_;
+  model::Model& model_;
   const std::vector<Layer>& layers_;
   std::vector<std::vector<size_t>> users_;
   std::vector<std::vector<size_t>> parts_;  // the values whose channels make up a layer's output
@@ -244,6 +244,6 @@ class Lowering {
 
 }  // namespace
 
-std::vector<Node> lower(const model::Model& model) { return Lowering(model).run(); }
+std::vector<Node> lower(model::Model& model) { return Lowering(model).run(); }
 
 }  // namespace veilnet::runtime

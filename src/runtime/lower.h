@@ -50,8 +50,9 @@ struct Node {
   std::vector<float> a, b;
 };
 
-/// The nodes in order; the first value is the input, the last node's output the network's. In a
+/// The nodes in order, with the weights of `model`, whose convolutions have none afterwards; the
+/// first value is the input, the last node's output the network's. In a
 /// residual convolution, inputs.back() is the value that its output replaces.
-std::vector<Node> lower(const model::Model& model);
+std::vector<Node> lower(model::Model& model);
 
 }  // namespace veilnet::runtime
