@@ -101,6 +101,25 @@ TEST(Network, RefusesWhatItCannotCompute) {
                      [&] { Network(psi_model).logits(pictures, 32, 32); });
 }
 
+TEST(Network, ChoosesWaysAsTold) {
+  const auto h = test::drawn_model(test::picture_card(Role::Transform, "unet", 16));
+  const auto pictures = test::drawn_pictures(2, 32, 32);
+  const auto expected = Network(h).forward(model::network_input(h, pictures, 32, 32)).values;
+  for (const auto choice : {Choice::Estimate, Choice::Try, Choice::OneDnn}) {
+    const Network network(h, {.threads = 1, .choice = choice});
+    size_t convolutions = 0, by_onednn = 0;
+    for (const auto& step : network.profile(8, 32, 32, 1)) {
+      convolutions += step.multiplications > 0;
+      by_onednn += step.name.ends_with(", onednn");
+    }
+    EXPECT_EQ(convolutions, 23U);
+    if (choice == Choice::OneDnn) EXPECT_EQ(by_onednn, convolutions);
+    if (choice == Choice::Estimate) EXPECT_LT(by_onednn, convolutions);
+    const auto got = network.forward(model::network_input(h, pictures, 32, 32)).values;
+    EXPECT_LT(relative_error(got, expected), 2e-5);
+  }
+}
+
 TEST(Network, MayBeUsedByManyThreads) {
   const Network network(test::drawn_model(test::picture_card(Role::Transform, "unet", 16)),
                         {.threads = 1});

@@ -63,6 +63,11 @@ double measure(const runtime::Network& network, int64_t batch, int64_t height, i
   return times[times.size() / 2];
 }
 
+runtime::Choice choice_of(const std::string& name) {
+  if (name == "try") return runtime::Choice::Try;
+  return name == "onednn" ? runtime::Choice::OneDnn : runtime::Choice::Estimate;
+}
+
 json profile(const runtime::Network& network, int64_t batch, int64_t height, int64_t width) {
   const auto steps = network.profile(batch, height, width, /*repeats=*/10);
   double total = 0;
@@ -153,7 +158,9 @@ void run(const BenchOptions& o) {
                    model.card.width, ranges);
     model.card.notes[runtime::kRangesNote] = runtime::to_note(ranges, model.graph);
   }
-  const runtime::Network network(std::move(model), {.threads = o.threads, .precision = precision});
+  const runtime::Network network(
+      std::move(model),
+      {.threads = o.threads, .precision = precision, .choice = choice_of(o.choice)});
   const auto [height, width] = picture_size(o.size, network.card());
   json record = {{"model", as_utf8(o.model.native())},
                  {"precision", o.precision},
