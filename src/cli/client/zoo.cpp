@@ -46,7 +46,7 @@ void run(const CommonOptions& o) {
 void add_models(CLI::App& command) {
   const auto options = std::make_shared<CommonOptions>();
   add_json(command, *options);
-  examples(command, {"veilnet models", "veilnet protect photo.jpg --model cifar10-h -o out.png"});
+  examples(command, {"veilnet models", "veilnet models --json models.json"});
   command.callback([options] { run(*options); });
 }
 
