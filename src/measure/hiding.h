@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "image/batch.h"
 #include "nn/model.h"
 #include "nn/vgg.h"
 
