@@ -20,6 +20,12 @@ add_library(veilnet_onednn INTERFACE)
 target_include_directories(veilnet_onednn SYSTEM INTERFACE ${ONEDNN_INCLUDE_DIR})
 target_link_libraries(veilnet_onednn INTERFACE ${ONEDNN_LIBRARY})
 
+if(VEILNET_SERVE)
+  find_package(Boost 1.74 REQUIRED)
+  find_package(simdjson 3 REQUIRED)
+  find_package(OpenSSL 3 REQUIRED)
+endif()
+
 if(VEILNET_LAB)
   find_package(Torch 1.13 REQUIRED)
   add_library(veilnet_torch INTERFACE)

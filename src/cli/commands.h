@@ -11,6 +11,12 @@ class App;
 // A command is a row here and a function add_<name>, which gives the command its options and a
 // callback.
 // clang-format off
+#if VEILNET_SERVE  // a build option
+#define VEILNET_SERVER_COMMANDS(CLIENT)                                                           \
+  CLIENT(serve,   "Answer requests for classifiers over HTTP")
+#else
+#define VEILNET_SERVER_COMMANDS(CLIENT)
+#endif
 #define VEILNET_COMMANDS(CLIENT, LAB)                                                             \
   CLIENT(protect, "Turn plain pictures into protected ones (8-bit PNG)")                          \
   CLIENT(classify, "Name plain or protected pictures with psi")                                   \
@@ -23,6 +29,7 @@ class App;
   CLIENT(calibrate, "Find the ranges of activations that --precision int8 needs")                   \
   CLIENT(bench,   "Measure how fast a model computes here, and how far from another back end")    \
   CLIENT(models,  "List the models that are there by name, with their figures")                   \
+  VEILNET_SERVER_COMMANDS(CLIENT)                                                                 \
   CLIENT(completion, "Print a script that completes commands and options in a shell")             \
   LAB(demo,       "The whole way on synthetic pictures: train psi and h, protect, attack, report")\
   LAB(data,       "Check, describe and export the configured data set")                           \

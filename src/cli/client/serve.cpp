@@ -1,0 +1,204 @@
+// `veilnet serve`: classifiers behind HTTP.
+#include <csignal>
+#include <fmt/format.h>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <spdlog/spdlog.h>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "http/server.h"
+#include "service/repository.h"
+
+namespace veilnet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ServeOptions {
+  fs::path models;
+  std::vector<std::string> model;
+  service::RepositoryOptions repository;
+  http::ApiOptions api;
+  http::ServerOptions server;
+  int workers = 0;
+  int64_t max_delay_us = 500, queue_timeout_ms = 10'000;
+  int64_t header_timeout_ms = 10'000, body_timeout_ms = 30'000;
+  fs::path access_log;
+  fs::path port_file;
+  bool plain_http = false;
+};
+
+/// "name=path"; of a path alone, the name is that of the folder, or of the file without extension.
+service::Source source_of(const std::string& text) {
+  if (const auto equals = text.find('='); equals != text.npos)
+    return {text.substr(0, equals), text.substr(equals + 1)};
+  const fs::path path = text;
+  const auto folder = fs::is_directory(path) ? path : path.parent_path();
+  if (fs::is_directory(path) || path.filename() == "model.safetensors")
+    return {fs::absolute(folder).lexically_normal().filename().string(), path};
+  return {path.stem().string(), path};
+}
+
+bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
+
+/// Ctrl-C and SIGTERM, kept back from this thread and those that it starts. The first one is waited
+/// for and asks for an orderly end, which is the success of a server; the second ends the process.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void wait() const {
+    int signal = 0;
+    ::sigwait(&set_, &signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+  }
+
+ private:
+  sigset_t set_;
+};
+
+/// Appends lines to a file, each at once.
+class AccessLog {
+ public:
+  explicit AccessLog(const fs::path& path) : path_(path), out_(path, std::ios::app) {
+    if (!out_) fail(ErrorCode::Io, "{}: cannot be opened for the access log", path_.string());
+  }
+  void write(const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    out_ << line << '\n' << std::flush;
+  }
+
+ private:
+  fs::path path_;
+  std::mutex mutex_;
+  std::ofstream out_;
+};
+
+void run(ServeOptions o) {
+  auto sources = o.models.empty() ? std::vector<service::Source>() : service::models_in(o.models);
+  for (const auto& text : o.model) sources.push_back(source_of(text));
+  if (sources.empty())
+    fail(ErrorCode::InvalidArgument, "no model is given: --models DIR or --model FILE");
+  if (!is_loopback(o.server.host) && o.server.certificate.empty() && !o.plain_http)
+    fail(ErrorCode::InvalidArgument,
+         "--host {} can be reached from other machines; give --tls-cert and --tls-key, or "
+         "--plain-http behind a proxy that ends TLS",
+         o.server.host);
+  o.repository.batch.max_delay = std::chrono::microseconds(o.max_delay_us);
+  o.repository.batch.timeout = std::chrono::milliseconds(o.queue_timeout_ms);
+  o.server.header_timeout = std::chrono::milliseconds(o.header_timeout_ms);
+  o.server.body_timeout = std::chrono::milliseconds(o.body_timeout_ms);
+  std::unique_ptr<AccessLog> log;
+  if (!o.access_log.empty()) {
+    log = std::make_unique<AccessLog>(o.access_log);
+    o.server.access_log = [&log](const std::string& line) { log->write(line); };
+  }
+
+  const StopSignals signals;
+  service::Statistics statistics;
+  service::Scheduler scheduler(o.workers > 0 ? o.workers : physical_cores());
+  service::Repository repository(std::move(sources), o.repository, scheduler, statistics);
+  http::Api api(repository, scheduler, statistics, o.api);
+  // Not ready until the models are loaded, but alive and telling so.
+  http::Server server(api, o.server);
+  spdlog::info("listening on {}://{}:{}", o.server.certificate.empty() ? "http" : "https",
+               o.server.host, server.port());
+  if (!o.port_file.empty())
+    write_file(o.port_file, fmt::format("{}\n", server.port()), Overwrite::Yes);
+  repository.load_all();
+  signals.wait();
+  spdlog::info("stopping: answering what has begun");
+  if (!server.stop()) fail(ErrorCode::Interrupted, "stopped before all requests were answered");
+  spdlog::info("stopped");
+}
+
+}  // namespace
+
+void add_serve(CLI::App& command) {
+  const auto o = std::make_shared<ServeOptions>();
+  command
+      .add_option("--models", o->models,
+                  "Folder of models: DIR/<name>/<number>/model.safetensors; the highest number "
+                  "is served")
+      ->type_name("DIR");
+  command
+      .add_option("--model", o->model,
+                  "A classifier's file, or a folder with numbered versions; repeatable")
+      ->type_name("[NAME=]PATH")
+      ->allow_extra_args(false);
+  command.add_option("--host", o->server.host, "Address to listen on")->capture_default_str();
+  command.add_option("--port", o->server.port, "Port; 0 for any that is free")
+      ->capture_default_str();
+  command.add_option("--port-file", o->port_file, "Write the port to this file")->type_name("FILE");
+  command.add_option("--tls-cert", o->server.certificate, "Certificate chain, PEM: TLS 1.3")
+      ->type_name("FILE");
+  command.add_option("--tls-key", o->server.private_key, "Its private key, PEM")->type_name("FILE");
+  command.add_flag("--plain-http", o->plain_http,
+                   "Allow an address that other machines reach without TLS");
+  command
+      .add_option("--workers", o->workers,
+                  "Batches computed at once; the physical cores unless "
+                  "given")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--threads", o->repository.threads, "Threads of one batch")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--max-batch", o->repository.batch.max_batch, "Pictures computed together")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command.add_option("--max-delay-us", o->max_delay_us, "That a picture waits for others")
+      ->check(CLI::Range(0, 10'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-queue", o->repository.batch.max_queue,
+                  "Pictures that wait for one model; more are refused (503)")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command.add_option("--queue-timeout-ms", o->queue_timeout_ms, "That a request waits (504)")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  command
+      .add_option("--score-digits", o->repository.answers.score_digits,
+                  "Decimal digits of probabilities in answers; 0: none are told")
+      ->check(CLI::Range(0, 6))
+      ->capture_default_str();
+  command
+      .add_option("--max-top-k", o->repository.answers.max_top_k,
+                  "Most classes that an answer names")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--max-pictures", o->api.infer.max_pictures, "Pictures of one request")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command.add_option("--max-body-bytes", o->server.max_body_bytes, "Bytes of one request")
+      ->check(CLI::Range(1024, 1 << 30))
+      ->capture_default_str();
+  command.add_option("--max-connections", o->server.max_connections, "Connections at once")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      .add_option("--header-timeout-ms", o->header_timeout_ms, "For a request's header to arrive")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  command.add_option("--body-timeout-ms", o->body_timeout_ms, "For its body")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  command.add_option("--io-threads", o->server.io_threads, "Threads that read and write requests")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command.add_flag("--allow-control", o->api.allow_control, "Let clients load and unload models");
+  command.add_option("--access-log", o->access_log, "Append a line of JSON for each request")
+      ->type_name("FILE");
+  examples(command, {"veilnet serve --model runs/cifar10-cpu/classifier",
+                     "veilnet serve --models models/ --port 8080 --allow-control"});
+  command.callback([o] { run(*o); });
+}
+
+}  // namespace veilnet::cli

@@ -1,0 +1,397 @@
+#include "http/api.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "core/version.h"
+
+namespace veilnet::http {
+namespace {
+
+using nlohmann::json;
+using service::Clock;
+using service::Reason;
+using service::Served;
+
+struct RouteRow {
+  Route route;
+  std::string_view method, name;
+};
+constexpr std::array kRoutes = {
+    RouteRow{Route::Server, "GET", "/v2"},
+    RouteRow{Route::Live, "GET", "/v2/health/live"},
+    RouteRow{Route::Ready, "GET", "/v2/health/ready"},
+    RouteRow{Route::Metrics, "GET", "/metrics"},
+    RouteRow{Route::Model, "GET", "/v2/models/{model}"},
+    RouteRow{Route::ModelReady, "GET", "/v2/models/{model}/ready"},
+    RouteRow{Route::ModelStatistics, "GET", "/v2/models/{model}/stats"},
+    RouteRow{Route::Infer, "POST", "/v2/models/{model}/infer"},
+    RouteRow{Route::Classify, "POST", "/v2/models/{model}/classify"},
+    RouteRow{Route::Index, "POST", "/v2/repository/index"},
+    RouteRow{Route::Load, "POST", "/v2/repository/models/{model}/load"},
+    RouteRow{Route::Unload, "POST", "/v2/repository/models/{model}/unload"},
+};
+
+const RouteRow& row_of(Route route) { return *std::ranges::find(kRoutes, route, &RouteRow::route); }
+
+// A whole decimal number, or nothing.
+std::optional<uint64_t> number_of(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::vector<std::string_view> segments_of(std::string_view path) {
+  std::vector<std::string_view> segments;
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    const auto end = std::min(path.find('/'), path.size());
+    segments.push_back(path.substr(0, end));
+    path.remove_prefix(end);
+  }
+  return segments;
+}
+
+int status_of(Reason reason) {
+  switch (reason) {
+    case Reason::Malformed: return 400;
+    case Reason::NotFound: return 404;
+    case Reason::Unprotected: return 422;
+    case Reason::Overloaded: return 503;
+    case Reason::TimedOut: return 504;
+    case Reason::Failed: return 500;
+  }
+  return 500;
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::InvalidArgument:
+    case ErrorCode::BadData: return 400;
+    case ErrorCode::NotFound: return 404;
+    default: return 500;
+  }
+}
+
+Response json_response(const json& value) { return {200, value.dump()}; }
+
+// The value of a key of the query, or nothing.
+std::optional<std::string_view> query_value(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    const auto pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (pair.starts_with(key) && pair.substr(key.size()).starts_with('='))
+      return pair.substr(key.size() + 1);
+  }
+  return std::nullopt;
+}
+
+int64_t top_k_of(std::string_view query, int64_t most) {
+  const auto given = query_value(query, "top_k");
+  if (!given) return 1;
+  const auto value = number_of(*given);
+  if (!value || *value < 1 || *value > static_cast<uint64_t>(most))
+    fail(ErrorCode::BadData, "top_k is \"{}\"; allowed: 1 to {}", printable(*given, 40), most);
+  return static_cast<int64_t>(*value);
+}
+
+// The picture of a file. It must have the model's size: bringing a protected picture to another
+// destroys what it is named by.
+service::Pictures picture_of(std::span<const uint8_t> file, const service::ModelForm& form,
+                             uint64_t max_bytes) {
+  image::DecodeLimits limits;
+  limits.max_file_bytes = max_bytes;
+  limits.max_side = static_cast<int>(std::max(form.height, form.width));
+  limits.max_pixels = static_cast<uint64_t>(form.height * form.width);
+  auto picture = image::decode(file, "the body", limits);
+  if (picture.height != form.height || picture.width != form.width)
+    fail(ErrorCode::BadData, "the picture has {}x{} pixels; this model takes {}x{}", picture.width,
+         picture.height, form.width, form.height);
+  service::Pictures pictures;
+  pictures.count = 1;
+  pictures.memory = std::move(picture.rgb);
+  pictures.pixels_nhwc = pictures.memory;
+  return pictures;
+}
+
+}  // namespace
+
+std::string_view route_name(Route route) { return row_of(route).name; }
+
+std::optional<Target> target_of(std::string_view path) {
+  if (!path.starts_with('/')) return std::nullopt;
+  const auto parts = segments_of(path);
+  const auto is = [&](size_t at, std::string_view text) {
+    return at < parts.size() && parts[at] == text;
+  };
+  if (parts.size() == 1 && is(0, "metrics")) return Target{Route::Metrics, "", {}};
+  if (!is(0, "v2")) return std::nullopt;
+  if (parts.size() == 1) return Target{Route::Server, "", {}};
+  if (is(1, "health") && parts.size() == 3) {
+    if (is(2, "live")) return Target{Route::Live, "", {}};
+    if (is(2, "ready")) return Target{Route::Ready, "", {}};
+  }
+  if (is(1, "repository")) {
+    if (parts.size() == 3 && is(2, "index")) return Target{Route::Index, "", {}};
+    if (parts.size() == 5 && is(2, "models")) {
+      if (is(4, "load")) return Target{Route::Load, std::string(parts[3]), {}};
+      if (is(4, "unload")) return Target{Route::Unload, std::string(parts[3]), {}};
+    }
+  }
+  if (!is(1, "models") || parts.size() < 3) return std::nullopt;
+  if (parts.size() == 3 && is(2, "stats")) return Target{Route::ModelStatistics, "", {}};
+  Target target{Route::Model, std::string(parts[2]), {}};
+  size_t at = 3;
+  if (is(at, "versions")) {
+    const auto version = at + 1 < parts.size() ? number_of(parts[at + 1]) : std::nullopt;
+    if (!version || *version > INT64_MAX) return std::nullopt;
+    target.version = static_cast<int64_t>(*version);
+    at += 2;
+  }
+  if (parts.size() == at) return target;
+  if (parts.size() > at + 1) return std::nullopt;
+  for (const auto& [word, route] :
+       {std::pair("ready", Route::ModelReady), std::pair("stats", Route::ModelStatistics),
+        std::pair("infer", Route::Infer), std::pair("classify", Route::Classify)}) {
+    if (!is(at, word)) continue;
+    target.route = route;
+    return target;
+  }
+  return std::nullopt;
+}
+
+Response error_response(int status, std::string_view text) {
+  Response response{status, json{{"error", as_utf8(text)}}.dump()};
+  if (status == 503 || status == 429) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+Api::Api(service::Repository& repository, service::Scheduler& scheduler,
+         service::Statistics& statistics, const ApiOptions& options)
+    : repository_(repository), scheduler_(scheduler), statistics_(statistics), options_(options) {}
+
+Api::~Api() {
+  if (control_.joinable()) control_.join();
+}
+
+std::optional<Response> Api::refuse(const Head& head) const {
+  const auto target = target_of(head.path);
+  if (!target) return error_response(404, "there is no such path");
+  const auto& row = row_of(target->route);
+  const auto refused = [&](int status, std::string_view text) {
+    auto response = error_response(status, text);
+    response.route = row.name;
+    return response;
+  };
+  if (head.method != row.method) {
+    auto response = refused(405, fmt::format("only {} is allowed here", row.method));
+    response.headers.emplace_back("Allow", row.method);
+    return response;
+  }
+  if (!head.content_encoding.empty() && head.content_encoding != "identity")
+    return refused(415, "compressed bodies are not taken; send it without Content-Encoding");
+  if ((target->route == Route::Load || target->route == Route::Unload) && !options_.allow_control)
+    return refused(403, "this server does not load or unload models (--allow-control)");
+  return std::nullopt;
+}
+
+void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
+  const auto target = target_of(head.path);
+  const auto route = target ? row_of(target->route).name : "-";
+  const auto tell = [route, reply = std::move(reply)](Response response) {
+    response.route = route;
+    reply(std::move(response));
+  };
+  try {
+    if (!target) return tell(error_response(404, "there is no such path"));
+    switch (target->route) {
+      case Route::Infer: return infer(*target, head, std::move(body), tell);
+      case Route::Classify: return classify(*target, head, body, tell);
+      case Route::Load:
+      case Route::Unload: return control(*target, tell);
+      default: return tell(answer(*target, head));
+    }
+  } catch (const Error& e) {
+    tell(error_response(status_of(e.code()), e.what()));
+  } catch (const std::bad_alloc&) {
+    tell(error_response(503, "not enough memory for this request"));
+  }
+}
+
+Response Api::answer(const Target& target, const Head&) const {
+  switch (target.route) {
+    case Route::Server:
+      return json_response(
+          {{"name", "veilnet"},
+           {"version", commit()},
+           {"extensions",
+            {"binary_tensor_data", "statistics", "model_repository", "parameters", "classify"}}});
+    case Route::Live: return json_response({{"live", true}});
+    case Route::Ready: {
+      const bool ready = !draining_ && repository_.ready();
+      auto response = json_response({{"ready", ready}});
+      if (!ready) response.status = 503;
+      return response;
+    }
+    case Route::Metrics: return metrics();
+    case Route::Model: {
+      const auto served = repository_.find(target.model, target.version);
+      return json_response({{"name", served->name},
+                            {"versions", {std::to_string(served->version)}},
+                            {"platform", served->platform},
+                            {"inputs", service::input_metadata(served->form)},
+                            {"outputs", service::output_metadata(served->form)},
+                            {"parameters", {{"content_sha256", served->sha256}}}});
+    }
+    case Route::ModelReady:
+      repository_.find(target.model, target.version);
+      return json_response({{"name", target.model}, {"ready", !draining_}});
+    case Route::ModelStatistics:
+      if (!target.model.empty()) repository_.find(target.model, target.version);
+      return json_response(statistics_.to_json(target.model));
+    case Route::Index: {
+      auto list = json::array();
+      for (const auto& one : repository_.index())
+        list.push_back({{"name", one.name},
+                        {"version", one.version ? std::to_string(one.version) : ""},
+                        {"state", one.state},
+                        {"reason", one.reason}});
+      return json_response(list);
+    }
+    default: return error_response(404, "there is no such path");
+  }
+}
+
+Response Api::metrics() const {
+  auto text = statistics_.to_prometheus(repository_.pending());
+  text +=
+      "# HELP veilnet_http_responses_total Answers by route and status\n"
+      "# TYPE veilnet_http_responses_total counter\n";
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, count] : answers_)
+    text += fmt::format("veilnet_http_responses_total{{route=\"{}\",status=\"{}\"}} {}\n",
+                        key.first, key.second, count);
+  return {200, std::move(text), "text/plain; version=0.0.4"};
+}
+
+void Api::count(std::string_view route, int status) {
+  const std::lock_guard lock(mutex_);
+  ++answers_[{std::string(route), status}];
+}
+
+namespace {
+
+/// Counts and tells the failure of a request for this model.
+Response refused(const Served& served, Reason reason, std::string_view text,
+                 Clock::time_point begin) {
+  served.statistics->failed(reason, Clock::now() - begin);
+  auto response = error_response(status_of(reason), text);
+  response.model = served.name;
+  response.version = served.version;
+  return response;
+}
+
+/// Runs `read`, which makes a request's pictures, and puts them into the queue; `write` makes the
+/// answer of the logits.
+template <class Read, class Write>
+void compute(service::Scheduler& scheduler, const std::shared_ptr<const Served>& served,
+             const Api::Reply& reply, Read&& read, Write write) {
+  const auto begin = Clock::now();
+  service::Job job;
+  try {
+    job = read();
+  } catch (const Error& e) {
+    return reply(refused(*served, Reason::Malformed, e.what(), begin));
+  }
+  const auto count = job.pictures.count;
+  job.done = [served, reply, begin, count, write = std::move(write)](service::Result result) {
+    if (const auto* failure = std::get_if<service::Failure>(&result))
+      return reply(refused(*served, failure->reason, failure->message, begin));
+    const auto& computed = std::get<service::Computed>(result);
+    auto response = write(computed.logits);
+    response.model = served->name;
+    response.version = served->version;
+    response.pictures = count;
+    served->statistics->succeeded(count, Clock::now() - begin, computed.times);
+    reply(std::move(response));
+  };
+  scheduler.submit(served->queue, std::move(job));
+}
+
+}  // namespace
+
+void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> body, Reply reply) {
+  const auto served = repository_.find(target.model, target.version);
+  const auto request = std::make_shared<service::InferRequest>();
+  compute(
+      scheduler_, served, reply,
+      [&] {
+        std::optional<uint64_t> json_bytes;
+        if (!head.json_bytes.empty()) {
+          json_bytes = number_of(head.json_bytes);
+          if (!json_bytes)
+            fail(ErrorCode::BadData,
+                 "Inference-Header-Content-Length is \"{}\"; expected a number of bytes",
+                 printable(head.json_bytes, 40));
+        }
+        *request = service::read_infer(std::move(body), json_bytes, served->form, options_.infer);
+        return service::Job{std::move(request->pictures), request->timeout, {}};
+      },
+      [served, request](std::span<const float> logits) {
+        auto answer =
+            service::write_infer(*request, logits, served->form, served->name, served->version);
+        Response response{200, std::move(answer.body)};
+        if (answer.json_bytes) {
+          response.content_type = "application/octet-stream";
+          response.headers.emplace_back("Inference-Header-Content-Length",
+                                        std::to_string(*answer.json_bytes));
+        }
+        return response;
+      });
+}
+
+void Api::classify(const Target& target, const Head& head, const std::vector<uint8_t>& body,
+                   Reply reply) {
+  const auto served = repository_.find(target.model, target.version);
+  const auto top_k = std::make_shared<int64_t>(1);
+  compute(
+      scheduler_, served, reply,
+      [&] {
+        *top_k = top_k_of(head.query, served->form.answers.max_top_k);
+        return service::Job{picture_of(body, served->form, options_.max_picture_bytes), {}, {}};
+      },
+      [served, top_k](std::span<const float> logits) {
+        return json_response(
+            service::classification(logits, served->form, served->name, served->version, *top_k));
+      });
+}
+
+void Api::control(const Target& target, Reply reply) {
+  const std::lock_guard lock(control_mutex_);
+  if (controlling_) return reply(error_response(503, "another model is being loaded"));
+  if (control_.joinable()) control_.join();
+  controlling_ = true;
+  control_ = std::thread([this, target, reply = std::move(reply)] {
+    Response response{200, "{}"};
+    try {
+      target.route == Route::Load ? repository_.load(target.model)
+                                  : repository_.unload(target.model);
+    } catch (const Error& e) {
+      response = error_response(status_of(e.code()), e.what());
+    } catch (const std::bad_alloc&) {
+      response = error_response(503, "not enough memory for this model");
+    }
+    controlling_ = false;
+    reply(std::move(response));
+  });
+}
+
+}  // namespace veilnet::http

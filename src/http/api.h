@@ -1,0 +1,121 @@
+// What the server answers to which path, apart from sockets: routes, and failures as statuses.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "image/image.h"
+#include "service/repository.h"
+
+namespace veilnet::http {
+
+/// Of the paths that are served. What the access log names in the place of the path, which is the
+/// client's text.
+enum class Route {
+  Server,
+  Live,
+  Ready,
+  Metrics,
+  Model,
+  ModelReady,
+  ModelStatistics,
+  Infer,
+  Classify,
+  Index,
+  Load,
+  Unload
+};
+
+/// "POST /v2/models/{model}/infer".
+std::string_view route_name(Route route);
+
+struct Target {
+  Route route;
+  std::string model;
+  std::optional<int64_t> version;
+};
+
+/// The target of a path without its query; the model's name is not looked up. Nothing for a path
+/// that is not served.
+std::optional<Target> target_of(std::string_view path);
+
+/// A request before its body.
+struct Head {
+  std::string method;
+  std::string path;              ///< as it came, without the query
+  std::string query;             ///< behind the question mark
+  std::string json_bytes;        ///< Inference-Header-Content-Length, or empty
+  std::string content_encoding;  ///< or empty
+};
+
+struct Response {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers{};
+  // For the access log.
+  std::string_view route = "-";
+  std::string model{};
+  int64_t version = 0, pictures = 0;
+};
+
+/// {"error": text}.
+Response error_response(int status, std::string_view text);
+
+struct ApiOptions {
+  bool allow_control = false;  ///< whether models may be loaded and unloaded over the network
+  service::InferLimits infer;
+  /// Of a picture's file; its pixels are bounded by the model's size.
+  uint64_t max_picture_bytes = 8u << 20;
+};
+
+/// All functions may be called from several threads at once.
+class Api {
+ public:
+  using Reply = std::function<void(Response)>;
+
+  Api(service::Repository& repository, service::Scheduler& scheduler,
+      service::Statistics& statistics, const ApiOptions& options);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  /// What can be refused before the body is read: 404, 405, 415, 403.
+  std::optional<Response> refuse(const Head& head) const;
+  /// Answers a request that was not refused, at once or later, on any thread, once.
+  void handle(Head head, std::vector<uint8_t> body, Reply reply);
+  /// From here on the server is not ready, and says so.
+  void drain() { draining_ = true; }
+  /// Counts an answer for /metrics.
+  void count(std::string_view route, int status);
+
+ private:
+  Response answer(const Target& target, const Head& head) const;
+  Response metrics() const;
+  void infer(const Target& target, const Head& head, std::vector<uint8_t> body, Reply reply);
+  void classify(const Target& target, const Head& head, const std::vector<uint8_t>& body,
+                Reply reply);
+  void control(const Target& target, Reply reply);
+
+  service::Repository& repository_;
+  service::Scheduler& scheduler_;
+  service::Statistics& statistics_;
+  ApiOptions options_;
+  std::atomic<bool> draining_ = false;
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, int>, uint64_t> answers_;
+  std::mutex control_mutex_;
+  std::atomic<bool> controlling_ = false;
+  std::thread control_;  ///< loads a model, which takes too long for the threads that read requests
+};
+
+}  // namespace veilnet::http

@@ -1,0 +1,161 @@
+#include "service/scheduler.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+#include "core/text.h"
+
+namespace veilnet::service {
+
+Scheduler::Scheduler(int workers) {
+  for (int i = 0; i < std::max(workers, 1); ++i) workers_.emplace_back([this] { work(); });
+}
+
+Scheduler::~Scheduler() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+void Scheduler::submit(const std::shared_ptr<Queue>& queue, Job job) {
+  const auto& options = queue->options_;
+  const auto now = Clock::now();
+  const auto timeout =
+      job.timeout.count() > 0 ? std::min(job.timeout, options.timeout) : options.timeout;
+  {
+    const std::lock_guard lock(mutex_);
+    // A request larger than the queue is taken while nothing else waits.
+    if (queue->waiting_.empty() || queue->pictures_ + job.pictures.count <= options.max_queue) {
+      if (queue->waiting_.empty()) queues_.push_back(queue);
+      queue->pictures_ += job.pictures.count;
+      queue->waiting_.push_back({std::move(job), now, now + timeout});
+      changed_.notify_one();
+      return;
+    }
+  }
+  job.done(Failure{Reason::Overloaded,
+                   fmt::format("more than {} pictures wait; try again later", options.max_queue)});
+}
+
+int64_t Scheduler::waiting(const Queue& queue) const {
+  const std::lock_guard lock(mutex_);
+  return queue.pictures_;
+}
+
+// Takes the jobs out whose time is over.
+void Scheduler::expire(std::vector<Queue::Waiting>& expired, Clock::time_point now) {
+  for (auto at = queues_.begin(); at != queues_.end();) {
+    auto& queue = **at;
+    auto& waiting = queue.waiting_;
+    const auto in_time = [&](const auto& one) { return one.deadline > now; };
+    if (std::ranges::all_of(waiting, in_time)) {
+      ++at;
+      continue;
+    }
+    const auto late = std::stable_partition(waiting.begin(), waiting.end(), in_time);
+    for (auto one = late; one != waiting.end(); ++one) {
+      queue.pictures_ -= one->job.pictures.count;
+      expired.push_back(std::move(*one));
+    }
+    waiting.erase(late, waiting.end());
+    at = waiting.empty() ? queues_.erase(at) : std::next(at);
+  }
+}
+
+// The batch that is due, or none and the time to look again.
+Scheduler::Batch Scheduler::take(Clock::time_point now, Clock::time_point& next) {
+  for (auto at = queues_.begin(); at != queues_.end(); ++at) {
+    const auto queue = *at;
+    const auto& options = queue->options_;
+    const auto due = queue->waiting_.front().arrival + options.max_delay;
+    if (queue->pictures_ < options.max_batch && due > now && !ending_) {
+      next = std::min(next, due);
+      for (const auto& one : queue->waiting_) next = std::min(next, one.deadline);
+      continue;
+    }
+    Batch batch{queue, {}, 0};
+    auto& waiting = queue->waiting_;
+    while (!waiting.empty()) {
+      const auto count = waiting.front().job.pictures.count;
+      if (batch.count > 0 && batch.count + count > options.max_batch) break;
+      batch.count += count;
+      batch.jobs.push_back(std::move(waiting.front()));
+      waiting.pop_front();
+    }
+    queue->pictures_ -= batch.count;
+    queues_.erase(at);
+    if (!waiting.empty()) queues_.push_back(queue);
+    return batch;
+  }
+  return {};
+}
+
+void Scheduler::run(Batch batch) {
+  const auto begin = Clock::now();
+  std::span<const uint8_t> pixels = batch.jobs.front().job.pictures.pixels_nhwc;
+  std::vector<uint8_t> together;
+  if (batch.jobs.size() > 1) {
+    together.reserve(pixels.size() / static_cast<size_t>(batch.jobs.front().job.pictures.count) *
+                     static_cast<size_t>(batch.count));
+    for (const auto& one : batch.jobs) {
+      const auto own = one.job.pictures.pixels_nhwc;
+      together.insert(together.end(), own.begin(), own.end());
+    }
+    pixels = together;
+  }
+  std::vector<float> logits;
+  std::string failure;
+  try {
+    logits = batch.queue->compute_(pixels, batch.count);
+  } catch (const std::exception& e) {
+    failure = printable(e.what(), 400);
+  }
+  const auto compute = Clock::now() - begin;
+  batch.queue->observer_(batch.count, compute);
+  const auto classes = logits.size() / static_cast<size_t>(batch.count);
+  auto first = logits.begin();
+  for (auto& one : batch.jobs) {
+    if (!failure.empty()) {
+      one.job.done(Failure{Reason::Failed, failure});
+      continue;
+    }
+    const auto last =
+        first + static_cast<std::ptrdiff_t>(classes * static_cast<size_t>(one.job.pictures.count));
+    one.job.done(Computed{{first, last}, {begin - one.arrival, compute}});
+    first = last;
+  }
+}
+
+void Scheduler::work() {
+  while (true) {
+    std::vector<Queue::Waiting> expired;
+    Batch batch;
+    {
+      std::unique_lock lock(mutex_);
+      const auto now = Clock::now();
+      auto next = Clock::time_point::max();
+      expire(expired, now);
+      batch = take(now, next);
+      if (expired.empty() && batch.jobs.empty()) {
+        if (ending_) return;
+        if (next == Clock::time_point::max()) {
+          changed_.wait(lock);
+        } else {
+          changed_.wait_until(lock, next);
+        }
+        continue;
+      }
+      // What is left may be due for another worker.
+      if (!queues_.empty()) changed_.notify_one();
+    }
+    for (auto& one : expired)
+      one.job.done(Failure{Reason::TimedOut, "not begun in time; the server has too much to do"});
+    if (!batch.jobs.empty()) run(std::move(batch));
+  }
+}
+
+}  // namespace veilnet::service

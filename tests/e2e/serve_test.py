@@ -1,0 +1,607 @@
+"""The server from the outside: raw sockets, real files.
+
+usage: serve_test.py VEILNET
+"""
+import concurrent.futures
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zlib
+
+VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+PSI = DATA / "classifier-format1.safetensors"
+SIDE = 32
+BYTES = SIDE * SIDE * 3
+LIMIT = 65536  # of a body
+
+
+def pixels(seed=1, count=1):
+    return bytes((i * i * 7 + i // 96 * 5 + seed * 31) % 256 for i in range(count * BYTES))
+
+
+def png(rgb, side=SIDE, claimed=None):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + rgb[y * side * 3:(y + 1) * side * 3] for y in range(side))
+    size = struct.pack(">IIBBBBB", claimed or side, claimed or side, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(rows)) +
+            chunk(b"IEND", b""))
+
+
+def tensor(**changes):
+    return {"name": "images", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8",
+            "data": list(pixels()), **changes}
+
+
+def without(value, key):
+    return {k: v for k, v in value.items() if k != key}
+
+
+class Server:
+    def __init__(self, folder, *options, models=None, wait=None):
+        self.folder = pathlib.Path(folder)
+        self.port_file = self.folder / "port"
+        self.port_file.unlink(missing_ok=True)
+        self.log = self.folder / "access.jsonl"
+        models = models or ("--model", f"m={PSI}")
+        self.process = subprocess.Popen(
+            [VEILNET, "serve", *models, "--port", "0", "--port-file", self.port_file,
+             "--access-log", self.log, "--max-body-bytes", str(LIMIT), *options],
+            stderr=subprocess.PIPE, text=True)
+        for _ in range(600):
+            if self.port_file.exists() or self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        self.port = int(self.port_file.read_text())
+        for _ in range(600):
+            if self.get(f"/v2/models/{wait}/ready" if wait else "/v2/health/ready")[0] == 200:
+                return
+            time.sleep(0.05)
+        raise AssertionError("the server is not ready")
+
+    def request(self, method, path, body=None, headers=None, timeout=60):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read(), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def post(self, path, body=b"", headers=None):
+        return self.request("POST", path, body, headers)
+
+    def infer(self, body, headers=None):
+        if not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        return self.post("/v2/models/m/infer", body, headers)
+
+    def raw(self, data, half_close=False, timeout=30):
+        """Everything that the server answers to these bytes, until it closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(data)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+            return answer
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=60)[1]
+
+
+def binary_request(rgb, count=1, **changes):
+    head = json.dumps({"inputs": [{**without(tensor(), "data"), "shape": [count, SIDE, SIDE, 3],
+                                   "parameters": {"binary_data_size": len(rgb)}, **changes}]}).encode()
+    return head + rgb, {"Inference-Header-Content-Length": str(len(head)),
+                        "Content-Type": "application/octet-stream"}
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.server = Server(cls.folder.name, *cls.options())
+
+    @classmethod
+    def options(cls):
+        return ()
+
+    @classmethod
+    def tearDownClass(cls):
+        errors = cls.server.stop()
+        cls.folder.cleanup()
+        assert cls.server.process.returncode == 0, errors
+
+    def refused(self, answer, status, part=""):
+        self.assertEqual(answer[0], status, answer)
+        error = json.loads(answer[1])
+        self.assertEqual(list(error), ["error"])
+        self.assertIn(part, error["error"])
+
+    def raw_refused(self, answer, status, part=""):
+        self.assertTrue(answer.startswith(b"HTTP/1.1 %d " % status), answer)
+        self.refused((status, answer.partition(b"\r\n\r\n")[2]), status, part)
+
+    def well(self):
+        """The server is up and answers rightly."""
+        status, body, _ = self.server.infer({"id": "still here", "inputs": [tensor()]})
+        self.assertEqual(status, 200)
+        self.assertEqual(json.loads(body)["id"], "still here")
+
+
+class Protocol(Case):
+    @classmethod
+    def options(cls):
+        return ("--score-digits", "3")
+
+    def test_health_and_metadata(self):
+        self.assertEqual(self.server.get("/v2/health/live")[:2], (200, b'{"live":true}'))
+        self.assertEqual(self.server.get("/v2/health/ready")[:2], (200, b'{"ready":true}'))
+        server = json.loads(self.server.get("/v2")[1])
+        self.assertEqual(server["name"], "veilnet")
+        self.assertIn("binary_tensor_data", server["extensions"])
+        for path in ("/v2/models/m", "/v2/models/m/versions/1"):
+            model = json.loads(self.server.get(path)[1])
+            self.assertEqual(model["versions"], ["1"])
+            self.assertEqual(model["inputs"],
+                             [{"name": "images", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}])
+            self.assertEqual([o["name"] for o in model["outputs"]], ["label", "name", "probabilities"])
+            self.assertRegex(model["parameters"]["content_sha256"], "^[0-9a-f]{64}$")
+        self.assertEqual(json.loads(self.server.get("/v2/models/m/ready")[1]),
+                         {"name": "m", "ready": True})
+
+    def test_json_binary_and_file_agree(self):
+        rgb = pixels(7, 3)
+        names = []
+        for i in range(3):
+            status, body, _ = self.server.post("/v2/models/m/classify?top_k=2",
+                                               png(rgb[i * BYTES:(i + 1) * BYTES]))
+            self.assertEqual(status, 200, body)
+            answer = json.loads(body)
+            self.assertEqual(answer["top"][0]["name"], answer["name"])
+            self.assertEqual(len(answer["top"]), 2)
+            self.assertAlmostEqual(sum(one["probability"] for one in answer["top"]), 1, places=2)
+            names.append(answer["name"])
+        flat = {"inputs": [tensor(shape=[3, 32, 32, 3], data=list(rgb))]}
+        nested = [[[list(rgb[(y * 32 + x) * 3:(y * 32 + x) * 3 + 3]) for x in range(32)]
+                   for y in range(i * 32, i * 32 + 32)] for i in range(3)]
+        tree = {"inputs": [tensor(shape=[3, 32, 32, 3], data=nested)], "outputs": [{"name": "name"}]}
+        for body in (flat, tree):
+            outputs = {o["name"]: o for o in json.loads(self.server.infer(body)[1])["outputs"]}
+            self.assertEqual(outputs["name"]["data"], names)
+        body, headers = binary_request(rgb, 3)
+        plain = json.loads(self.server.infer(body, headers)[1])
+        self.assertEqual(plain["outputs"][1]["data"], names)
+        labels = plain["outputs"][0]["data"]
+        head = json.loads(body[:int(headers["Inference-Header-Content-Length"])])
+        head["parameters"] = {"binary_data_output": True}
+        head = json.dumps(head).encode()
+        status, body, answer = self.server.infer(head + rgb, {"Inference-Header-Content-Length":
+                                                              str(len(head))})
+        self.assertEqual(status, 200, body)
+        size = int(answer["Inference-Header-Content-Length"])
+        outputs = json.loads(body[:size])["outputs"]
+        rest = body[size:]
+        parts = []
+        for output in outputs:
+            length = output["parameters"]["binary_data_size"]
+            parts.append(rest[:length])
+            rest = rest[length:]
+        self.assertEqual(rest, b"")
+        self.assertEqual(list(struct.unpack("<3q", parts[0])), labels)
+        read, at = [], 0
+        while at < len(parts[1]):
+            length, = struct.unpack_from("<I", parts[1], at)
+            read.append(parts[1][at + 4:at + 4 + length].decode())
+            at += 4 + length
+        self.assertEqual(read, names)
+        shares = struct.unpack("<6f", parts[2])
+        for i in range(3):
+            self.assertAlmostEqual(shares[2 * i] + shares[2 * i + 1], 1, places=2)
+
+    def test_statistics_and_metrics_count(self):
+        def counts():
+            model = json.loads(self.server.get("/v2/models/m/stats")[1])["model_stats"][0]
+            text = self.server.get("/metrics")[1].decode()
+            return model, {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+                           for line in text.splitlines() if not line.startswith("#")}
+
+        before, metrics_before = counts()
+        self.server.infer({"inputs": [tensor()]})
+        self.server.infer({"inputs": [tensor(shape=[2, 32, 32, 3], data=list(pixels(2, 2)))]})
+        self.server.infer({"inputs": []})
+        after, metrics = counts()
+        self.assertEqual(after["inference_count"] - before["inference_count"], 3)
+        for kind, count in (("success", 2), ("fail", 1), ("queue", 2), ("compute_infer", 2)):
+            grown = after["inference_stats"][kind]["count"] - before["inference_stats"][kind]["count"]
+            self.assertEqual(grown, count, kind)
+        self.assertGreater(after["inference_stats"]["compute_infer"]["ns"], 0)
+        labels = '{model="m",version="1"'
+        for name, count in ((f"nv_inference_count{labels}}}", 3),
+                            (f"nv_inference_request_success{labels}}}", 2),
+                            (f'nv_inference_request_failure{labels},reason="OTHER"}}', 1),
+                            (f'veilnet_request_us_bucket{labels},le="+Inf"}}', 2)):
+            self.assertEqual(metrics[name] - metrics_before[name], count, name)
+
+    def test_many_at_once_get_their_own_answers(self):
+        wanted = [json.loads(self.server.post("/v2/models/m/classify", png(pixels(i)))[1])
+                  for i in range(24)]
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            got = list(pool.map(lambda i: json.loads(
+                self.server.post("/v2/models/m/classify", png(pixels(i)))[1]), range(24)))
+        self.assertEqual([one["label"] for one in got], [one["label"] for one in wanted])
+
+    def test_the_log_holds_no_names_and_no_pixels(self):
+        self.server.post("/v2/models/m/classify?file=IMG_secret.png", png(pixels()),
+                         {"X-Request-Id": "secret", "User-Agent": "secret"})
+        self.server.get("/v2/secret")
+        lines = self.server.log.read_text().splitlines()
+        self.assertNotIn("secret", "\n".join(lines))
+        for line in lines:
+            entry = json.loads(line)
+            self.assertLessEqual({"time", "request", "route", "status", "bytes_in", "ms"}, set(entry))
+        last = [json.loads(line) for line in lines if "classify" in line][-1]
+        self.assertEqual((last["route"], last["status"], last["pictures"]),
+                         ("/v2/models/{model}/classify", 200, 1))
+
+
+class Malformed(Case):
+    def tearDown(self):
+        self.well()
+
+    def test_every_field_of_a_request(self):
+        one = tensor()
+        cases = [
+            ([], "the body"), ("text", "JSON"), (1, "the body"), ({}, "inputs is missing"),
+            ({"inputs": 1}, "inputs"), ({"inputs": []}, "0 entries"),
+            ({"inputs": [one, one]}, "2 entries"), ({"inputs": [1]}, "inputs[0]"),
+            ({"id": 1, "inputs": [one]}, "id"), ({"id": "x" * 257, "inputs": [one]}, "257"),
+            ({"parameters": 1, "inputs": [one]}, "parameters"),
+            ({"parameters": {"timeout": -1}, "inputs": [one]}, "timeout"),
+            ({"parameters": {"binary_data_output": 1}, "inputs": [one]}, "binary_data_output"),
+            ({"inputs": [one], "outputs": 1}, "outputs"),
+            ({"inputs": [one], "outputs": [1]}, "outputs[0]"),
+            ({"inputs": [one], "outputs": [{}]}, "outputs[0].name"),
+            ({"inputs": [one], "outputs": [{"name": "logits"}]}, "label, name"),
+            ({"inputs": [one], "outputs": [{"name": "label"}, {"name": "label"}]}, "twice"),
+            ({"inputs": [one], "outputs": [{"name": "label", "parameters": 1}]}, "parameters"),
+            ({"inputs": [one], "outputs": [{"name": "label", "parameters": {"binary_data": 0}}]},
+             "binary_data"),
+            ({"inputs": [one], "outputs": [{"name": "label", "parameters": {"classification": 1}}]},
+             "classification"),
+        ]
+        for key in ("name", "shape", "datatype", "data"):
+            cases.append(({"inputs": [without(one, key)]}, key))
+            for wrong in (None, 1.5, {}, True):
+                cases.append(({"inputs": [tensor(**{key: wrong})]}, key))
+        cases += [({"inputs": [tensor(**change)]}, part) for change, part in (
+            ({"name": "x"}, '"images"'), ({"datatype": "FP32"}, "UINT8"), ({"shape": []}, "shape"),
+            ({"shape": [1, 32, 32]}, "shape"), ({"shape": [1, 3, 32, 32]}, "shape"),
+            ({"shape": [0, 32, 32, 3]}, "0 pictures"), ({"shape": [-1, 32, 32, 3]}, "-1 pictures"),
+            ({"shape": [2 ** 62, 32, 32, 3]}, "pictures"), ({"shape": [2 ** 64, 32, 32, 3]}, "number"),
+            ({"shape": [2 ** 32, 2 ** 32, 2 ** 32, 3]}, "shape"), ({"shape": [1] * 9}, "shape"),
+            ({"shape": ["1", 32, 32, 3]}, "shape"), ({"data": []}, "0 values"),
+            ({"data": list(pixels())[:-1]}, "3071 values"),
+            ({"data": list(pixels()) + [0]}, "more than 3072"),
+            ({"data": [256] + list(pixels())[1:]}, "0 to 255"),
+            ({"data": [-1] + list(pixels())[1:]}, "0 to 255"),
+            ({"data": [0.5] + list(pixels())[1:]}, "0 to 255"),
+            ({"data": ["1"] + list(pixels())[1:]}, "0 to 255"),
+            ({"data": [None] + list(pixels())[1:]}, "0 to 255"),
+            ({"parameters": {"binary_data_size": BYTES}}, "either"),
+            ({"parameters": []}, "parameters"),
+        )]
+        for body, part in cases:
+            with self.subTest(part=part, body=str(body)[:80]):
+                self.refused(self.server.infer(body), 400, part)
+
+    def test_what_is_no_json(self):
+        good = json.dumps({"inputs": [tensor()]})
+        for body in ("", "{", "[1,]", "\0", good[:-1], good + "x", good.replace("[1, 32", "[NaN, 32"),
+                     good.replace("[1, 32", "[1e999, 32"), good.replace("images", "\ud800" "x"),
+                     "NaN", "Infinity", '{"inputs": [], "inputs": []}', b"\xff\xfe", b"\xef\xbb\xbf{}"):
+            with self.subTest(body=body[:40]):
+                if isinstance(body, str):
+                    body = body.encode("utf-8", "surrogatepass")
+                self.refused(self.server.infer(body), 400)
+        for value in ("NaN", "Infinity", "-Infinity", "1e999"):
+            data = "[" + ",".join([value] + ["0"] * (BYTES - 1)) + "]"
+            body = json.dumps({"inputs": [tensor(data=0)]}).replace('"data": 0', '"data": ' + data)
+            self.refused(self.server.infer(body), 400)
+
+    def test_deep_json(self):
+        for opening in ("[", '{"a":'):
+            self.refused(self.server.infer(opening * 17), 400, "")
+            self.refused(self.server.infer(opening * 10000), 400, "")
+        deep = "[" * 30000 + "1" + "]" * 30000
+        self.refused(self.server.infer('{"inputs": ' + deep + "}"), 400, "16 levels")
+
+    def test_binary_framing(self):
+        rgb = pixels()
+        body, headers = binary_request(rgb)
+        name = "Inference-Header-Content-Length"
+        size = int(headers[name])
+        for given, part in (("-1", name), ("x", name), ("99999999999999999999", name), ("1.5", name),
+                            (str(len(body) + 1), name), ("0", "no JSON"), (str(size - 1), "JSON"),
+                            (str(size + 1), "JSON")):
+            with self.subTest(given=given):
+                self.refused(self.server.infer(body, {name: given}), 400, part)
+        self.refused(self.server.infer(body), 400, "JSON")  # without the header
+        self.refused(self.server.infer(body[:-1], headers), 400, "3071 bytes follow")
+        self.refused(self.server.infer(body + b"x", headers), 400, "3073 bytes follow")
+        for wrong in (BYTES - 1, -1, "x", None, 1.5):
+            body, headers = binary_request(rgb, parameters={"binary_data_size": wrong})
+            self.refused(self.server.infer(body, headers), 400, "binary_data_size")
+        body, headers = binary_request(struct.pack("<f", float("nan")) * 768, datatype="FP32")
+        self.refused(self.server.infer(body, headers), 400, "UINT8")
+        body, headers = binary_request(rgb, parameters={})
+        self.refused(self.server.infer(body, headers), 400, "either")
+
+    def test_pictures(self):
+        good = png(pixels())
+        path = "/v2/models/m/classify"
+        for body, part in ((b"", "empty"), (b"text", "not a PNG"), (good[:40], ""), (good[:-20], ""),
+                           (good[:60] + b"x" + good[61:], ""), (png(bytes(48 * 48 * 3), 48), "48x48"),
+                           (png(bytes(BYTES), claimed=30000), "30000x30000"),
+                           (png(bytes(16 * 16 * 3), 16), "16x16")):
+            with self.subTest(part=part, size=len(body)):
+                self.refused(self.server.post(path, body), 400, part)
+        bomb = bytearray(png(bytes(BYTES)))
+        self.refused(self.server.post(path, zlib.compress(bytes(10 ** 7)),
+                                      {"Content-Encoding": "gzip"}), 415, "compressed")
+        # 10 MB of zeros behind the header of a picture of 32x32.
+        rows = zlib.compress(bytes(10 ** 7))
+        head = bytes(bomb[:33])
+        idat = struct.pack(">I", len(rows)) + b"IDAT" + rows + struct.pack(">I", zlib.crc32(b"IDAT" + rows))
+        begin = time.monotonic()
+        status = self.server.post(path, head + idat + bytes(bomb[-12:]))[0]
+        self.assertIn(status, (200, 400))
+        self.assertLess(time.monotonic() - begin, 5)
+        for query in ("top_k=0", "top_k=6", "top_k=-1", "top_k=x", "top_k="):
+            self.refused(self.server.post(f"{path}?{query}", good), 400, "top_k")
+
+    def test_paths_and_methods(self):
+        for path in ("/", "/v1", "/v2/", "/v2/health", "/v2/models", "/v2/models/m/", "//v2",
+                     "/v2/models/m/versions", "/v2/models/m/versions/x", "/v2/models/m/versions/1/x",
+                     "/v2/models/m/infer/x", "/v2/../v2", "/v2/models/m/versions/99999999999999999999"):
+            self.refused(self.server.get(path), 404)
+        for name in ("x", "%6d", "..", "m%00", "M"):
+            self.refused(self.server.post(f"/v2/models/{name}/infer", "{}"), 404, "no model")
+        self.refused(self.server.post("/v2/models/m/versions/2/infer", "{}"), 404, "version 1")
+        self.refused(self.server.get("/v2/models/m/infer"), 405, "POST")
+        self.refused(self.server.post("/v2/health/live"), 405, "GET")
+        self.refused(self.server.request("DELETE", "/v2/models/m"), 405, "GET")
+        self.refused(self.server.post("/v2/repository/models/m/unload"), 403, "--allow-control")
+        self.assertTrue(self.server.raw(b"HEAD /v2 HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 405"))
+
+    def test_size_of_the_body(self):
+        def padded(size):
+            body = json.dumps({"inputs": [tensor()]})
+            return body + " " * (size - len(body))
+
+        self.assertEqual(self.server.infer(padded(LIMIT))[0], 200)
+        self.refused(self.server.infer(padded(LIMIT + 1)), 413, str(LIMIT))
+        head = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n"
+        self.raw_refused(self.server.raw(head % (LIMIT + 1) + b"\r\n"), 413)
+        self.raw_refused(self.server.raw(head % (LIMIT + 1) + b"Expect: 100-continue\r\n\r\n"), 413)
+        chunk = b"%x\r\n" % (LIMIT + 1) + b"x" * (LIMIT + 1) + b"\r\n0\r\n\r\n"
+        self.raw_refused(self.server.raw(
+            b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk), 413)
+
+    def test_framing_of_http(self):
+        start = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\n"
+        for lines, status in (
+                (b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+                (b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400),
+                (b"Content-Length: 2, 2\r\n\r\n{}", 400),
+                (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400),
+                (b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400),
+                (b"Transfer-Encoding: gzip\r\n\r\n", 501),
+                (b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+                (b"Content-Length: x\r\n\r\n", 400), (b"Content-Length: -1\r\n\r\n", 400),
+                (b"Content-Length: 99999999999999999999\r\n\r\n", 400),
+                (b"Content-Length : 2\r\n\r\n{}", 400), (b"A B: c\r\n\r\n", 400),
+                (b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+                (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+                (b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400),
+                (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n0\r\n\r\n", 400),
+                (b"A: " + b"x" * 20000 + b"\r\n\r\n", 431)):
+            with self.subTest(lines=lines[:60]):
+                self.raw_refused(self.server.raw(start + lines), status)
+        self.raw_refused(self.server.raw(b"GET /v2 HTTP/1.1\r\n\r\n"), 400, "Host")
+        self.raw_refused(self.server.raw(b"GET /v2 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400, "Host")
+        self.raw_refused(self.server.raw(b"GET /v2 HTTP/9.9\r\nHost: a\r\n\r\n"), 400)
+        self.raw_refused(self.server.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10), 400)
+        self.raw_refused(self.server.raw(b"GET  /v2 HTTP/1.1\r\nHost: a\r\n\r\n"), 400)
+        self.raw_refused(self.server.raw(
+            b"POST /v2/models/m/infer HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400)
+
+    def test_chunks_pipelines_and_half_closed_sockets(self):
+        body = json.dumps({"inputs": [tensor()]}).encode()
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in
+                          (body[i:i + 1000] for i in range(0, len(body), 1000))) + b"0\r\n\r\n"
+        start = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\n"
+        chunked = start + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+        answer = self.server.raw(chunked + b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n" +
+                                 b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n" +
+                                 start + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) +
+                                 body + b"GET /v2 HTTP/1.1\r\n")
+        statuses = re.findall(rb"HTTP/1\.1 (\d+)", answer)
+        self.assertEqual(statuses, [b"200", b"200", b"404", b"200"])
+        self.assertIn(b"200 OK", self.server.raw(chunked, half_close=True))
+        # Less than was promised, and gone.
+        self.assertEqual(self.server.raw(start + b"Content-Length: 100\r\n\r\n{}", half_close=True), b"")
+        self.assertEqual(self.server.raw(start[:30], half_close=True), b"")
+        self.assertEqual(self.server.raw(b"", half_close=True), b"")
+        # More than was promised is the next request.
+        answer = self.server.raw(start + b"Content-Length: 2\r\n\r\n{}xyz\r\n\r\n")
+        self.assertEqual(answer.count(b"HTTP/1.1 400"), 2)
+
+
+class Limits(unittest.TestCase):
+    def test_slow_requests_and_too_many_connections(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder, "--header-timeout-ms", "300", "--body-timeout-ms", "300",
+                            "--max-connections", "4")
+            try:
+                for begin in (b"GET /v2 HT", b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\n"
+                                             b"Content-Length: 100\r\n\r\n{"):
+                    answer = server.raw(begin)
+                    self.assertTrue(answer.startswith(b"HTTP/1.1 408"), answer)
+                held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(4)]
+                time.sleep(0.3)
+                self.assertEqual(server.get("/v2")[0], 503)
+                for one in held:
+                    one.close()
+                time.sleep(0.3)
+                self.assertEqual(server.get("/v2")[0], 200)
+            finally:
+                server.stop()
+
+    def test_overload_is_refused_quickly_and_passes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # A picture waits a second for others: the queue fills.
+            server = Server(folder, "--max-queue", "4", "--max-batch", "64", "--max-delay-us", "1000000",
+                            "--workers", "1")
+            try:
+                body, headers = binary_request(pixels())
+                with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                    done = list(pool.map(lambda _: (server.infer(body, headers)[0], time.monotonic()),
+                                         range(12)))
+                statuses = [status for status, _ in done]
+                self.assertEqual(sorted(set(statuses)), [200, 503])
+                self.assertEqual(statuses.count(200), 4)
+                begin = min(when for status, when in done if status == 503)
+                self.assertLess(max(when for status, when in done if status == 503) - begin, 0.5)
+                self.assertEqual(server.infer(body, headers)[0], 200)
+                late = json.loads(body[:int(headers["Inference-Header-Content-Length"])])
+                late["parameters"] = {"timeout": 1000}
+                head = json.dumps(late).encode()
+                status, answer, _ = server.infer(
+                    head + pixels(), {"Inference-Header-Content-Length": str(len(head))})
+                self.assertEqual(status, 504, answer)
+            finally:
+                server.stop()
+
+    def test_hosts_ports_and_models_that_cannot_be_served(self):
+        for words, part in (((), "no model"), (("--model", f"a b={PSI}"), "letters"), (("--models", "/nowhere"), "listed"),
+                            (("--model", f"m={PSI}", "--model", f"m={PSI}"), "twice"),
+                            (("--model", f"m={PSI}", "--host", "0.0.0.0"), "--tls-cert"),
+                            (("--model", f"m={PSI}", "--host", "localhost"), "--tls-cert"),
+                            (("--model", f"m={PSI}", "--tls-cert", PSI), "private key"),
+                            (("--model", f"m={PSI}", "--tls-cert", PSI, "--tls-key", PSI), "certificate")):
+            done = subprocess.run([VEILNET, "serve", *map(str, words), "--port", "0"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0, done)
+            self.assertIn(part, done.stderr)
+
+
+class HotSwap(unittest.TestCase):
+    def test_versions_take_each_others_place_without_a_failed_request(self):
+        with tempfile.TemporaryDirectory() as folder:
+            models = pathlib.Path(folder, "models")
+            (models / "m" / "1").mkdir(parents=True)
+            shutil.copy(PSI, models / "m" / "1" / "model.safetensors")
+            server = Server(folder, "--allow-control", models=("--models", models))
+            stop = False
+
+            def ask():
+                body, headers = binary_request(pixels())
+                versions = set()
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                while not stop:
+                    connection.request("POST", "/v2/models/m/infer", body, headers)
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    if answer.status != 200:
+                        raise AssertionError((answer.status, text))
+                    versions.add(json.loads(text)["model_version"])
+                return versions
+
+            try:
+                with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                    askers = [pool.submit(ask) for _ in range(3)]
+                    for version in (2, 3, 4):
+                        (models / "m" / str(version)).mkdir()
+                        shutil.copy(PSI, models / "m" / str(version) / "model.safetensors")
+                        status, body, _ = server.post("/v2/repository/models/m/load", "{}")
+                        self.assertEqual(status, 200, body)
+                        time.sleep(0.2)
+                    # One that cannot be loaded changes nothing.
+                    (models / "m" / "5").mkdir()
+                    (models / "m" / "5" / "model.safetensors").write_bytes(b"x" * 100)
+                    status, body, _ = server.post("/v2/repository/models/m/load", "{}")
+                    self.assertEqual(status, 400, body)
+                    index = json.loads(server.post("/v2/repository/index")[1])
+                    self.assertEqual([(one["version"], one["state"]) for one in index],
+                                     [("4", "READY"), ("5", "UNAVAILABLE")])
+                    stop = True
+                    seen = set().union(*(one.result() for one in askers))
+                self.assertIn("4", seen)
+                self.assertGreater(len(seen), 1)
+                self.assertEqual(server.post("/v2/repository/models/x/load", "{}")[0], 404)
+                self.assertEqual(server.post("/v2/repository/models/m/unload", "{}")[0], 200)
+                self.assertEqual(server.get("/v2/models/m/ready")[0], 404)
+                self.assertEqual(server.get("/v2/health/ready")[0], 200)
+                self.assertEqual(server.post("/v2/repository/models/m/load", "{}")[0], 400)
+            finally:
+                server.stop()
+
+    def test_a_server_without_its_model_is_alive_and_not_ready(self):
+        with tempfile.TemporaryDirectory() as folder:
+            models = pathlib.Path(folder, "models")
+            (models / "good" / "1").mkdir(parents=True)
+            (models / "bad").mkdir()
+            shutil.copy(PSI, models / "good" / "1" / "model.safetensors")
+            server = Server(folder, "--allow-control", models=("--models", models), wait="good")
+            try:
+                self.assertEqual(server.get("/v2/health/live")[0], 200)
+                self.assertEqual(server.get("/v2/health/ready")[0], 503)
+                self.assertEqual(server.get("/v2/models/good/ready")[0], 200)
+                self.assertEqual(server.get("/v2/models/bad/ready")[0], 404)
+                self.assertEqual(server.post("/v2/repository/models/bad/unload", "{}")[0], 200)
+                self.assertEqual(server.get("/v2/health/ready")[0], 200)
+            finally:
+                server.stop()
+
+
+class Draining(unittest.TestCase):
+    def test_what_has_begun_is_answered_after_sigterm(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder, "--max-delay-us", "700000", "--max-batch", "64")
+            body, headers = binary_request(pixels())
+            with concurrent.futures.ThreadPoolExecutor(5) as pool:
+                # An idle connection does not hold the end up.
+                idle = socket.create_connection(("127.0.0.1", server.port))
+                waiting = [pool.submit(server.infer, body, headers) for _ in range(4)]
+                time.sleep(0.3)
+                begin = time.monotonic()
+                errors = server.stop()
+                self.assertEqual(server.process.returncode, 0, errors)
+                self.assertLess(time.monotonic() - begin, 10)
+                self.assertEqual([one.result()[0] for one in waiting], [200] * 4)
+                idle.close()
+            with self.assertRaises(OSError):
+                socket.create_connection(("127.0.0.1", server.port))
+
+
+if __name__ == "__main__":
+    unittest.main()
