@@ -13,7 +13,10 @@ class App;
 // clang-format off
 #if VEILNET_SERVE  // a build option
 #define VEILNET_SERVER_COMMANDS(CLIENT)                                                           \
-  CLIENT(serve,   "Answer requests for classifiers over HTTP")
+  CLIENT(serve,   "Answer requests for classifiers over HTTP")                                    \
+  CLIENT(client,  "Protect pictures here, send only what is protected, print what they show")  \
+  CLIENT(guard,   "Measure what h's pictures look like, so that serve refuses others")            \
+  CLIENT(apikey,  "Draw a key for a client of serve")
 #else
 #define VEILNET_SERVER_COMMANDS(CLIENT)
 #endif

@@ -197,6 +197,7 @@ class Run {
       auto items = read_some();
       std::ranges::sort(items, {}, &Item::index);
       if (work_.together) together(items);
+      if (work_.each) each(items);
       std::atomic<std::size_t> next = 0;
       const auto finish_each = [&] {
         for (std::size_t i; (i = next++) < items.size() && !interrupted();) finish(items[i]);
@@ -277,6 +278,19 @@ class Run {
       }
       begin = end;
     }
+    items = std::move(whole);
+  }
+
+  void each(std::vector<Item>& items) {
+    std::vector<char> good(items.size());  // not bool: written by several threads
+    std::atomic<std::size_t> next = 0;
+    on_threads([&] {
+      for (std::size_t i; (i = next++) < items.size() && !interrupted();)
+        good[i] = attempt(items[i], [&] { work_.each(items[i]); });
+    });
+    std::vector<Item> whole;
+    for (std::size_t i = 0; i < items.size(); ++i)
+      if (good[i]) whole.push_back(std::move(items[i]));
     items = std::move(whole);
   }
 

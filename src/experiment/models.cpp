@@ -432,9 +432,11 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
       e, e.transform_folder(),
       transform_stage(e, w, nn::content_hash(psi), phi.sha256, encoder_hash),
       model::Role::Transform, "train h, alpha " + alpha, mode, [&](const train::Run& run) {
-        train::TransformTask task(make_transform(e, w, phi, {{"alpha", alpha}}), psi, phi.net,
-                                  e.transform.options,
-                                  dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
+        train::TransformTask task(
+            make_transform(e, w, phi,
+                           {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
+            psi, phi.net, e.transform.options,
+            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
         say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();

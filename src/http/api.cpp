@@ -191,6 +191,20 @@ std::optional<Response> Api::refuse(const Head& head) const {
     response.route = row.name;
     return response;
   };
+  if (options_.keys && target->route != Route::Live && target->route != Route::Ready) {
+    constexpr std::string_view kScheme = "Bearer ";
+    const auto& given = head.authorization;
+    std::string owner;
+    const auto access = given.starts_with(kScheme)
+                            ? options_.keys->check(given.substr(kScheme.size()), owner)
+                            : service::Access::Unknown;
+    if (access == service::Access::TooOften) return refused(429, "more requests than are allowed");
+    if (access != service::Access::Granted) {
+      auto response = refused(401, "a key is needed: Authorization: Bearer KEY");
+      response.headers.emplace_back("WWW-Authenticate", "Bearer");
+      return response;
+    }
+  }
   if (head.method != row.method) {
     auto response = refused(405, fmt::format("only {} is allowed here", row.method));
     response.headers.emplace_back("Allow", row.method);
@@ -244,12 +258,14 @@ Response Api::answer(const Target& target, const Head&) const {
     case Route::Metrics: return metrics();
     case Route::Model: {
       const auto served = repository_.find(target.model, target.version);
-      return json_response({{"name", served->name},
-                            {"versions", {std::to_string(served->version)}},
-                            {"platform", served->platform},
-                            {"inputs", service::input_metadata(served->form)},
-                            {"outputs", service::output_metadata(served->form)},
-                            {"parameters", {{"content_sha256", served->sha256}}}});
+      return json_response(
+          {{"name", served->name},
+           {"versions", {std::to_string(served->version)}},
+           {"platform", served->platform},
+           {"inputs", service::input_metadata(served->form)},
+           {"outputs", service::output_metadata(served->form)},
+           {"parameters",
+            {{"content_sha256", served->sha256}, {"leak_guard", served->guard ? "on" : "off"}}}});
     }
     case Route::ModelReady:
       repository_.find(target.model, target.version);
@@ -312,6 +328,21 @@ void compute(service::Scheduler& scheduler, const std::shared_ptr<const Served>&
     return reply(refused(*served, Reason::Malformed, e.what(), begin));
   }
   const auto count = job.pictures.count;
+  if (served->guard) {
+    const auto bytes = static_cast<size_t>(served->form.height * served->form.width * 3);
+    int64_t doubtful = 0;
+    for (size_t at = 0; at < job.pictures.pixels_nhwc.size(); at += bytes)
+      doubtful += served->guard->looks_unprotected(job.pictures.pixels_nhwc.subspan(at, bytes),
+                                                   static_cast<int>(served->form.height),
+                                                   static_cast<int>(served->form.width));
+    if (doubtful > 0 && served->guard_action == service::GuardAction::Refuse)
+      return reply(refused(*served, Reason::Unprotected,
+                           fmt::format("{} of {} pictures look unprotected and were not looked at; "
+                                       "protect them first (veilnet protect)",
+                                       doubtful, count),
+                           begin));
+    served->statistics->doubted(doubtful);
+  }
   job.done = [served, reply, begin, count, write = std::move(write)](service::Result result) {
     if (const auto* failure = std::get_if<service::Failure>(&result))
       return reply(refused(*served, failure->reason, failure->message, begin));

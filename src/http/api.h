@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "image/image.h"
+#include "service/access.h"
 #include "service/repository.h"
 
 namespace veilnet::http {
@@ -55,6 +56,7 @@ struct Head {
   std::string query;             ///< behind the question mark
   std::string json_bytes;        ///< Inference-Header-Content-Length, or empty
   std::string content_encoding;  ///< or empty
+  std::string authorization;     ///< or empty
 };
 
 struct Response {
@@ -76,6 +78,9 @@ struct ApiOptions {
   service::InferLimits infer;
   /// Of a picture's file; its pixels are bounded by the model's size.
   uint64_t max_picture_bytes = 8u << 20;
+  /// Keys that are asked for ("Authorization: Bearer KEY"), of all paths but /v2/health. Outlives
+  /// the Api; null: none are.
+  service::KeyRing* keys = nullptr;
 };
 
 /// All functions may be called from several threads at once.
@@ -89,7 +94,7 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  /// What can be refused before the body is read: 404, 405, 415, 403.
+  /// What can be refused before the body is read: 401, 403, 404, 405, 415, 429.
   std::optional<Response> refuse(const Head& head) const;
   /// Answers a request that was not refused, at once or later, on any thread, once.
   void handle(Head head, std::vector<uint8_t> body, Reply reply);

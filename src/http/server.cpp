@@ -321,6 +321,7 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
     head_.query = std::string(target.substr(std::min(question + 1, target.size())));
     head_.json_bytes = field("Inference-Header-Content-Length");
     head_.content_encoding = field(wire::field::content_encoding);
+    head_.authorization = field(wire::field::authorization);
     if (auto response = server_->api.refuse(head_)) {
       // A body that has already come is read, so that the connection can be used again.
       response_ = std::move(*response);

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFile = "model.safetensors";
+constexpr const char* kGuardFile = "guard.safetensors";
 constexpr size_t kLongestName = 64;
 
 bool is_name(const std::string& name) {
@@ -97,9 +98,16 @@ std::shared_ptr<const Served> Repository::read(const std::string& name, const fs
   served->sha256 = model::content_hash(file);
   served->platform = "veilnet " + model::describe(model.card);
   served->form = {model.card.height, model.card.width, model.card.class_names, options_.answers};
+  const auto guard = file.parent_path() / kGuardFile;
+  if (options_.guard != GuardAction::Off && fs::exists(guard)) {
+    served->guard = std::make_shared<const Guard>(Guard::load(guard, served->sha256));
+    served->guard_action = options_.guard;
+  }
   served->statistics = statistics_.of(name, version);
   const auto network = std::make_shared<const runtime::Network>(
-      std::move(model), runtime::Options{options_.threads, options_.batch.max_batch});
+      std::move(model), runtime::Options{.threads = options_.threads,
+                                         .largest_batch = options_.batch.max_batch,
+                                         .precision = options_.precision});
   const auto height = served->form.height, width = served->form.width;
   // The first computation of a kind plans it; a request must not wait for that.
   for (auto count = options_.batch.max_batch; true; count = (count + 1) / 2) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/network.h"
+#include "service/guard.h"
 #include "service/oip.h"
 #include "service/scheduler.h"
 #include "service/statistics.h"
@@ -26,6 +27,9 @@ struct Served {
   std::string sha256;    ///< model::content_hash: what the card of an h trained for it says
   std::string platform;  ///< model::describe
   ModelForm form;
+  /// Of guard.safetensors beside the model; null where there is none, or it is off.
+  std::shared_ptr<const Guard> guard;
+  GuardAction guard_action = GuardAction::Off;
   std::shared_ptr<ModelStatistics> statistics;
   std::shared_ptr<Queue> queue;
 };
@@ -44,6 +48,8 @@ struct RepositoryOptions {
   BatchOptions batch;
   AnswerOptions answers;
   int threads = 1;  ///< of one computation
+  runtime::Type precision = runtime::Type::Float32;
+  GuardAction guard = GuardAction::Refuse;
 };
 
 struct IndexEntry {

@@ -2,18 +2,22 @@
 
 usage: serve_test.py VEILNET
 """
+import collections
 import concurrent.futures
 import http.client
+import http.server
 import json
 import pathlib
 import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import zlib
@@ -21,6 +25,7 @@ import zlib
 VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 PSI = DATA / "classifier-format1.safetensors"
+H = DATA / "transform-format1.safetensors"
 SIDE = 32
 BYTES = SIDE * SIDE * 3
 LIMIT = 65536  # of a body
@@ -50,8 +55,9 @@ def without(value, key):
 
 
 class Server:
-    def __init__(self, folder, *options, models=None, wait=None):
+    def __init__(self, folder, *options, models=None, wait=None, tls=None):
         self.folder = pathlib.Path(folder)
+        self.tls = tls and ssl.create_default_context(cafile=tls)
         self.port_file = self.folder / "port"
         self.port_file.unlink(missing_ok=True)
         self.log = self.folder / "access.jsonl"
@@ -72,7 +78,9 @@ class Server:
         raise AssertionError("the server is not ready")
 
     def request(self, method, path, body=None, headers=None, timeout=60):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        kind, more = ((http.client.HTTPSConnection, {"context": self.tls}) if self.tls else
+                      (http.client.HTTPConnection, {}))
+        connection = kind("127.0.0.1", self.port, timeout=timeout, **more)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -98,9 +106,15 @@ class Server:
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
             answer = b""
-            while part := connection.recv(65536):
-                answer += part
+            try:
+                while part := connection.recv(65536):
+                    answer += part
+            except ConnectionResetError:
+                pass
             return answer
+
+    def psi(self):
+        return json.loads(self.get("/v2/models/m")[1])["parameters"]["content_sha256"]
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -601,6 +615,215 @@ class Draining(unittest.TestCase):
                 idle.close()
             with self.assertRaises(OSError):
                 socket.create_connection(("127.0.0.1", server.port))
+
+
+class Keys(unittest.TestCase):
+    def test_a_key_is_needed_and_its_owner_may_not_ask_too_often(self):
+        with tempfile.TemporaryDirectory() as folder:
+            keys = pathlib.Path(folder, "keys")
+            key = subprocess.run([VEILNET, "apikey", "alice", "--keys", keys], capture_output=True,
+                                 text=True, check=True).stdout.strip()
+            server = Server(folder, "--keys", keys, "--requests-per-second", "3", wait=None)
+            try:
+                self.assertEqual(server.get("/v2/health/live")[0], 200)
+                for header in ({}, {"Authorization": key}, {"Authorization": "Bearer x"},
+                               {"Authorization": f"Bearer {key}x"}, {"Authorization": "Basic " + key}):
+                    for path in ("/v2", "/metrics", "/v2/models/m"):
+                        self.assertEqual(server.request("GET", path, headers=header)[0], 401)
+                    status = server.post("/v2/models/m/classify", png(pixels()), header)[0]
+                    self.assertEqual(status, 401)
+                good = {"Authorization": f"Bearer {key}"}
+                statuses = [server.post("/v2/models/m/classify", png(pixels()), good)[0]
+                            for _ in range(12)]
+                self.assertEqual(set(statuses), {200, 429})
+                self.assertLessEqual(3, statuses.count(200))
+                self.assertNotIn(key, server.log.read_text())
+            finally:
+                server.stop()
+
+
+class Tls(unittest.TestCase):
+    def test_tls_13_and_nothing_older(self):
+        if not shutil.which("openssl"):
+            self.skipTest("there is no openssl program to make a certificate")
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = pathlib.Path(folder, "cert.pem"), pathlib.Path(folder, "key.pem")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                            "-out", cert, "-keyout", key], check=True, capture_output=True)
+            server = Server(folder, "--tls-cert", cert, "--tls-key", key, tls=cert)
+            try:
+                def ask(newest):
+                    context = ssl.create_default_context(cafile=cert)
+                    context.maximum_version = newest
+                    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain:
+                        with context.wrap_socket(plain, server_hostname="localhost") as stream:
+                            stream.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                            answer = b""
+                            while part := stream.recv(4096):
+                                answer += part
+                            return answer
+
+                self.assertIn(b"200 OK", ask(ssl.TLSVersion.TLSv1_3))
+                with self.assertRaises(ssl.SSLError):
+                    ask(ssl.TLSVersion.TLSv1_2)
+                for garbage in (b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff" * 100, b"\0"):
+                    server.raw(garbage, half_close=True)
+                self.assertIn(b"200 OK", ask(ssl.TLSVersion.TLSv1_3))
+                photo = pathlib.Path(folder, "a.png")
+                photo.write_bytes(png(pixels()))
+                words = [VEILNET, "client", photo, "--model", H, "--server",
+                         f"https://127.0.0.1:{server.port}", "--psi-sha256", server.psi(), "--tries", "1"]
+                done = subprocess.run([*words, "--ca", cert], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done)
+                done = subprocess.run(words, capture_output=True, text=True)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("certificate verify failed", done.stderr)
+            finally:
+                server.stop()
+
+
+class Client(Case):
+    def setUp(self):
+        self.photos = pathlib.Path(self.folder.name, "photos")
+        self.photos.mkdir(exist_ok=True)
+        for i in range(5):
+            (self.photos / f"{i}.png").write_bytes(png(pixels(i)))
+
+    def client(self, *words, server=None, psi=True):
+        return subprocess.run(
+            [VEILNET, "client", self.photos, "--model", H, "--server",
+             server or f"http://127.0.0.1:{self.server.port}",
+             *(("--psi-sha256", self.server.psi()) if psi else ()), *words],
+            capture_output=True, text=True, timeout=120)
+
+    def asked(self):
+        lines = self.server.log.read_text().splitlines()
+        return sum("/classify" in json.loads(line)["route"] for line in lines)
+
+    def test_labels_are_those_of_protect_and_classify(self):
+        protected = pathlib.Path(self.folder.name, "protected")
+        subprocess.run([VEILNET, "protect", self.photos, "--model", H, "-o", protected, "--force"],
+                       check=True, capture_output=True)
+        named = pathlib.Path(self.folder.name, "named.json")
+        subprocess.run([VEILNET, "classify", protected, "--model", PSI, "--json", named], check=True,
+                       capture_output=True)
+        wanted = [one["top"][0]["class"] for one in json.loads(named.read_text())["results"]]
+        done = self.client("--format", "csv")
+        self.assertEqual(done.returncode, 0, done)
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0], "input,label,name")
+        self.assertEqual([line.split(",")[2] for line in lines[1:]], wanted)
+        self.assertEqual([line.split(",")[0] for line in lines[1:]],
+                         [str(self.photos / f"{i}.png") for i in range(5)])
+        rows = [json.loads(line) for line in self.client("--format", "jsonl").stdout.splitlines()]
+        self.assertEqual([row["name"] for row in rows], wanted)
+        text = self.client("--top-k", "2").stdout.splitlines()
+        self.assertEqual([line.split("  ")[1].split(", ")[0] for line in text], wanted)
+        would = pathlib.Path(self.folder.name, "would")
+        before = self.asked()
+        done = self.client("--dry-run", "-o", would, "--force")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual(self.asked(), before)
+        for path in protected.iterdir():
+            self.assertEqual((would / path.name).read_bytes(), path.read_bytes())
+
+    def test_another_psi_gets_nothing(self):
+        before = self.asked()
+        done = self.client("--psi-sha256", "0" * 64, psi=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("nothing was sent", done.stderr)
+        done = self.client(psi=False)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("--psi-sha256", done.stderr)
+        for words, part in ((("--server", "ftp://x"), "http://HOST:PORT"),
+                            (("--server", "http://127.0.0.1:0"), "http://HOST:PORT"),
+                            (("--server", "http://a/b"), "http://HOST:PORT"),
+                            (("--name", "x"), "no model"), (("-o", "/nowhere"), "--dry-run")):
+            server = words[1] if words[0] == "--server" else None
+            done = self.client(*(() if server else words), server=server)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(part, done.stderr)
+        self.assertEqual(self.asked(), before)
+
+    def test_it_tries_again_and_gives_up(self):
+        class Flaky(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            seen = collections.Counter()
+
+            def answer(self, status, value, **headers):
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in headers.items():
+                    self.send_header(name.replace("_", "-"), text)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                self.answer(200, {"parameters": {"content_sha256": "a" * 64}})
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                Flaky.seen[body] += 1
+                turn = Flaky.seen[body]
+                if turn == 1:
+                    self.answer(503, {"error": "busy"}, Retry_After="0")
+                elif turn == 2:
+                    self.close_connection = True  # without an answer
+                else:
+                    self.answer(200, {"label": 1, "name": "dog"})
+
+            def log_message(self, *_):
+                pass
+
+        flaky = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
+        threading.Thread(target=flaky.serve_forever, daemon=True).start()
+        words = ("--psi-sha256", "a" * 64, "--name", "m", "--format", "csv")
+        try:
+            server = f"http://127.0.0.1:{flaky.server_address[1]}"
+            done = self.client(*words, server=server, psi=False)
+            self.assertEqual(done.returncode, 0, done)
+            self.assertEqual(done.stdout.count(",1,dog"), 5)
+            self.assertTrue(all(count == 3 for count in Flaky.seen.values()), Flaky.seen)
+            Flaky.seen.clear()
+            done = self.client(*words, "--tries", "1", server=server, psi=False)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("busy", done.stderr)
+        finally:
+            flaky.shutdown()
+            flaky.server_close()
+        done = self.client(*words, "--tries", "2", "--timeout-ms", "500", psi=False,
+                           server="http://127.0.0.1:1")
+        self.assertEqual(done.returncode, 1, done)
+
+
+class LeakGuard(unittest.TestCase):
+    def test_plain_pictures_are_refused_and_protected_ones_are_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            models = pathlib.Path(folder, "models")
+            (models / "m" / "1").mkdir(parents=True)
+            psi = shutil.copy(PSI, models / "m" / "1" / "model.safetensors")
+            record = pathlib.Path(folder, "guard.json")
+            subprocess.run([VEILNET, "guard", "--model", H, "--psi", psi, "--source", "synthetic",
+                            "--json", record], check=True, capture_output=True)
+            measured = json.loads(record.read_text())
+            self.assertLess(measured["false_alarm_rate"], 0.05)
+            self.assertLess(measured["miss_rates"]["synthetic"], 0.05)
+            for how, plain_status in (("refuse", 422), ("count", 200), ("off", 200)):
+                server = Server(folder, "--guard", how, models=("--models", models))
+                try:
+                    photo = pathlib.Path(folder, "plain.png")
+                    photo.write_bytes(png(bytes(BYTES)))
+                    status, body, _ = server.post("/v2/models/m/classify", photo.read_bytes())
+                    self.assertEqual(status, plain_status, body)
+                    metrics = server.get("/metrics")[1].decode()
+                    found = dict(re.findall(r"veilnet_guard_(\w+)_total\{.*\} (\d+)", metrics))
+                    self.assertEqual(found, {"refused": "1" if how == "refuse" else "0",
+                                             "doubted": "1" if how == "count" else "0"})
+                finally:
+                    server.stop()
 
 
 if __name__ == "__main__":

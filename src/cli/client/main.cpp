@@ -22,7 +22,7 @@ bool is_lab_command(std::string_view word) {
 /// Whether a command runs networks.
 bool computes(std::string_view word) {
   return word == "protect" || word == "classify" || word == "verify" || word == "calibrate" ||
-         word == "bench";
+         word == "bench" || word == "serve" || word == "client" || word == "guard";
 }
 
 /// At the end of every operation OpenMP's threads wait for each other, by default spinning for

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <spdlog/spdlog.h>
 
+#include "cli/client/models.h"
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -27,7 +28,9 @@ struct ServeOptions {
   int64_t max_delay_us = 500, queue_timeout_ms = 10'000;
   int64_t header_timeout_ms = 10'000, body_timeout_ms = 30'000;
   fs::path access_log;
-  fs::path port_file;
+  fs::path port_file, keys;
+  double requests_per_second = 0;
+  std::string guard = "refuse", precision = "fp32";
   bool plain_http = false;
 };
 
@@ -86,6 +89,12 @@ void run(ServeOptions o) {
   for (const auto& text : o.model) sources.push_back(source_of(text));
   if (sources.empty())
     fail(ErrorCode::InvalidArgument, "no model is given: --models DIR or --model FILE");
+  o.repository.guard = o.guard == "off"     ? service::GuardAction::Off
+                       : o.guard == "count" ? service::GuardAction::Count
+                                            : service::GuardAction::Refuse;
+  o.repository.precision = precision_of(o.precision);
+  std::optional<service::KeyRing> keys;
+  if (!o.keys.empty()) o.api.keys = &keys.emplace(o.keys, o.requests_per_second);
   if (!is_loopback(o.server.host) && o.server.certificate.empty() && !o.plain_http)
     fail(ErrorCode::InvalidArgument,
          "--host {} can be reached from other machines; give --tls-cert and --tls-key, or "
@@ -140,6 +149,19 @@ void add_serve(CLI::App& command) {
   command.add_option("--tls-cert", o->server.certificate, "Certificate chain, PEM: TLS 1.3")
       ->type_name("FILE");
   command.add_option("--tls-key", o->server.private_key, "Its private key, PEM")->type_name("FILE");
+  command.add_option("--keys", o->keys, "Keys that clients need (veilnet apikey)")
+      ->type_name("FILE");
+  command
+      .add_option("--requests-per-second", o->requests_per_second,
+                  "Of each key; more are refused (429). 0: no limit")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+  command
+      .add_option("--guard", o->guard,
+                  "With guard.safetensors beside a model: refuse requests whose pictures look "
+                  "unprotected, only count them, or off")
+      ->check(CLI::IsMember({"refuse", "count", "off"}))
+      ->capture_default_str();
   command.add_flag("--plain-http", o->plain_http,
                    "Allow an address that other machines reach without TLS");
   command
@@ -150,6 +172,7 @@ void add_serve(CLI::App& command) {
   command.add_option("--threads", o->repository.threads, "Threads of one batch")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  add_precision(command, o->precision);
   command.add_option("--max-batch", o->repository.batch.max_batch, "Pictures computed together")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
@@ -199,6 +222,23 @@ void add_serve(CLI::App& command) {
   examples(command, {"veilnet serve --model runs/cifar10-cpu/classifier",
                      "veilnet serve --models models/ --port 8080 --allow-control"});
   command.callback([o] { run(*o); });
+}
+
+void add_apikey(CLI::App& command) {
+  struct Options {
+    fs::path file;
+    std::string owner;
+  };
+  const auto o = std::make_shared<Options>();
+  command.add_option("owner", o->owner, "Whose key it is: small letters, digits and -")
+      ->required()
+      ->type_name("OWNER");
+  command.add_option("--keys", o->file, "File to which a line with the key's hash is added")
+      ->required()
+      ->type_name("FILE");
+  examples(command, {"veilnet apikey alice --keys server.keys > alice.key",
+                     "veilnet serve --models models/ --keys server.keys"});
+  command.callback([o] { fmt::print("{}\n", service::add_api_key(o->file, o->owner)); });
 }
 
 }  // namespace veilnet::cli

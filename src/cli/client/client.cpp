@@ -1,0 +1,265 @@
+// `veilnet client`: protects pictures here, sends only what is protected, prints the labels.
+#include "http/client.h"
+
+#include <cstdlib>
+#include <fmt/format.h>
+#include <memory>
+#include <mutex>
+#include <spdlog/spdlog.h>
+
+#include "cli/client/models.h"
+#include "cli/picture_work.h"
+#include "core/error.h"
+#include "core/json_file.h"
+#include "core/text.h"
+#include "model/prepare.h"
+#include "runtime/coded.h"
+
+namespace veilnet::cli {
+namespace {
+
+using nlohmann::json;
+
+struct ClientOptions : PictureOptions {
+  ClientOptions() { jobs = 8; }
+
+  ModelOptions model;
+  std::string server = "http://127.0.0.1:8000", name, psi_sha256, format = "text";
+  http::ConnectionOptions connection;
+  int64_t timeout_ms = 10'000;
+  int top_k = 1;
+  bool dry_run = false;
+};
+
+/// As veilnet protect without chance: by way of the code where h has one, so that a code has one
+/// picture.
+class Protector {
+ public:
+  explicit Protector(const ModelOptions& options)
+      : file_(find_model(options, model::Role::Transform)) {
+    auto model = model::load(file_, model::Role::Transform);
+    card_ = model.card;
+    if (card_.bits > 0) {
+      coded_.emplace(model, runtime_options(options));
+    } else {
+      network_.emplace(std::move(model), runtime_options(options));
+    }
+  }
+  const std::filesystem::path& file() const { return file_; }
+  const model::Card& card() const { return card_; }
+
+  /// Puts what h makes of pictures of one size in their place.
+  void protect(std::span<Item> items) const {
+    const auto plain = batch_of(items);
+    const auto height = plain.height(), width = plain.width();
+    const image::Batch done(height, width,
+                            coded_ ? coded_->pictures(coded_->codes(plain.pixels(), height, width))
+                                   : network_->transform(plain.pixels(), height, width));
+    for (std::size_t i = 0; i < items.size(); ++i) items[i].picture = done.image(i);
+  }
+
+ private:
+  std::filesystem::path file_;
+  model::Card card_;
+  std::optional<runtime::CodedNetwork> coded_;
+  std::optional<runtime::Network> network_;
+};
+
+/// Connections that are handed out and come back.
+class Pool {
+ public:
+  explicit Pool(const ClientOptions& o)
+      : endpoint_(http::endpoint_of(o.server)), options_(o.connection) {}
+
+  /// The answer's JSON. @throws Error{Io, BadData} as Connection::request, and Error{BadData},
+  /// with what the server says, for every status but 200.
+  json request(const std::string& target, std::optional<std::span<const uint8_t>> body,
+               const std::string& content_type = "application/json") {
+    auto connection = take();
+    const auto answer = connection->request(target, body, content_type);
+    {
+      const std::lock_guard lock(mutex_);
+      idle_.push_back(std::move(connection));
+    }
+    json value;
+    try {
+      value = parse_json(answer.body, "the server's answer");
+    } catch (const Error&) {
+      if (answer.status == 200) throw;
+    }
+    if (answer.status == 200) return value;
+    const auto error = value.is_object() ? value.value("error", json()) : json();
+    fail(ErrorCode::BadData, "the server answers {}: {}", answer.status,
+         error.is_string() ? printable(error.get<std::string>(), 400) : "no reason given");
+  }
+
+ private:
+  std::unique_ptr<http::Connection> take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) return std::make_unique<http::Connection>(endpoint_, options_);
+    auto connection = std::move(idle_.back());
+    idle_.pop_back();
+    return connection;
+  }
+
+  http::Endpoint endpoint_;
+  http::ConnectionOptions options_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<http::Connection>> idle_;
+};
+
+std::string text_at(const json& value, const char* key) {
+  const auto found = value.is_object() ? value.find(key) : value.end();
+  if (found == value.end() || !found->is_string())
+    fail(ErrorCode::BadData, "the server's answer holds no \"{}\"", key);
+  return *found;
+}
+
+/// The one model that the server has.
+std::string only_model(Pool& pool) {
+  const auto index = pool.request("/v2/repository/index", std::span<const uint8_t>());
+  std::vector<std::string> ready;
+  if (index.is_array())
+    for (const auto& one : index)
+      if (text_at(one, "state") == "READY") ready.push_back(text_at(one, "name"));
+  if (ready.size() == 1) return ready.front();
+  std::string names;
+  for (const auto& name : ready) names += " " + printable(name);
+  fail(ErrorCode::InvalidArgument, "the server has {} models ready; --name chooses one of:{}",
+       ready.size(), names);
+}
+
+/// Refuses a server whose psi is not the one that h was trained for: its labels would be worth
+/// nothing, and its h may be known to others.
+void check_psi(Pool& pool, const ClientOptions& o, const model::Card& h, const std::string& name) {
+  const auto metadata = pool.request("/v2/models/" + name, {});
+  const auto parameters = metadata.is_object() ? metadata.value("parameters", json()) : json();
+  const auto has = text_at(parameters, "content_sha256");
+  const auto note = h.notes.find("classifier_sha256");
+  const auto wants = !o.psi_sha256.empty()   ? o.psi_sha256
+                     : note != h.notes.end() ? note->second
+                                             : std::string();
+  if (wants.empty())
+    fail(ErrorCode::InvalidArgument,
+         "the card of h does not say which psi it was trained for; --psi-sha256 does. The server's "
+         "is {}",
+         printable(has));
+  if (wants != has)
+    fail(ErrorCode::BadData,
+         "h was trained for the psi {}, and the server has {}: nothing was sent",
+         printable(wants, 64), printable(has, 64));
+}
+
+std::string csv_field(std::string text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  for (size_t at = 0; (at = text.find('"', at)) != text.npos; at += 2) text.insert(at, 1, '"');
+  return '"' + text + '"';
+}
+
+std::string line_of(const ClientOptions& o, const Item& item) {
+  const auto name = item.result.at("name").get<std::string>();
+  if (o.format == "csv")
+    return fmt::format("{},{},{}", csv_field(as_utf8(item.path.native())),
+                       item.result.at("label").dump(), csv_field(name));
+  if (o.format == "jsonl") {
+    auto line = item.result;
+    line["input"] = as_utf8(item.path.native());
+    return line.dump();
+  }
+  auto line = fmt::format("{}  {}", printable(item.path.native(), 4096), printable(name));
+  if (item.result.contains("top") && o.top_k > 1)
+    for (size_t i = 1; i < item.result["top"].size(); ++i)
+      line += ", " + printable(text_at(item.result["top"][i], "name"));
+  return line;
+}
+
+void run(ClientOptions o) {
+  if (!o.output.empty() && !o.dry_run)
+    fail(ErrorCode::InvalidArgument,
+         "--output is where --dry-run writes what would be sent; without it nothing is written");
+  if (const char* key = std::getenv("VEILNET_API_KEY")) o.connection.api_key = key;
+  o.connection.timeout = std::chrono::milliseconds(o.timeout_ms);
+  const Protector h(o.model);
+  Pool pool(o);
+  json record{{"model", as_utf8(h.file().native())}, {"server", o.server}};
+  std::string target;
+  if (!o.dry_run) {
+    const auto name = o.name.empty() ? only_model(pool) : o.name;
+    check_psi(pool, o, h.card(), name);
+    record["name"] = name;
+    target = fmt::format("/v2/models/{}/classify", name);
+    if (o.top_k > 1) target += fmt::format("?top_k={}", o.top_k);
+    if (o.format == "csv") fmt::print("input,label,name\n");
+  }
+  PictureWork work{.title = o.dry_run ? "protect" : "classify",
+                   .done = o.dry_run ? "protected, and did not send," : "classified",
+                   .record = std::move(record),
+                   .read =
+                       [&](std::span<const uint8_t> bytes, const std::string& path) {
+                         return model::fit(image::decode(bytes, path), h.card());
+                       },
+                   .together = [&](std::span<Item> items) { h.protect(items); },
+                   .each = {},
+                   .encode = {},
+                   .at_end = {}};
+  if (o.dry_run) {
+    work.encode = image::encode_png;
+  } else {
+    work.each = [&](Item& item) {
+      const auto body = image::encode_png(item.picture);
+      try {
+        auto answer = pool.request(target, body, "image/png");
+        if (!answer.is_object() || !answer.value("label", json()).is_number_integer())
+          fail(ErrorCode::BadData, "the server's answer holds no label");
+        text_at(answer, "name");
+        item.result = std::move(answer);
+      } catch (const Error& e) {
+        fail(e.code(), "{}: {}", item.path.string(), e.what());
+      }
+      item.line = line_of(o, item);
+    };
+  }
+  run_pictures(o, std::move(work));
+}
+
+}  // namespace
+
+void add_client(CLI::App& command) {
+  const auto o = std::make_shared<ClientOptions>();
+  add_picture_options(command, *o);
+  add_model_options(command, o->model, model::Role::Transform);
+  command.add_option("--server", o->server, "Where veilnet serve listens")
+      ->type_name("URL")
+      ->capture_default_str();
+  command.add_option("--name", o->name, "The model there; the only one unless given");
+  command.add_option("--psi-sha256", o->psi_sha256,
+                     "Hash of the classifier that h was trained for, where its card lacks it");
+  command.add_option("--format", o->format, "Of the lines: text, csv or jsonl")
+      ->check(CLI::IsMember({"text", "csv", "jsonl"}))
+      ->capture_default_str();
+  command.add_option("--top-k", o->top_k, "How many classes to ask for")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--timeout-ms", o->timeout_ms, "Of one try of a request")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  command.add_option("--tries", o->connection.tries, "Of a request, with growing waits between")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command
+      .add_option("--ca", o->connection.ca_file,
+                  "Authorities that the server's certificate is checked with; the system's "
+                  "unless given")
+      ->type_name("FILE.pem");
+  command.add_flag("--dry-run", o->dry_run, "Send nothing; write what would be sent to --output");
+  add_output_options(command, *o);
+  command.get_option("--jobs")->description("Requests under way at the same time (8)");
+  examples(
+      command,
+      {"veilnet client photos/ --model h.safetensors --server https://example.org --format csv",
+       "veilnet client photos/ --model h.safetensors --dry-run -o would-be-sent/",
+       "VEILNET_API_KEY=$(cat key) veilnet client cat.png --model h.safetensors"});
+  command.callback([o] { run(*o); });
+}
+
+}  // namespace veilnet::cli
