@@ -237,7 +237,7 @@ void add_apikey(CLI::App& command) {
       ->required()
       ->type_name("FILE");
   examples(command, {"veilnet apikey alice --keys server.keys > alice.key",
-                     "veilnet serve --models models/ --keys server.keys"});
+                     "veilnet apikey bob-2 --keys /etc/veilnet/keys"});
   command.callback([o] { fmt::print("{}\n", service::add_api_key(o->file, o->owner)); });
 }
 
