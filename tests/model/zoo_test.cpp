@@ -55,5 +55,20 @@ TEST(Zoo, RefusesAnIndexThatIsNone) {
   }
 }
 
+// The models of the tree are the ones that its index describes.
+TEST(Zoo, TheTreesModelsAreWhatTheIndexSays) {
+  const std::filesystem::path folder = "models";
+  ASSERT_TRUE(std::filesystem::exists(folder / "index.json"));
+  std::uintmax_t total = 0;
+  for (const auto& model : zoo(folder)) {
+    EXPECT_NO_THROW(checked(folder, model)) << model.name;
+    const auto size = std::filesystem::file_size(folder / model.file);
+    EXPECT_LT(size, 10u << 20) << model.name;
+    total += size;
+  }
+  EXPECT_GT(total, 0u);
+  EXPECT_LT(total, 40u << 20);
+}
+
 }  // namespace
 }  // namespace veilnet::model
