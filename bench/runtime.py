@@ -35,7 +35,7 @@ CASES = [("unet_w4", 32, 1), ("unet_w4", 32, 32), ("unet_w16", 32, 1), ("unet_w1
 PEERS = ["torch", "torch_channels_last", "ort"]
 PRECISIONS = ["fp32", "bf16", "int8"]
 ALLOWED_ERROR = 1e-4
-FOLDERS = {"unet_w16": (4000, 3), "unet_w64": (10000, 1)}  # pictures that protect is measured with, and rounds
+FOLDERS = {"unet_w16": (4000, 3), "unet_w64": (4000, 5)}  # pictures that protect is measured with, and rounds
 CALIBRATION = 500
 
 
@@ -214,7 +214,7 @@ def main():
               "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
                       f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
                       "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches: U-Net of "
-                      "width 64 on 10,000 PNG files of 32x32, start included, and _w16 of width 16 on 4,000, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
+                      "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
                       "precision, or with h alone (_h_).",
               "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),
               "machine": {"device": "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")",
