@@ -68,22 +68,28 @@ double probe_error(const torch::Tensor& protected_pictures, const torch::Tensor&
 
 }  // namespace
 
-std::string Hiding::text() const {
-  const auto figures = fmt::format(
-      "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
-      "picture's, a linear function rebuilds {:.1f} dB beyond the mean picture",
-      ssim, feature_distance, std::max(probe_gain_db, 0.0));
-  std::string why;
-  const auto add = [&](bool broken, const std::string& what) {
-    if (broken) why += (why.empty() ? "" : "; ") + what;
+std::string Hiding::broken_limits() const {
+  std::string broken;
+  const auto add = [&](bool is_broken, const std::string& limit) {
+    if (is_broken) broken += (broken.empty() ? "" : "; ") + limit;
   };
   add(std::abs(ssim) > kMostSsim, fmt::format("SSIM beyond {}", kMostSsim));
   add(feature_distance < kLeastFeatureDistance,
       fmt::format("features within {} times", kLeastFeatureDistance));
   add(probe_gain_db > kMostProbeGainDb,
       fmt::format("rebuilt by more than {} dB", kMostProbeGainDb));
-  if (why.empty()) return "protects: " + figures;
-  return fmt::format("does not protect: {} ({})", why, figures);
+  return broken;
+}
+
+std::string Hiding::text() const {
+  const auto figures = fmt::format(
+      "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
+      "picture's, "
+      "a linear function rebuilds {:.1f} dB beyond the mean picture",
+      ssim, feature_distance, std::max(probe_gain_db, 0.0));
+  const auto broken = broken_limits();
+  if (broken.empty()) return "protects: " + figures;
+  return fmt::format("does not protect: {} ({})", broken, figures);
 }
 
 Hiding look_at(const nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,

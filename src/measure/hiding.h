@@ -22,9 +22,12 @@ struct Hiding {
   /// The least that an inverse network can do.
   double probe_gain_db = 0;
 
-  bool hides() const { return text().starts_with("protects"); }
+  bool hides() const { return broken_limits().empty(); }
   /// "protects: ..." or "does not protect: ..." with what decides it, a sentence for people.
   std::string text() const;
+
+ private:
+  std::string broken_limits() const;  // for people, empty where all are kept
 };
 
 /// Limits that every h of the pattern regime keeps by far and every h that shows its pictures
