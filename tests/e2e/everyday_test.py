@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -205,6 +206,21 @@ class Everyday(unittest.TestCase):
                     cwd=self.root)
         self.expect(2, ["--help is an option"], "schemes", "--grid", "--help", cwd=self.root)
         self.assertEqual([p.name for p in self.root.glob("--*")], [])
+
+    def test_a_model_by_its_name(self):
+        models = self.root / "models"
+        shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "models", models)
+        here = {"env": {**os.environ, "VEILNET_MODELS": str(models)}}
+        self.fill(1, side=32)
+        self.expect(0, ["cifar10-h", "cifar10-psi", "every checksum right"], "models", **here)
+        self.expect(0, ["1 of 1"], "protect", self.photos, "--model", "cifar10-h", "-o", self.out, **here)
+        self.expect(0, ["0000.png"], "classify", self.out, "--model", "cifar10-psi", **here)
+        self.expect(1, ["cifar10-x", "veilnet models"], "protect", self.photos, "--model", "cifar10-x", "-o", self.out, **here)
+        with (models / "cifar10-h.safetensors").open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"?")
+        self.expect(1, ["cifar10-h", "SHA-256", "index.json"], "protect", self.photos, "--model", "cifar10-h", "-o", self.out, **here)
+        self.expect(1, ["VEILNET_MODELS"], "models", env={**os.environ, "VEILNET_MODELS": ""})
 
     def test_secrets_are_no_keys(self):
         secret = self.root / "client.secret"

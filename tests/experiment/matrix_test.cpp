@@ -88,17 +88,22 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
   test::expect_error(ErrorCode::BadData, {path.string(), "run.json"}, [&] { run_attacks(e); });
 }
 
-// A kept figure knows what it was made from.
+// An experiment that trains in seconds, with these further settings of [transform], and tables.
+Experiment tiny(const test::TemporaryFolder& folder, const std::string& transform,
+                const std::string& tables = "") {
+  auto config =
+      Config::parse("name = 't'\nruns = '" + folder.path().string() +
+                        "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
+                        "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
+                        "[transform]\nwidth = 2\nencoder_epochs = 1\nepochs = 1\n" +
+                        transform + "[attack]\nwidth = 2\nepochs = 1\n" + tables,
+                    "test.toml");
+  return read_experiment(config);
+}
+
 TEST(Attacks, NoneBeatsTheBoundOfACode) {
   const test::TemporaryFolder folder;
-  auto config = Config::parse(
-      "name = 't'\nruns = '" + folder.path().string() +
-          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
-          "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
-          "[transform]\nkind = 'coded'\nbits = 4\nwidth = 2\nencoder_epochs = 1\nepochs = 1\n"
-          "[attack]\nwidth = 2\nepochs = 1\n",
-      "test.toml");
-  const auto matrix = reproduce(read_experiment(config), Mode::Complete);
+  const auto matrix = reproduce(tiny(folder, "kind = 'coded'\nbits = 4\n"), Mode::Complete);
   const auto& h = matrix.protections.front();
   EXPECT_EQ(h.label, "coded4-a0.005");
   ASSERT_TRUE(h.provenance.contains("verdict"));
@@ -116,6 +121,7 @@ TEST(Attacks, NoneBeatsTheBoundOfACode) {
   EXPECT_LE(*record::share(cell(matrix, h.label, "code-means").measures, "reidentified"), 0.16);
 }
 
+// A kept figure knows what it was made from.
 TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
   const test::TemporaryFolder folder;
   auto e = experiment_of(folder, "['transform', 'le']");
@@ -174,17 +180,11 @@ TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
 
 TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {
   const test::TemporaryFolder folder;
-  auto config = Config::parse(
-      "name = 't'\nruns = '" + folder.path().string() +
-          "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
-          "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
-          "[transform]\nwidth = 2\nencoder_epochs = 1\nfreeze_encoder = true\nepochs = 1\n"
-          "[attack]\nwidth = 2\nepochs = 1\n"
-          "[attacks]\nschemes = ['transform', 'coded3', 'coded3-eps2', 'minmax', 'nopeek', 'le']\n"
-          "only = ['look', 'code-means', 'retrieval']\nattacked = 60\nknown = 60\n"
-          "attributes = false\ncurve = false\ntransports = []\n",
-      "test.toml");
-  const auto matrix = reproduce_defences(read_experiment(config));
+  const auto matrix = reproduce_defences(
+      tiny(folder, "freeze_encoder = true\n",
+           "[attacks]\nschemes = ['transform', 'coded3', 'coded3-eps2', 'minmax', 'nopeek', 'le']\n"
+           "only = ['look', 'code-means', 'retrieval']\nattacked = 60\nknown = 60\n"
+           "attributes = false\ncurve = false\ntransports = []\n"));
   std::vector<std::string> labels;
   for (const auto& p : matrix.protections) labels.push_back(p.label);
   EXPECT_EQ(labels,

@@ -65,6 +65,11 @@ TEST(CodedNetwork, ACodeHasOnePicture) {
   EXPECT_NE(first, test::bytes(std::span(pictures).subspan(3072, 3072)));
 }
 
+TEST(CodedNetwork, ComputesInFloat32Alone) {
+  test::expect_error(ErrorCode::InvalidArgument, {"coded", "fp32"},
+                     [] { CodedNetwork(coded(4), {.precision = Type::BFloat16}); });
+}
+
 TEST(CodedNetwork, RefusesANetworkWithoutACode) {
   test::expect_error(ErrorCode::InvalidArgument, {"unet width 6", "coded"}, [] {
     CodedNetwork(test::drawn_model(test::picture_card(model::Role::Transform, "unet", 6)));
