@@ -41,11 +41,14 @@ def cpu():
     return f"cpu ({found[1] if found else platform.machine()}, {level})"
 
 
-def keep(metrics):
-    """Adds figures to the record."""
+def keep(options, metrics):
+    """Adds figures to the record; one of another commit begins anew."""
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {"metrics": {}}
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True,
-                            text=True).stdout.strip()
+    version = subprocess.run([options.build / "veilnet", "--version"], capture_output=True, text=True).stdout
+    commit = version.split("(")[-1].split(")")[0]
+    if record.get("commit", commit) != commit:
+        print(f"the other figures of the record are of {record['commit']}")
+        record = {"metrics": {}}
     metrics = dict(sorted({**record["metrics"], **metrics}.items()))
     RECORD.write_text(json.dumps(
         {"experiment": "bench-serve", "config": "bench/serve.py", "note": NOTE, "commit": commit,
@@ -146,7 +149,7 @@ def speed(options):
                       f"p99.9 {found['p99.9_ms']:.2f} ms", flush=True)
         finally:
             server.stop()
-    keep(metrics)
+    keep(options, metrics)
 
 
 def soak(options):
@@ -188,7 +191,7 @@ def soak(options):
         if len(settled) > 10:
             growth = max(growth, statistics.mean(settled[-5:]) - statistics.mean(settled[:5]))
     print(found, f"{loads[0]} swaps, memory grew by {growth:.1f} MB")
-    keep({"soak_seconds": seconds, "soak_wrong_answers": found["wrong"], "soak_lost_good_requests": found["lost"],
+    keep(options, {"soak_seconds": seconds, "soak_wrong_answers": found["wrong"], "soak_lost_good_requests": found["lost"],
           "soak_good_requests": found["answered"], "soak_bad_requests": found["bad_answered"],
           "soak_sent_again": found["retried"], "soak_swaps": loads[0], "memory_growth_mb": growth,
           **{f"soak_memory_mb_at_{round(at):04}_s": round(mb, 1) for at, _, mb in curve
@@ -212,7 +215,7 @@ def client(options):
         finally:
             server.stop()
     print(f"end to end {statistics.median(times):.1f} ms")
-    keep({"end_to_end_ms": statistics.median(times)})
+    keep(options, {"end_to_end_ms": statistics.median(times)})
 
 
 def guard(options):
@@ -224,7 +227,7 @@ def guard(options):
                        check=True)
         found = json.loads(record.read_text())
     name = lambda text: re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-    keep({"guard_false_alarm_rate": found["false_alarm_rate"],
+    keep(options, {"guard_false_alarm_rate": found["false_alarm_rate"],
           "guard_miss_rate": max(found["miss_rates"].values()),
           **{f"guard_miss_rate_{name(of)}": rate for of, rate in found["miss_rates"].items()}})
 
