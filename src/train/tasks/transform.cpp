@@ -12,8 +12,12 @@ namespace {
 
 // x itself, whose gradient is multiplied: what learns from it learns as from x, and what made x the
 // other way where the factor is negative (gradient reversal, arXiv 1505.07818).
+// Not as factor * x + (1 - factor) * x.detach(), which rounds x the coarser the larger the factor.
 torch::Tensor gradient_times(const torch::Tensor& x, double factor) {
-  return factor * x + (1 - factor) * x.detach();
+  const auto same = x.view_as(x);
+  if (same.requires_grad())
+    same.register_hook([factor](const torch::Tensor& gradient) { return factor * gradient; });
+  return same;
 }
 
 }  // namespace
