@@ -4,7 +4,8 @@
 usage: add_model.py NAME MODEL.safetensors RECORD.json TEXT
 
 The figures come from RECORD, a file of results/ made from this very training (which the caller vouches for): of the
-protection of its alpha and bits, or for a classifier the record's plain accuracy. An entry of that name is replaced.
+protection of its alpha and bits, for a classifier the record's plain accuracy, for an inverse network what it rebuilds
+of the h of its alpha. An entry of that name is replaced.
 Sizes: below 10 MB each, 40 MB together.
 """
 import hashlib
@@ -30,7 +31,8 @@ def figures_of(card, record):
     if card["role"] == "classifier":
         return {"plain_accuracy": record["metrics"]["plain_accuracy"]}
     notes = json.loads(card["notes"])
-    alpha, bits = float(notes["alpha"]), json.loads(card["parameters"]).get("bits", 0)
+    inverse = card["role"] == "inverse"
+    alpha, bits = float(notes["attacks_alpha" if inverse else "alpha"]), json.loads(card["parameters"]).get("bits", 0)
     for p in record["protections"]:
         bound = p.get("bound") or {}
         if p.get("alpha") != alpha or bound.get("bits", 0) != bits or bound.get("epsilon"):
@@ -44,6 +46,8 @@ def figures_of(card, record):
             elif cell["attack"] == "itn":
                 found["itn_ssim"] = cell["measures"]["ssim"]["mean"]
                 found["itn_psnr_db"] = cell["measures"]["psnr_db"]["mean"]
+        if inverse:
+            return {k: v for k, v in found.items() if k.startswith("itn_")}
         if bound:
             found["no_attack_above_db"] = bound["psnr_db"]
         return found
