@@ -36,6 +36,7 @@ constexpr std::array kRoutes = {
     RouteRow{Route::Index, "POST", "/v2/repository/index"},
     RouteRow{Route::Load, "POST", "/v2/repository/models/{model}/load"},
     RouteRow{Route::Unload, "POST", "/v2/repository/models/{model}/unload"},
+    RouteRow{Route::Web, "GET", "/{file}"},
 };
 
 const RouteRow& row_of(Route route) { return *std::ranges::find(kRoutes, route, &RouteRow::route); }
@@ -182,8 +183,14 @@ Api::~Api() {
   if (control_.joinable()) control_.join();
 }
 
+std::optional<Target> Api::served_target(const Head& head) const {
+  auto target = target_of(head.path);
+  if (!target && options_.web && options_.web->find(head.path)) target = Target{Route::Web, "", {}};
+  return target;
+}
+
 std::optional<Response> Api::refuse(const Head& head) const {
-  const auto target = target_of(head.path);
+  const auto target = served_target(head);
   if (!target) return error_response(404, "there is no such path");
   const auto& row = row_of(target->route);
   const auto refused = [&](int status, std::string_view text) {
@@ -191,7 +198,8 @@ std::optional<Response> Api::refuse(const Head& head) const {
     response.route = row.name;
     return response;
   };
-  if (options_.keys && target->route != Route::Live && target->route != Route::Ready) {
+  constexpr std::array kOpen = {Route::Live, Route::Ready, Route::Web};
+  if (options_.keys && !std::ranges::count(kOpen, target->route)) {
     constexpr std::string_view kScheme = "Bearer ";
     const auto& given = head.authorization;
     std::string owner;
@@ -205,9 +213,10 @@ std::optional<Response> Api::refuse(const Head& head) const {
       return response;
     }
   }
-  if (head.method != row.method) {
+  const bool asks_head = target->route == Route::Web && head.method == "HEAD";
+  if (head.method != row.method && !asks_head) {
     auto response = refused(405, fmt::format("only {} is allowed here", row.method));
-    response.headers.emplace_back("Allow", row.method);
+    response.headers.emplace_back("Allow", target->route == Route::Web ? "GET, HEAD" : row.method);
     return response;
   }
   if (!head.content_encoding.empty() && head.content_encoding != "identity")
@@ -218,7 +227,7 @@ std::optional<Response> Api::refuse(const Head& head) const {
 }
 
 void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
-  const auto target = target_of(head.path);
+  const auto target = served_target(head);
   const auto route = target ? row_of(target->route).name : "-";
   const auto tell = [route, reply = std::move(reply)](Response response) {
     response.route = route;
@@ -240,7 +249,20 @@ void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
   }
 }
 
-Response Api::answer(const Target& target, const Head&) const {
+Response Api::web(const Head& head) const {
+  const auto& file = *options_.web->find(head.path);
+  Response response;
+  response.headers = web_headers();
+  response.headers.emplace_back("ETag", file.etag);
+  response.content_type = file.type;
+  if (has_version(head.if_none_match, file))
+    response.status = 304;
+  else
+    response.file = file.bytes;
+  return response;
+}
+
+Response Api::answer(const Target& target, const Head& head) const {
   switch (target.route) {
     case Route::Server:
       return json_response(
@@ -282,6 +304,7 @@ Response Api::answer(const Target& target, const Head&) const {
                         {"reason", one.reason}});
       return json_response(list);
     }
+    case Route::Web: return web(head);
     default: return error_response(404, "there is no such path");
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/web_files.h"
 #include "image/image.h"
 #include "service/access.h"
 #include "service/repository.h"
@@ -33,7 +35,8 @@ enum class Route {
   Classify,
   Index,
   Load,
-  Unload
+  Unload,
+  Web  ///< a file of the page
 };
 
 /// "POST /v2/models/{model}/infer".
@@ -46,7 +49,7 @@ struct Target {
 };
 
 /// The target of a path without its query; the model's name is not looked up. Nothing for a path
-/// that is not served.
+/// that is not of the protocol.
 std::optional<Target> target_of(std::string_view path);
 
 /// A request before its body.
@@ -57,6 +60,7 @@ struct Head {
   std::string json_bytes;        ///< Inference-Header-Content-Length, or empty
   std::string content_encoding;  ///< or empty
   std::string authorization;     ///< or empty
+  std::string if_none_match;     ///< or empty
 };
 
 struct Response {
@@ -64,10 +68,14 @@ struct Response {
   std::string body;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers{};
+  /// In the place of body, unless null: one copy of a file for all who are sent it.
+  std::shared_ptr<const std::string> file{};
   // For the access log.
   std::string_view route = "-";
   std::string model{};
   int64_t version = 0, pictures = 0;
+
+  const std::string& content() const { return file ? *file : body; }
 };
 
 /// {"error": text}.
@@ -78,9 +86,11 @@ struct ApiOptions {
   service::InferLimits infer;
   /// Of a picture's file; its pixels are bounded by the model's size.
   uint64_t max_picture_bytes = 8u << 20;
-  /// Keys that are asked for ("Authorization: Bearer KEY"), of all paths but /v2/health. Outlives
-  /// the Api; null: none are.
+  /// Keys that are asked for ("Authorization: Bearer KEY"), of all paths but /v2/health and files
+  /// of the page. Outlives the Api; null: none are.
   service::KeyRing* keys = nullptr;
+  /// What paths other than /v2 and /metrics are. Outlives the Api; null: nothing is there.
+  const WebFiles* web = nullptr;
 };
 
 /// All functions may be called from several threads at once.
@@ -104,6 +114,8 @@ class Api {
   void count(std::string_view route, int status);
 
  private:
+  std::optional<Target> served_target(const Head& head) const;
+  Response web(const Head& head) const;
   Response answer(const Target& target, const Head& head) const;
   Response metrics() const;
   void infer(const Target& target, const Head& head, std::vector<uint8_t> body, Reply reply);

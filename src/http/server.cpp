@@ -36,6 +36,8 @@ using service::Clock;
 // What a client may still send after an answer that ends the connection.
 constexpr size_t kLingerBytes = 4u << 20;
 constexpr auto kLinger = std::chrono::seconds(2);
+// The slowest that a client may read a long answer, beyond the time for any answer.
+constexpr size_t kSlowestBytesPerSecond = 64u << 10;
 
 std::string random_id() {
   std::array<unsigned char, 8> bytes;
@@ -138,7 +140,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         {"route", response.route},
         {"status", response.status},
         {"bytes_in", bytes_in},
-        {"bytes_out", response.body.size()},
+        {"bytes_out", response.content().size()},
         {"ms", std::chrono::duration<double, std::milli>(Clock::now() - begin).count()}};
     if (!response.model.empty()) {
       line["model"] = response.model;
@@ -322,6 +324,7 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
     head_.json_bytes = field("Inference-Header-Content-Length");
     head_.content_encoding = field(wire::field::content_encoding);
     head_.authorization = field(wire::field::authorization);
+    head_.if_none_match = field(wire::field::if_none_match);
     if (auto response = server_->api.refuse(head_)) {
       // A body that has already come is read, so that the connection can be used again.
       response_ = std::move(*response);
@@ -396,7 +399,6 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
   void send(Response response) {
     const auto id = random_id();
     if (server_->stopping) keep_ = false;
-    if (head_.method == "HEAD") keep_ = false;  // its answer has no body
     message_.emplace(static_cast<wire::status>(response.status), 11);
     message_->set(wire::field::server, "veilnet");
     message_->set(wire::field::content_type, response.content_type);
@@ -405,17 +407,21 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
     message_->set("X-Request-Id", id);
     for (const auto& [name, value] : response.headers) message_->set(name, value);
     server_->log(response, id, bytes_in_, begin_);
-    message_->body() = std::move(response.body);
+    sent_ = std::move(response);
+    const auto& content = sent_.content();
     message_->keep_alive(keep_);
-    message_->prepare_payload();
+    if (sent_.status != 304) message_->content_length(content.size());
+    if (head_.method != "HEAD") message_->body() = {content.data(), content.size()};
     response_.reset();
     bytes_in_ = 0;
-    lowest().expires_after(server_->options.write_timeout);
+    lowest().expires_after(server_->options.write_timeout +
+                           std::chrono::seconds(content.size() / kSlowestBytesPerSecond));
     wire::async_write(stream_, *message_, then<&Session::on_sent>());
   }
 
   void on_sent(error_code error, size_t) {
     message_.reset();
+    sent_ = {};
     if (error) return;
     if (keep_) return await_request();
     if constexpr (kTls) {
@@ -453,7 +459,8 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::optional<wire::response<wire::empty_body>> continue_;
-  std::optional<wire::response<wire::string_body>> message_;
+  Response sent_;  ///< what message_ refers to
+  std::optional<wire::response<wire::span_body<const char>>> message_;
   Head head_;
   std::optional<Response> response_;  ///< known before the body was read
   Clock::time_point begin_;

@@ -404,7 +404,7 @@ class Malformed(Case):
         self.refused(self.server.post("/v2/health/live"), 405, "GET")
         self.refused(self.server.request("DELETE", "/v2/models/m"), 405, "GET")
         self.refused(self.server.post("/v2/repository/models/m/unload"), 403, "--allow-control")
-        self.assertTrue(self.server.raw(b"HEAD /v2 HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 405"))
+        self.assertTrue(self.server.raw(b"HEAD /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 405"))
 
     def test_size_of_the_body(self):
         def padded(size):
@@ -640,6 +640,121 @@ class Keys(unittest.TestCase):
                 self.assertNotIn(key, server.log.read_text())
             finally:
                 server.stop()
+
+
+class Web(unittest.TestCase):
+    FILES = {"index.html": (b"<!doctype html><title>a</title>", "text/html; charset=utf-8"),
+             "assets/page-1a.js": (b"export {}", "text/javascript; charset=utf-8"),
+             "assets/ort.mjs": (b"export {};", "text/javascript; charset=utf-8"),
+             "assets/page.css": (b"p {}", "text/css; charset=utf-8"),
+             "assets/ort.wasm": (b"\0asm" * 100_000, "application/wasm"),
+             "models/h.onnx": (b"\x08\x07", "application/octet-stream"),
+             "models/models.json": (b"{}", "application/json"),
+             "a.png": (png(pixels()), "image/png"),
+             "empty.txt": (b"", "text/plain; charset=utf-8")}
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        self.page = self.root / "page"
+        for name, (data, _) in self.FILES.items():
+            (self.page / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.page / name).write_bytes(data)
+
+    def served(self, *options):
+        server = Server(self.root, "--web", self.page, *options)
+        self.addCleanup(server.stop)
+        return server
+
+    def test_files_come_with_their_types_and_with_what_keeps_a_page_to_itself(self):
+        server = self.served()
+        for name, (data, kind) in self.FILES.items():
+            status, body, headers = server.get("/" + name)
+            self.assertEqual((status, body, headers["Content-Type"]), (200, data, kind), name)
+            policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+            self.assertEqual(policy["default-src"], "'none'")
+            self.assertEqual(policy["script-src"], "'self' 'wasm-unsafe-eval'")
+            self.assertEqual(policy["connect-src"], "'self'")
+            self.assertEqual(policy["frame-ancestors"], "'none'")
+            self.assertNotIn("unsafe-inline", headers["Content-Security-Policy"])
+            for field, value in (("Cross-Origin-Opener-Policy", "same-origin"),
+                                 ("Cross-Origin-Embedder-Policy", "require-corp"),
+                                 ("Cross-Origin-Resource-Policy", "same-origin"),
+                                 ("X-Content-Type-Options", "nosniff"),
+                                 ("Referrer-Policy", "no-referrer"), ("Cache-Control", "no-cache")):
+                self.assertEqual(headers[field], value)
+            self.assertEqual(server.request("HEAD", "/" + name)[:2], (200, b""))
+            self.assertEqual(int(server.request("HEAD", "/" + name)[2]["Content-Length"]), len(data))
+            same = {"If-None-Match": 'W/"x", ' + headers["ETag"]}
+            status, body, headers = server.request("GET", "/" + name, headers=same)
+            self.assertEqual((status, body), (304, b""))
+            self.assertNotIn("Content-Length", headers)
+            self.assertEqual(server.request("GET", "/" + name, headers={"If-None-Match": '"x"'})[0], 200)
+        self.assertEqual(server.get("/")[1], self.FILES["index.html"][0])
+        self.assertEqual(server.get("/?a=b")[1], self.FILES["index.html"][0])
+        # The protocol is there as before, and on the connection of a HEAD.
+        twice = server.raw(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
+                           b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.assertEqual(twice.count(b"HTTP/1.1 200"), 2)
+        self.assertNotIn(b"<!doctype", twice)
+        self.assertEqual(server.post("/v2/models/m/classify", png(pixels()))[0], 200)
+        self.assertIn(b'route="/{file}",status="304"', server.get("/metrics")[1])
+
+    def test_no_path_leads_elsewhere(self):
+        (self.root / "secret.txt").write_text("SECRET")
+        (self.page / ".hidden").write_text("SECRET")
+        (self.page / ".git").mkdir()
+        (self.page / ".git" / "config").write_text("SECRET")
+        server = self.served()
+        for path in ("/../secret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt",
+                     "/assets/..%5c..%5csecret.txt", "//etc/passwd", "/etc/passwd", f"/{self.root}/secret.txt",
+                     f"{self.root}/secret.txt", "/assets", "/assets/", "/assets/./page.css", "//index.html",
+                     "/index.html/", "/INDEX.HTML", "/.hidden", "/.git/config", "/nothing.js", "/index.html%00",
+                     "/v2/../index.html", "/v2/index.html", "/metrics/a.png", "secret.txt", "*"):
+            answer = server.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            self.assertTrue(answer.startswith(b"HTTP/1.1 404"), (path, answer))
+            self.assertNotIn(b"SECRET", answer)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            status, _, headers = server.request(method, "/index.html", b"x")
+            self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD"))
+        # What comes later is not there until the next start, links among it.
+        (self.page / "late.txt").symlink_to("/etc/passwd")
+        self.assertEqual(server.get("/late.txt")[0], 404)
+        log = server.log.read_text()
+        self.assertNotIn("secret", log)
+        self.assertNotIn("index", log)
+
+    def test_a_key_is_asked_for_the_models_alone(self):
+        keys = self.root / "keys"
+        subprocess.run([VEILNET, "apikey", "alice", "--keys", keys], capture_output=True, check=True)
+        server = Server(self.root, "--web", self.page, "--keys", keys, wait=None)
+        self.addCleanup(server.stop)
+        self.assertEqual(server.get("/")[0], 200)
+        self.assertEqual(server.post("/v2/models/m/classify", png(pixels()))[0], 401)
+
+    def test_folders_that_are_no_page(self):
+        def refused(part):
+            done = subprocess.run([VEILNET, "serve", "--model", f"m={PSI}", "--web", self.page, "--port", "0"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn(part, done.stderr)
+
+        for target in ("/etc/passwd", "index.html", "nowhere", "/etc"):
+            (self.page / "link").symlink_to(target)
+            refused("link: is a link or no file")
+            (self.page / "link").unlink()
+        (self.page / "a b.txt").write_text("")
+        refused("a b.txt: allowed in a name are")
+        (self.page / "a b.txt").unlink()
+        with (self.page / "large.bin").open("wb") as file:
+            file.truncate(257 << 20)
+        refused("large.bin")
+        (self.page / "large.bin").unlink()
+        (self.page / "index.html").unlink()
+        refused("there is no index.html")
+        shutil.rmtree(self.page)
+        refused("there is no such folder")
 
 
 class Tls(unittest.TestCase):

@@ -28,7 +28,7 @@ struct ServeOptions {
   int64_t max_delay_us = 500, queue_timeout_ms = 10'000;
   int64_t header_timeout_ms = 10'000, body_timeout_ms = 30'000;
   fs::path access_log;
-  fs::path port_file, keys;
+  fs::path port_file, keys, web;
   double requests_per_second = 0;
   std::string guard = "refuse", precision = "fp32";
   bool plain_http = false;
@@ -95,6 +95,8 @@ void run(ServeOptions o) {
   o.repository.precision = precision_of(o.precision);
   std::optional<service::KeyRing> keys;
   if (!o.keys.empty()) o.api.keys = &keys.emplace(o.keys, o.requests_per_second);
+  std::optional<http::WebFiles> web;
+  if (!o.web.empty()) o.api.web = &web.emplace(o.web);
   if (!is_loopback(o.server.host) && o.server.certificate.empty() && !o.plain_http)
     fail(ErrorCode::InvalidArgument,
          "--host {} can be reached from other machines; give --tls-cert and --tls-key, or "
@@ -119,6 +121,7 @@ void run(ServeOptions o) {
   http::Server server(api, o.server);
   spdlog::info("listening on {}://{}:{}", o.server.certificate.empty() ? "http" : "https",
                o.server.host, server.port());
+  if (web) spdlog::info("with the page of {}", o.web.string());
   if (!o.port_file.empty())
     write_file(o.port_file, fmt::format("{}\n", server.port()), Overwrite::Yes);
   repository.load_all();
@@ -149,6 +152,8 @@ void add_serve(CLI::App& command) {
   command.add_option("--tls-cert", o->server.certificate, "Certificate chain, PEM: TLS 1.3")
       ->type_name("FILE");
   command.add_option("--tls-key", o->server.private_key, "Its private key, PEM")->type_name("FILE");
+  command.add_option("--web", o->web, "Serve this folder's files too, as the browser client")
+      ->type_name("DIR");
   command.add_option("--keys", o->keys, "Keys that clients need (veilnet apikey)")
       ->type_name("FILE");
   command
@@ -220,7 +225,8 @@ void add_serve(CLI::App& command) {
   command.add_option("--access-log", o->access_log, "Append a line of JSON for each request")
       ->type_name("FILE");
   examples(command, {"veilnet serve --model runs/cifar10-cpu/classifier",
-                     "veilnet serve --models models/ --port 8080 --allow-control"});
+                     "veilnet serve --models models/ --port 8080 --allow-control",
+                     "veilnet serve --model models/cifar10-psi.safetensors --web build/web"});
   command.callback([o] { run(*o); });
 }
 
