@@ -3,7 +3,7 @@ import { Network, threads } from "./network";
 import { type Picture, fit, pixelsOf, psnrDb, readPicture, show } from "./picture";
 import { encodePng } from "./png";
 import { drawSamples } from "./samples";
-import { type Models, classify, isRightServer, readModels } from "./server";
+import { KeyNeeded, type Models, classify, isRightServer, readModels, setKey } from "./server";
 
 function element<T extends HTMLElement>(id: string, kind: new () => T): T {
   const found = document.getElementById(id);
@@ -140,8 +140,30 @@ function clear(): void {
   }
 }
 
-const ready = start();
-ready.catch(sayError);
+const keyForm = element("key-form", HTMLFormElement);
+const keyInput = element("key", HTMLInputElement);
+
+/** Starts, or starts again under another key. */
+function begin(): Promise<Ready> {
+  const started = start();
+  started.catch((reason) => {
+    keyForm.hidden = !(reason instanceof KeyNeeded);
+    if (keyForm.hidden) sayError(reason);
+    else status.textContent = "";
+  });
+  return started;
+}
+
+let ready = begin();
+keyForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  setKey(keyInput.value.trim());
+  keyInput.value = "";
+  keyForm.hidden = true;
+  error.hidden = true;
+  status.textContent = "Loading the networks…";
+  ready = begin();
+});
 
 let turn = 0;
 
@@ -190,7 +212,8 @@ async function use(read: () => Picture | Promise<Picture>, name: string): Promis
     }
     status.textContent = `The server says: ${named.label}.`;
   } catch (reason) {
-    if (mine === turn) sayError(reason);
+    if (mine === turn)
+      sayError(reason instanceof KeyNeeded ? "The server asks for a key first." : reason);
   } finally {
     if (mine === turn) document.body.dataset.state = "done";
   }

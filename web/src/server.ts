@@ -24,6 +24,18 @@ export interface Named {
   confidence: number | null;
 }
 
+/** The server wants a key, or another one. */
+export class KeyNeeded extends Error {}
+
+let key = "";
+
+/** From here on requests for models carry this key. It is kept in memory alone. */
+export function setKey(text: string): void {
+  key = text;
+}
+
+const withKey = (): Record<string, string> => (key ? { Authorization: `Bearer ${key}` } : {});
+
 /** The text of a refusal, or the status. */
 async function reasonOf(answer: Response): Promise<string> {
   try {
@@ -35,8 +47,9 @@ async function reasonOf(answer: Response): Promise<string> {
   return `status ${answer.status}`;
 }
 
-async function getJson<T>(url: string): Promise<T> {
-  const answer = await fetch(url, { cache: "no-cache" });
+async function getJson<T>(url: string, headers: Record<string, string> = {}): Promise<T> {
+  const answer = await fetch(url, { cache: "no-cache", headers });
+  if (answer.status === 401) throw new KeyNeeded();
   if (!answer.ok) throw new Error(`${url}: ${await reasonOf(answer)}`);
   return (await answer.json()) as T;
 }
@@ -48,7 +61,10 @@ const addressOf = (model: string) => `/v2/models/${encodeURIComponent(model)}`;
 /** Whether the server has the psi that h was trained for: another one would name nothing. */
 export async function isRightServer(models: Models): Promise<boolean> {
   const { name } = models.classifier;
-  const model = await getJson<{ parameters?: { content_sha256?: string } }>(addressOf(name));
+  const model = await getJson<{ parameters?: { content_sha256?: string } }>(
+    addressOf(name),
+    withKey(),
+  );
   const wanted = models.transform.classifier_sha256;
   return wanted === "" || model.parameters?.content_sha256 === wanted;
 }
@@ -57,7 +73,7 @@ export async function isRightServer(models: Models): Promise<boolean> {
 export async function classify(model: string, protectedPng: Blob): Promise<Named> {
   const answer = await fetch(`${addressOf(model)}/classify`, {
     method: "POST",
-    headers: { "Content-Type": "image/png" },
+    headers: { "Content-Type": "image/png", ...withKey() },
     body: protectedPng,
     credentials: "omit",
   });

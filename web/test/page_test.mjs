@@ -118,7 +118,7 @@ const drawing = (seed, width, height) =>
 // --- server, recorder, browser ------------------------------------------------------------------
 
 /** Starts `veilnet serve` with the page and gives its port. */
-async function serve(...options) {
+async function serve(options = [], headers = {}) {
   const portFile = path.join(folder, `port-${stops.length}`);
   const server = spawn(
     veilnet,
@@ -149,14 +149,14 @@ async function serve(...options) {
   }
   const port = Number(fs.readFileSync(portFile, "utf8"));
   for (let i = 0; i < 600; ++i) {
-    if ((await fetch(`http://127.0.0.1:${port}${psiPath}/ready`)).ok) return port;
+    if ((await fetch(`http://127.0.0.1:${port}${psiPath}/ready`, { headers })).ok) return port;
     await sleep(50);
   }
   throw new Error(`the server is not ready: ${errors}`);
 }
 
 /** Passes requests on and keeps them. `change` may answer in the server's place. */
-async function record(port, change = () => null) {
+async function record(port, change = () => null, strip = []) {
   const requests = [];
   const recorder = http.createServer(async (request, response) => {
     const parts = [];
@@ -177,6 +177,7 @@ async function record(port, change = () => null) {
         headers: request.headers,
       },
       (answer) => {
+        for (const name of strip) delete answer.headers[name];
         response.writeHead(answer.statusCode, answer.headers);
         answer.pipe(response);
       },
@@ -221,8 +222,11 @@ async function open(origin, options = {}) {
   context.on("request", (request) => seen.urls.push(request.url()));
   page.on("websocket", () => ++seen.sockets);
   page.on("pageerror", (error) => seen.problems.push(error.message));
-  page.on("response", async (response) => {
-    if (response.url().startsWith("blob:")) seen.blobs.set(response.url(), await response.body());
+  page.on("response", (response) => {
+    if (!response.url().startsWith("blob:")) return;
+    const body = response.body();
+    body.catch(() => {}); // the page may be closed by then
+    seen.blobs.set(response.url(), body);
   });
   page.on("console", (message) => message.type() === "error" && seen.problems.push(message.text()));
   await page.goto(`${origin}/`);
@@ -279,6 +283,18 @@ test("what leaves the page is the protected picture's PNG, and nothing else", as
     () => upload(page, "private-name.png", drawing(2, 333, 250)),
     () =>
       finished(page, async () => {
+        const transfer = await page.evaluateHandle(
+          (bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "private-name.png"));
+            return data;
+          },
+          [...drawing(3, 40, 30)],
+        );
+        await page.dispatchEvent("#drop", "drop", { dataTransfer: transfer });
+      }),
+    () =>
+      finished(page, async () => {
         await page.click("#camera");
         await page.waitForSelector("#viewfinder:not([hidden])");
         for (
@@ -290,7 +306,7 @@ test("what leaves the page is the protected picture's PNG, and nothing else", as
         await page.click("#take");
       }),
   ];
-  assert.ok(acts.length >= 8);
+  assert.ok(acts.length >= 9);
   for (const act of acts) {
     const before = requests.length;
     await act();
@@ -303,7 +319,7 @@ test("what leaves the page is the protected picture's PNG, and nothing else", as
     const png = decodePng(sent[0].body);
     assert.deepEqual(png.kinds, ["IHDR", "IDAT", "IEND"]);
     assert.deepEqual(png.rgb, await shown(page, "#protected"));
-    const bytes = seen.blobs.get(await page.getAttribute("#protected", "src"));
+    const bytes = await seen.blobs.get(await page.getAttribute("#protected", "src"));
     assert.deepEqual(bytes, sent[0].body, "shown and sent are the same bytes");
     const plain = await shown(page, "#plain");
     assert.equal(plain.length, png.rgb.length);
@@ -484,6 +500,18 @@ test("a server with another psi is sent nothing", async () => {
   await close();
 });
 
+test("it works without threads, where a proxy drops what isolates the page", async () => {
+  const { origin } = await record(port, undefined, ["cross-origin-embedder-policy"]);
+  const { page, seen, close } = await open(origin);
+  assert.equal(await page.evaluate(() => crossOriginIsolated), false);
+  await finished(page, () => page.locator("#samples button").first().click());
+  assert.equal(await errorOf(page), "");
+  assert.equal(await page.textContent("#label"), "ship");
+  assert.match(await page.textContent("#model"), /1 thread of/);
+  assert.deepEqual(seen.problems, []);
+  await close();
+});
+
 test("refusals and bad files are told", async () => {
   const { requests, origin } = await record(port, (request) =>
     request.method === "POST" ? { status: 503, body: { error: "the queue is full" } } : null,
@@ -498,8 +526,33 @@ test("refusals and bad files are told", async () => {
   await close();
 });
 
+test("a server that asks for a key gets the one that is typed, and nobody else does", async () => {
+  const keys = path.join(folder, "keys");
+  const key = execFileSync(veilnet, ["apikey", "alice", "--keys", keys], {
+    encoding: "utf8",
+  }).trim();
+  const asking = await serve(["--keys", keys], { Authorization: `Bearer ${key}` });
+  const { requests, origin } = await record(asking);
+  const { page, close } = await open(origin);
+  for (const typed of ["alice.wrong", key]) {
+    await page.waitForSelector("#key-form:not([hidden])");
+    await upload(page, "a.png", drawing(1, 32, 32));
+    assert.match(await errorOf(page), /key/);
+    assert.equal(requests.filter((r) => r.method === "POST").length, 0);
+    await page.fill("#key", typed);
+    await page.press("#key", "Enter");
+  }
+  await upload(page, "a.png", drawing(1, 32, 32));
+  assert.equal(await errorOf(page), "");
+  assert.equal(await page.isVisible("#key-form"), false);
+  for (const { url, headers } of requests)
+    if (headers.includes(`Bearer ${key}`)) assert.ok(url.startsWith(psiPath), url);
+  assert.ok(requests.at(-1).headers.includes(`Bearer ${key}`));
+  await close();
+});
+
 test("a server that tells scores is quoted", async () => {
-  const telling = await serve("--score-digits", "3");
+  const telling = await serve(["--score-digits", "3"]);
   const { page, close } = await open(`http://127.0.0.1:${telling}`);
   await finished(page, () => page.locator("#samples button").first().click());
   assert.match(await page.textContent("#confidence"), /^\d+\.\d %$/);
