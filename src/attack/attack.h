@@ -25,11 +25,11 @@ struct Budget {
   size_t attacked = 0;  ///< pictures to be opened
   size_t known = 0;  ///< pictures of the attacker's own, and as many that he observes, at most half
                      ///< of the training set each
-  int64_t epochs = 0;      ///< of every trained attack
-  size_t known_pairs = 0;  ///< pairs of the known-plaintext attack
-  size_t optimised = 0;    ///< pictures of the optimisation through a network
-  int64_t optimise_steps = 0;
-  uint64_t keys = 0;   ///< that brute force tries
+  int64_t epochs = 0;          ///< of every trained attack
+  size_t known_pairs = 0;      ///< pairs of the known-plaintext attack
+  size_t optimised = 0;        ///< pictures of the attacks that take each by itself
+  int64_t optimise_steps = 0;  ///< for each of them
+  uint64_t keys = 0;           ///< that brute force tries
   int64_t width = 16;  ///< that of [attack]: of U-Nets and position-aware networks; SIA-GAN's
                        ///< discriminator has twice that
 };
@@ -63,6 +63,8 @@ struct Attack {
   /// Of an adversarial training, whose losses do not say whether it has ended; 0 for others.
   int64_t published_epochs = 0;
   bool needs_phi = false;
+  /// Begins anew with every picture, so that only a few (Budget::optimised) are attacked.
+  bool picture_by_picture = false;
   int version = 1;  ///< of the code, raised by hand when its results change
 };
 

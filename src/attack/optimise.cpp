@@ -121,15 +121,14 @@ Outcome run_optimise(const Materials& m, const Setting& s) {
 }  // namespace
 
 Attack optimise() {
-  return {"optimise",
-          "Starts from what itn recovers and changes it until the public network turns it into the "
-          "protected picture (gradient inversion; how smooth and how near to the start is tuned on "
-          "pictures of the attacker's own).",
-          [](const Target& t) -> Against {
-            if (!t.network) return "there is no network to differentiate";
-            return kPublicTransform;
-          },
-          run_optimise, "itn"};
+  Attack attack{
+      "optimise",
+      "Starts from what itn recovers and changes it until the public network turns it into the "
+      "protected picture (gradient inversion; how smooth and how near to the start is tuned on "
+      "pictures of the attacker's own).",
+      through_gradients, run_optimise, "itn"};
+  attack.picture_by_picture = true;
+  return attack;
 }
 
 }  // namespace veilnet::attack

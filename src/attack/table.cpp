@@ -10,6 +10,12 @@ Against ciphertext_only(const Target& target, Auxiliary auxiliary) {
   return ThreatModel{Method::Public, Access::CiphertextOnly, target.keys, auxiliary};
 }
 
+Against through_gradients(const Target& target) {
+  if (!target.network) return "there is no network to differentiate";
+  if (target.code_bits > 0) return "a code has no gradient; code-means answers best, see there";
+  return kPublicTransform;
+}
+
 std::string why_no_key_holder(const Target& target) {
   if (target.keys == Keys::None) return "it has no key";
   if (target.keys == Keys::Independent)

@@ -21,6 +21,8 @@
   X(itn)                   \
   X(itn_unrelated)         \
   X(itn_perceptual)        \
+  X(itn_ensemble)          \
+  X(itn_tuned)             \
   X(optimise)              \
   X(itn_position)          \
   X(known_plaintext)       \
@@ -41,6 +43,8 @@ Against ciphertext_only(const Target& target, Auxiliary auxiliary);
 /// The public transformation network, and plain pictures of the same kind.
 inline constexpr ThreatModel kPublicTransform{Method::Public, Access::PublicTransform, Keys::None,
                                               Auxiliary::SameDistribution};
+/// That attacker, where the network has gradients to follow.
+Against through_gradients(const Target& target);
 /// Why nobody holds a key that opens all pictures; empty where somebody does.
 std::string why_no_key_holder(const Target& target);
 /// Calls `recover` with each attacked picture.

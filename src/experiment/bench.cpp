@@ -287,7 +287,7 @@ const attack::Attack* Bench::strongest(const Row& row,
   double most = -2;
   for (const auto& cell : cells) {
     if (cell.protection != row.protection->label() || !cell.refused.empty() || cell.looks() ||
-        cell.picks() || cell.attack == "optimise")
+        cell.picks() || attack::attack_named(cell.attack).picture_by_picture)
       continue;
     const double median = record::distribution(cell.measures, "ssim")->median;
     if (median <= most) continue;

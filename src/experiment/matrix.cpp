@@ -229,6 +229,8 @@ attack::Budget budget_of(const Experiment& e) {
   if (e.attacks.attacked > 0) budget.attacked = static_cast<size_t>(e.attacks.attacked);
   if (e.attacks.known > 0) budget.known = static_cast<size_t>(e.attacks.known);
   if (e.attacks.epochs > 0) budget.epochs = e.attacks.epochs;
+  if (e.attacks.optimised > 0) budget.optimised = static_cast<size_t>(e.attacks.optimised);
+  if (e.attacks.optimise_steps > 0) budget.optimise_steps = e.attacks.optimise_steps;
   budget.width = e.attack.width;
   return budget;
 }

@@ -353,8 +353,14 @@ Workspace open_workspace(const Experiment& e) {
 }
 
 const std::vector<std::string>& training_files() {
-  static const std::vector<std::string> files{"config.toml", "log.jsonl", "model.safetensors",
-                                              "checkpoint/state.pt", "metrics.json"};
+  static const std::vector<std::string> files{"config.toml",
+                                              "log.jsonl",
+                                              "model.safetensors",
+                                              "checkpoint/state.pt",
+                                              "metrics.json",
+                                              "member-*/log.jsonl",
+                                              "member-*/model.safetensors",
+                                              "member-*/checkpoint/state.pt"};
   return files;
 }
 

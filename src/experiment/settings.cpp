@@ -255,6 +255,8 @@ Experiment read_experiment(Config& config) {
   e.attacks.attacked = config.get_int("attacks.attacked", 0, 0, 10'000'000);
   e.attacks.known = config.get_int("attacks.known", 0, 0, 10'000'000);
   e.attacks.epochs = config.get_int("attacks.epochs", 0, 0, 100'000);
+  e.attacks.optimised = config.get_int("attacks.optimised", 0, 0, 10'000'000);
+  e.attacks.optimise_steps = config.get_int("attacks.optimise_steps", 0, 0, 1'000'000);
   e.attacks.transports = config.get_strings(
       "attacks.transports",
       {"png", "jpeg:95", "jpeg:75", "jpeg:50", "webp:80", "webp:50", "resize:0.5", "crop:0.875"});

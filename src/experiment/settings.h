@@ -91,8 +91,9 @@ struct Experiment {
     std::vector<std::string> schemes;  ///< labels of make_protection
     std::vector<std::string> only;     ///< names of attacks; empty for all
     std::string budget = "small";
-    int64_t attacked = 0, known = 0, epochs = 0;  ///< 0: the budget's
-    std::vector<std::string> transports;          ///< of image/transport.h
+    /// 0: the budget's.
+    int64_t attacked = 0, known = 0, epochs = 0, optimised = 0, optimise_steps = 0;
+    std::vector<std::string> transports;  ///< of image/transport.h
     bool attributes = true, curve = true;
   } attacks;
 

@@ -212,13 +212,13 @@ class CommandLine(unittest.TestCase):
 
     def test_audit_says_what_leaks(self):
         out = self.out("audit")
-        small = [word for key in ("known=40", "attacked=20", "epochs=2", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
+        small = [word for key in ("known=40", "attacked=20", "epochs=2", "optimised=2", "optimise_steps=20", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
         run = self.root / "runs/t/transform-a0.005"
         self.expect(0, ["retrieval", "transform-a0.005", "Can a person see it?"], "audit", "--model", run, "-o", out, *small)
         audit = json.loads((out / "audit.json").read_text())
         cells = {cell["attack"]: cell for cell in audit["cells"]}
         self.assertEqual({cell["protection"] for cell in audit["cells"]}, {"transform-a0.005"})
-        for attack in ("itn", "itn-perceptual", "optimise", "retrieval"):
+        for attack in ("itn", "itn-perceptual", "itn-ensemble", "itn-tuned", "optimise", "retrieval"):
             self.assertEqual(cells[attack]["threat_model"]["access"], "public_transform")
         self.assertIn("refused", cells["chosen-plaintext"])
         self.assertIn("accuracy", audit["protections"][0])
