@@ -26,6 +26,12 @@ if(VEILNET_SERVE)
   find_package(OpenSSL 3 REQUIRED)
 endif()
 
+if(VEILNET_PYTHON)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter Development.Module)
+  set(PYTHON_EXECUTABLE ${Python3_EXECUTABLE})
+  find_package(pybind11 2.10 REQUIRED)
+endif()
+
 if(VEILNET_LAB)
   find_package(Torch 1.13 REQUIRED)
   add_library(veilnet_torch INTERFACE)

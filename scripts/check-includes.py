@@ -3,6 +3,7 @@
 
     core <- image <- {data, cipher, model}        {cipher, model} <- protection
     model <- runtime <- service <- http           {model, data} <- nn <- train <- attack <- measure
+    runtime, cipher <- api (include/veilnet/)
     record <- report                              everything <- experiment <- cli/lab
                                                   http, data <- cli/client
 
@@ -22,6 +23,7 @@ DIRECT = {
     "model": ["image"],
     "protection": ["cipher", "model"],
     "runtime": ["model"],
+    "api": ["runtime", "cipher"],  # include/veilnet/
     "service": ["runtime", "protection"],
     "http": ["service"],
     "nn": ["model", "data", "protection"],

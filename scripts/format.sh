@@ -11,7 +11,7 @@ if [[ -z $clang_format ]]; then
   exit 1
 fi
 folders=()
-for folder in include src tests bench examples fuzz; do
+for folder in include src tests bench docs/examples fuzz python; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 find "${folders[@]}" \( -name '*.h' -o -name '*.cpp' \) -print0 | xargs -0 --no-run-if-empty "$clang_format" "${mode[@]}"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <dlfcn.h>
 
 #include <nlohmann/json.hpp>
 
@@ -65,10 +66,15 @@ ZooModel row_of(const fs::path& index, const json& row) {
 fs::path zoo_folder() {
   if (const char* given = std::getenv("VEILNET_MODELS")) return given;
   std::error_code cause;
-  const auto program = fs::read_symlink("/proc/self/exe", cause).parent_path();
-  for (const char* place : {"../share/veilnet/models", "../../models"}) {
-    auto folder = (program / place).lexically_normal();
-    if (!program.empty() && fs::exists(folder / kIndex, cause)) return folder;
+  const auto program = fs::read_symlink("/proc/self/exe", cause);
+  Dl_info here{};  // the library, where this code is part of one
+  const bool known = ::dladdr(reinterpret_cast<void*>(&zoo_folder), &here) != 0 && here.dli_fname;
+  for (const auto& file : {program, known ? fs::path(here.dli_fname) : fs::path()}) {
+    for (const char* place :
+         {"../share/veilnet/models", "../../share/veilnet/models", "../../models"}) {
+      auto folder = (file.parent_path() / place).lexically_normal();
+      if (!file.empty() && fs::exists(folder / kIndex, cause)) return folder;
+    }
   }
   return {};
 }

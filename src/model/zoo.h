@@ -26,9 +26,10 @@ struct ZooModel {
   std::map<std::string, double> figures;  ///< by name, shares from 0 to 1 or what the name says
 };
 
-/// The folder of models: VEILNET_MODELS where that is set; else, seen from the program's own
-/// folder, ../share/veilnet/models of an installation or ../../models of a build. Empty where there
-/// is none.
+/// The folder of models: VEILNET_MODELS where that is set; else, seen from the folder of the
+/// program or of the library that this is part of, ../share/veilnet/models or
+/// ../../share/veilnet/models of an installation, or ../../models of a build. Empty where there is
+/// none.
 std::filesystem::path zoo_folder();
 
 /// What the folder's index lists; nothing for an empty path.

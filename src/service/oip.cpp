@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <limits>
-#include <numeric>
 #include <simdjson.h>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "model/labels.h"
 
 namespace veilnet::service {
 namespace {
@@ -174,12 +174,9 @@ Pictures read_pictures(dom::object input, std::vector<uint8_t>& body, size_t bin
 }
 
 std::vector<double> probabilities_of(std::span<const float> logits, int digits) {
-  const double highest = *std::ranges::max_element(logits);
-  std::vector<double> shares;
-  for (const float logit : logits) shares.push_back(std::exp(logit - highest));
-  const double sum = std::reduce(shares.begin(), shares.end());
+  auto shares = model::softmax(logits);
   const double scale = std::pow(10.0, digits);
-  for (auto& share : shares) share = std::round(share / sum * scale) / scale;
+  for (auto& share : shares) share = std::round(share * scale) / scale;
   return shares;
 }
 
@@ -311,16 +308,10 @@ json classification(std::span<const float> logits, const ModelForm& model,
               {"name", model.class_names[static_cast<size_t>(label)]}};
   const bool scores = model.answers.score_digits > 0;
   if (top_k <= 1 && !scores) return answer;
-  std::vector<size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  const auto shown =
-      std::min<size_t>(static_cast<size_t>(std::max<int64_t>(top_k, 1)), order.size());
-  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(shown),
-                            std::ranges::greater(), [&](size_t i) { return logits[i]; });
   const auto shares =
       scores ? probabilities_of(logits, model.answers.score_digits) : std::vector<double>();
   auto& top = answer["top"] = json::array();
-  for (const auto i : std::span(order).first(shown)) {
+  for (const auto i : model::largest(logits, static_cast<size_t>(std::max<int64_t>(top_k, 1)))) {
     json one{{"label", i}, {"name", model.class_names[i]}};
     if (scores) one["probability"] = shares[i];
     top.push_back(std::move(one));

@@ -1,14 +1,12 @@
-#include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <fmt/format.h>
 #include <memory>
-#include <numeric>
 #include <spdlog/spdlog.h>
 
 #include "cli/client/models.h"
 #include "cli/picture_work.h"
 #include "core/text.h"
+#include "model/labels.h"
 #include "model/prepare.h"
 #include "runtime/network.h"
 
@@ -20,28 +18,13 @@ struct ClassifyOptions : PictureOptions {
   int top_k = 3;
 };
 
-std::vector<double> softmax(std::span<const float> logits) {
-  const double highest = *std::ranges::max_element(logits);
-  std::vector<double> probabilities;
-  for (const float logit : logits) probabilities.push_back(std::exp(logit - highest));
-  const double sum = std::reduce(probabilities.begin(), probabilities.end());
-  for (auto& probability : probabilities) probability /= sum;
-  return probabilities;
-}
-
 /// Names the picture of these logits.
 void name(Item& item, std::span<const float> logits, const std::vector<std::string>& class_names,
           std::size_t top_k) {
-  const auto probabilities = softmax(logits);
-  std::vector<std::size_t> order(probabilities.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto shown = std::min(top_k, order.size());
-  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(shown),
-                            std::ranges::greater(),
-                            [&](std::size_t i) { return probabilities[i]; });
+  const auto probabilities = model::softmax(logits);
   auto& top = item.result["top"] = nlohmann::json::array();
   item.line = printable(item.path.native(), 4096);
-  for (const auto i : std::span(order).first(shown)) {
+  for (const auto i : model::largest(logits, top_k)) {
     top.push_back({{"class", class_names[i]}, {"probability", probabilities[i]}});
     item.line += fmt::format("  {} {:.1f}%", printable(class_names[i]), 100 * probabilities[i]);
   }

@@ -1,0 +1,42 @@
+# What `cmake --install` puts where, and the Debian packages that cpack makes of it: veilnet (program, library, models; no LibTorch)
+# and veilnet-lab. docs/building.md says how.
+install(TARGETS veilnet RUNTIME COMPONENT veilnet)
+install(TARGETS libveilnet EXPORT veilnet LIBRARY COMPONENT veilnet)
+install(DIRECTORY include/veilnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT veilnet)
+install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/veilnet/models COMPONENT veilnet)
+install(FILES README.md CHANGELOG.md SECURITY.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT veilnet)
+install(FILES deploy/veilnet.service DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT veilnet)
+
+# find_package(veilnet) gives the target veilnet::veilnet; pkg-config knows the same.
+set(config_folder ${CMAKE_INSTALL_LIBDIR}/cmake/veilnet)
+include(CMakePackageConfigHelpers)
+install(EXPORT veilnet NAMESPACE veilnet:: FILE veilnetConfig.cmake DESTINATION ${config_folder} COMPONENT veilnet)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/veilnetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+configure_file(cmake/veilnet.pc.in veilnet.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/veilnetConfigVersion.cmake DESTINATION ${config_folder} COMPONENT veilnet)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/veilnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT veilnet)
+if(VEILNET_LAB)
+  install(TARGETS veilnet-lab RUNTIME COMPONENT lab)
+endif()
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_CONTACT "Veilnet's developers <veilnet@example.org>")
+set(CPACK_PACKAGE_VENDOR Veilnet)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL veilnet)
+if(VEILNET_LAB)
+  list(APPEND CPACK_COMPONENTS_ALL lab)
+endif()
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)  # what the programs link, from the system's own lists
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_VEILNET_PACKAGE_NAME veilnet)
+set(CPACK_DEBIAN_LAB_PACKAGE_NAME veilnet-lab)
+set(CPACK_COMPONENT_VEILNET_DESCRIPTION "Pictures that a cloud classifier names and nobody else reads
+ Client, server, library and models: protect, classify, verify, encrypt, serve.")
+set(CPACK_COMPONENT_LAB_DESCRIPTION "Train, attack and measure visual protection
+ What veilnet train, attack, audit, reproduce and report run. Needs LibTorch.")
+set(CPACK_DEBIAN_LAB_PACKAGE_DEPENDS "veilnet (= ${PROJECT_VERSION}), libopenblas0-pthread")
+include(CPack)

@@ -1,0 +1,191 @@
+// Veilnet's library for C++17 and later: what a client does, in a dozen lines.
+//
+//     veilnet::Protector h("cifar10-h");
+//     veilnet::write_png("out.png", h.protect(veilnet::read_picture("cat.jpg")));
+//
+// Pictures are 8-bit RGB, rows top to bottom, interleaved (HWC); several of one size lie one behind
+// the other (NHWC). Normalisation is the model file's business, never the caller's. Objects may be
+// used by several threads at once. Everything throws Failure and nothing else, but for
+// std::bad_alloc; what a moved-from object does is not defined.
+//
+// What this does not protect against: docs/findings.md (attacks that were measured) and
+// docs/bound.md (what is bounded, for coded models alone).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#ifndef VEILNET_API
+#define VEILNET_API __attribute__((visibility("default")))
+#endif
+
+namespace veilnet {
+
+/// Why something failed. The numbers are those of veilnet_c.h.
+enum class Cause {
+  InvalidArgument = 1,  ///< a value or combination that is not allowed
+  NotFound = 2,         ///< a file or a name that is not there
+  BadData = 3,          ///< a file that is malformed, truncated or out of range
+  AlreadyExists = 4,    ///< refusing to overwrite
+  Io = 5,               ///< the operating system failed to read or write
+  Unsupported = 6,      ///< valid, but not available in this build or on this machine
+  Other = 7,
+};
+
+/// The message names the file or argument, the value and what is allowed.
+class VEILNET_API Failure : public std::runtime_error {
+ public:
+  Failure(Cause cause, const std::string& message) : std::runtime_error(message), cause_(cause) {}
+  Cause cause() const { return cause_; }
+
+ private:
+  Cause cause_;
+};
+
+/// "0.1.0 (commit)".
+VEILNET_API std::string version();
+
+/// rgb.size() == height * width * 3.
+struct Picture {
+  int height = 0, width = 0;
+  std::vector<std::uint8_t> rgb;
+};
+
+/// PNG, JPEG or WebP, turned as its Exif orientation says; transparency on white.
+/// @throws Failure{NotFound, Io} if there is no such file or it cannot be read, {BadData} if it is
+/// no picture, damaged, larger than 64 MB or of more than 64 million pixels.
+VEILNET_API Picture read_picture(const std::string& path);
+/// The same of bytes in memory. @throws Failure{BadData} as read_picture.
+VEILNET_API Picture decode_picture(const std::uint8_t* bytes, std::size_t size);
+/// The bytes of a PNG file without any note; equal pictures give equal bytes.
+/// @throws Failure{InvalidArgument} for an empty picture, or one whose bytes do not fit its size.
+VEILNET_API std::vector<std::uint8_t> encode_png(const Picture& picture);
+/// Written whole or not at all. @throws Failure{AlreadyExists} unless `replace`, {Io}, and as
+/// encode_png.
+VEILNET_API void write_png(const std::string& path, const Picture& picture, bool replace = false);
+
+/// What networks compute in. BFloat16 and Int8 are faster on processors with instructions for them;
+/// Int8 needs a model that `veilnet calibrate` made.
+enum class Precision { Float32, BFloat16, Int8 };
+
+struct NetworkOptions {
+  int threads = 0;  ///< of each call; 0 for the physical cores
+  Precision precision = Precision::Float32;
+};
+
+/// A transformation network h: turns plain pictures into protected ones.
+class VEILNET_API Protector {
+ public:
+  /// @param model a model file, or a name that `veilnet models` lists.
+  /// @throws Failure{NotFound, Io, BadData} for a file that is not there or is no transformation
+  /// network, {InvalidArgument} for a precision that the model was not prepared for.
+  explicit Protector(const std::string& model, const NetworkOptions& options = {});
+  ~Protector();
+  Protector(Protector&&) noexcept;
+  Protector& operator=(Protector&&) noexcept;
+
+  int height() const;  ///< of the pictures that the model was trained and measured on
+  int width() const;
+  /// What its own training says of it: "protects ...", "does not protect: ...", or nothing for a
+  /// model that was not judged.
+  std::string verdict() const;
+  /// SHA-256 of the classifier that it was trained for; empty where the file does not say.
+  std::string classifier_sha256() const;
+
+  /// The protected picture, height() x width(): scaled until it covers that size, centre cropped,
+  /// transformed. The same bytes as `veilnet protect` writes; different numbers of pictures at a
+  /// time may differ by one level in few of them.
+  /// @throws Failure{InvalidArgument} for a picture whose bytes do not fit its size.
+  Picture protect(const Picture& plain) const;
+  /// `count` pictures of one size [count, height, width, 3], uint8, kept at that size (accuracy was
+  /// measured at the model's own).
+  /// @throws Failure{InvalidArgument} for no pictures or a size that the network cannot take.
+  std::vector<std::uint8_t> protect(const std::uint8_t* images_nhwc, std::size_t count, int height,
+                                    int width) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct Label {
+  std::string name;
+  double probability = 0;  ///< softmax, from 0 to 1
+};
+
+/// A classifier psi.
+class VEILNET_API Classifier {
+ public:
+  /// @throws as Protector, for a model that is no classifier.
+  explicit Classifier(const std::string& model, const NetworkOptions& options = {});
+  ~Classifier();
+  Classifier(Classifier&&) noexcept;
+  Classifier& operator=(Classifier&&) noexcept;
+
+  int height() const;
+  int width() const;
+  const std::vector<std::string>& class_names() const;
+
+  /// The likeliest classes first, at most `top_k`. A picture of another size is fitted as protect
+  /// does, which a protected one does not survive. @throws as Protector::protect.
+  std::vector<Label> classify(const Picture& picture, int top_k = 1) const;
+  /// Logits [count, classes] of pictures [count, height, width, 3], uint8. @throws as
+  /// Protector::protect.
+  std::vector<float> logits(const std::uint8_t* images_nhwc, std::size_t count, int height,
+                            int width) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A conventional scheme with its key: docs/schemes.md says what each leaks.
+class VEILNET_API Cipher {
+ public:
+  /// A new key from the operating system. @param scheme "le", "ele", "etc", "pe", ...: `veilnet
+  /// schemes` lists them. @throws Failure{InvalidArgument} for another, or one without a key.
+  static Cipher generate(const std::string& scheme, int block_size = 4);
+  /// A key file. @throws Failure{NotFound, Io, BadData, Unsupported}.
+  static Cipher load(const std::string& key_file);
+  /// Writes it with mode 0600. @throws Failure{AlreadyExists} unless `replace`, {Io}.
+  void save(const std::string& key_file, bool replace = false) const;
+  ~Cipher();
+  Cipher(Cipher&&) noexcept;
+  Cipher& operator=(Cipher&&) noexcept;
+
+  std::string scheme() const;
+  int block_size() const;
+  std::string key_id() const;  ///< tells keys apart, and says nothing about them
+
+  /// Sides are rounded up to whole blocks: the last row and column are repeated.
+  Picture encrypt(const Picture& plain) const;
+  /// @param height, width of the plain picture; 0 keeps the encrypted one's.
+  /// @throws Failure{InvalidArgument} for sizes that do not fit, {Unsupported} if the scheme has no
+  /// inverse.
+  Picture decrypt(const Picture& encrypted, int height = 0, int width = 0) const;
+  /// `count` pictures of one size whose sides are whole blocks, to as many of the same size.
+  std::vector<std::uint8_t> encrypt(const std::uint8_t* images_nhwc, std::size_t count, int height,
+                                    int width) const;
+  std::vector<std::uint8_t> decrypt(const std::uint8_t* images_nhwc, std::size_t count, int height,
+                                    int width) const;
+
+ private:
+  struct Impl;
+  explicit Cipher(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Did it work?
+struct Verification {
+  double ssim = 0;               ///< of the protected picture with the plain one, as h saw it
+  double difference_levels = 0;  ///< mean, from what this model makes of the plain one
+  bool of_this_model = false;    ///< no more than rounding: 0.25 levels
+};
+/// @throws Failure{InvalidArgument} if `seen` has neither the model's size nor the plain one's.
+VEILNET_API Verification verify(const Protector& h, const Picture& plain, const Picture& seen);
+
+}  // namespace veilnet

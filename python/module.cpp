@@ -1,0 +1,245 @@
+// The Python module: include/veilnet/veilnet.h with NumPy arrays, uint8 NHWC (or HWC for one
+// picture).
+#include <optional>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "veilnet/veilnet.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// Read in place where it is contiguous, as most are.
+using Pictures = py::array_t<std::uint8_t, py::array::c_style>;
+
+struct Shape {
+  std::size_t count;
+  int height, width;
+  std::vector<py::ssize_t> dims;
+};
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw veilnet::Failure(veilnet::Cause::InvalidArgument, message);
+}
+
+Pictures pictures_of(const py::array& images) {
+  // Never converted: floats from 0 to 1 would silently become black.
+  if (!images.dtype().is(py::dtype::of<std::uint8_t>()))
+    refuse("pictures are of type " + std::string(py::str(images.dtype())) + "; allowed is uint8");
+  return Pictures::ensure(images);
+}
+
+Shape shape_of(const Pictures& images) {
+  const auto n = images.ndim();
+  if ((n != 3 && n != 4) || images.shape(n - 1) != 3) {
+    refuse("pictures are of shape " + std::string(py::str(images.attr("shape"))) +
+           "; allowed is (height, width, 3) or (count, height, width, 3)");
+  }
+  for (py::ssize_t i = n - 3; i < n; ++i)
+    if (images.shape(i) > 1 << 20) refuse("a side is longer than 1048576 pixels");
+  return {n == 4 ? static_cast<std::size_t>(images.shape(0)) : 1,
+          static_cast<int>(images.shape(n - 3)),
+          static_cast<int>(images.shape(n - 2)),
+          {images.shape(), images.shape() + n}};
+}
+
+// The vector's memory becomes the array's.
+template <class T>
+py::array_t<T> array_of(std::vector<T> values, std::vector<py::ssize_t> shape) {
+  auto* kept = new std::vector<T>(std::move(values));
+  const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(std::move(shape), kept->data(), owner);
+}
+
+// Calls work(pixels, count, height, width) without the interpreter's lock.
+template <class Work>
+auto unlocked(const Pictures& images, const Shape& shape, const Work& work) {
+  const auto* pixels = images.data();
+  const py::gil_scoped_release release;
+  return work(pixels, shape.count, shape.height, shape.width);
+}
+
+template <class Work>
+py::array_t<std::uint8_t> to_pictures(const py::array& array, const Work& work) {
+  const auto images = pictures_of(array);
+  const auto shape = shape_of(images);
+  return array_of(unlocked(images, shape, work), shape.dims);
+}
+
+py::array_t<std::uint8_t> to_array(veilnet::Picture picture) {
+  return array_of(std::move(picture.rgb), {picture.height, picture.width, 3});
+}
+
+veilnet::Picture to_picture(const py::array& array) {
+  const auto images = pictures_of(array);
+  const auto shape = shape_of(images);
+  if (images.ndim() != 3) refuse("one picture is wanted, of shape (height, width, 3)");
+  return {shape.height, shape.width, {images.data(), images.data() + images.size()}};
+}
+
+veilnet::NetworkOptions options_of(int threads, const std::string& precision) {
+  if (precision == "fp32") return {threads, veilnet::Precision::Float32};
+  if (precision == "bf16") return {threads, veilnet::Precision::BFloat16};
+  if (precision == "int8") return {threads, veilnet::Precision::Int8};
+  refuse("precision is \"" + precision + "\"; allowed: fp32, bf16, int8");
+}
+
+const char* name_of(veilnet::Cause cause) {
+  switch (cause) {
+    case veilnet::Cause::InvalidArgument: return "invalid_argument";
+    case veilnet::Cause::NotFound: return "not_found";
+    case veilnet::Cause::BadData: return "bad_data";
+    case veilnet::Cause::AlreadyExists: return "already_exists";
+    case veilnet::Cause::Io: return "io";
+    case veilnet::Cause::Unsupported: return "unsupported";
+    case veilnet::Cause::Other: break;
+  }
+  return "other";
+}
+
+}  // namespace
+
+PYBIND11_MODULE(veilnet, m) {
+  m.doc() =
+      "Visual protection of pictures: protect, classify, encrypt, verify.\n\n"
+      "Pictures are NumPy arrays uint8, (height, width, 3) or (count, height, width, 3), RGB.";
+  m.attr("__version__") = veilnet::version().substr(0, veilnet::version().find(' '));
+
+  static PyObject* error = nullptr;
+  error = py::exception<veilnet::Failure>(m, "Error", PyExc_RuntimeError).release().ptr();
+  py::register_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const veilnet::Failure& e) {
+      auto instance = py::reinterpret_borrow<py::object>(error)(e.what());
+      instance.attr("cause") = name_of(e.cause());
+      PyErr_SetObject(error, instance.ptr());
+    }
+  });
+
+  py::class_<veilnet::Protector>(m, "Protector", "A transformation network h.")
+      .def(py::init(
+               [](const std::filesystem::path& model, int threads, const std::string& precision) {
+                 const auto options = options_of(threads, precision);
+                 const py::gil_scoped_release release;
+                 return veilnet::Protector(model.string(), options);
+               }),
+           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
+           "model: a model file, or a name that `veilnet models` lists.")
+      .def_property_readonly(
+          "size", [](const veilnet::Protector& h) { return std::pair(h.height(), h.width()); },
+          "(height, width) that it was trained and measured on.")
+      .def_property_readonly("verdict", &veilnet::Protector::verdict,
+                             "What its own training says of it; empty if it was not judged.")
+      .def_property_readonly("classifier_sha256", &veilnet::Protector::classifier_sha256)
+      .def(
+          "fit",
+          [](const veilnet::Protector& h, const py::array& image) {
+            return to_array(h.protect(to_picture(image)));
+          },
+          py::arg("image"),
+          "One picture (height, width, 3) of any size, scaled and cropped to `size`, protected.")
+      .def(
+          "protect",
+          [](const veilnet::Protector& h, const py::array& images) {
+            return to_pictures(images, [&](auto... pictures) { return h.protect(pictures...); });
+          },
+          py::arg("images"), "Protected pictures, uint8 of the same shape, at their own size.");
+
+  py::class_<veilnet::Classifier>(m, "Classifier", "A classifier psi.")
+      .def(py::init(
+               [](const std::filesystem::path& model, int threads, const std::string& precision) {
+                 const auto options = options_of(threads, precision);
+                 const py::gil_scoped_release release;
+                 return veilnet::Classifier(model.string(), options);
+               }),
+           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32")
+      .def_property_readonly(
+          "size",
+          [](const veilnet::Classifier& psi) { return std::pair(psi.height(), psi.width()); })
+      .def_property_readonly("class_names", &veilnet::Classifier::class_names)
+      .def(
+          "classify",
+          [](const veilnet::Classifier& psi, const py::array& image, int top_k) {
+            std::vector<std::pair<std::string, double>> labels;
+            for (auto& label : psi.classify(to_picture(image), top_k))
+              labels.emplace_back(std::move(label.name), label.probability);
+            return labels;
+          },
+          py::arg("image"), py::arg("top_k") = 1,
+          "[(name, probability), ...], the likeliest first.")
+      .def(
+          "logits",
+          [](const veilnet::Classifier& psi, const py::array& array) {
+            const auto images = pictures_of(array);
+            const auto shape = shape_of(images);
+            auto logits =
+                unlocked(images, shape, [&](auto... pictures) { return psi.logits(pictures...); });
+            const auto classes = static_cast<py::ssize_t>(psi.class_names().size());
+            return array_of(std::move(logits), {static_cast<py::ssize_t>(shape.count), classes});
+          },
+          py::arg("images"), "float32 (count, classes).");
+
+  py::class_<veilnet::Cipher>(m, "Cipher", "A conventional scheme with its key.")
+      .def_static("generate", &veilnet::Cipher::generate, py::arg("scheme"),
+                  py::arg("block_size") = 4, "A new key from the operating system.")
+      .def_static(
+          "load",
+          [](const std::filesystem::path& key_file) {
+            return veilnet::Cipher::load(key_file.string());
+          },
+          py::arg("key_file"))
+      .def(
+          "save",
+          [](const veilnet::Cipher& cipher, const std::filesystem::path& key_file, bool replace) {
+            cipher.save(key_file.string(), replace);
+          },
+          py::arg("key_file"), py::arg("replace") = false, "Mode 0600.")
+      .def_property_readonly("scheme", &veilnet::Cipher::scheme)
+      .def_property_readonly("block_size", &veilnet::Cipher::block_size)
+      .def_property_readonly("key_id", &veilnet::Cipher::key_id)
+      .def(
+          "encrypt",
+          [](const veilnet::Cipher& cipher, const py::array& images) {
+            return to_pictures(images,
+                               [&](auto... pictures) { return cipher.encrypt(pictures...); });
+          },
+          py::arg("images"), "Sides are whole blocks; uint8 of the same shape.")
+      .def(
+          "decrypt",
+          [](const veilnet::Cipher& cipher, const py::array& images) {
+            return to_pictures(images,
+                               [&](auto... pictures) { return cipher.decrypt(pictures...); });
+          },
+          py::arg("images"));
+
+  m.def(
+      "read_picture",
+      [](const std::filesystem::path& path) {
+        return to_array(veilnet::read_picture(path.string()));
+      },
+      py::arg("path"), "PNG, JPEG or WebP as uint8 (height, width, 3).");
+  m.def(
+      "write_png",
+      [](const std::filesystem::path& path, const py::array& image, bool replace) {
+        veilnet::write_png(path.string(), to_picture(image), replace);
+      },
+      py::arg("path"), py::arg("image"), py::arg("replace") = false);
+  m.def(
+      "verify",
+      [](const veilnet::Protector& h, const py::array& plain, const py::array& seen) {
+        const auto found = veilnet::verify(h, to_picture(plain), to_picture(seen));
+        py::dict out;
+        out["ssim"] = found.ssim;
+        out["difference_levels"] = found.difference_levels;
+        out["of_this_model"] = found.of_this_model;
+        return out;
+      },
+      py::arg("h"), py::arg("plain"), py::arg("seen"), "Did it work? See veilnet.h.");
+}

@@ -1,0 +1,162 @@
+// The public headers alone, as a user of the library sees them.
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "support.h"
+#include "veilnet/veilnet.h"
+#include "veilnet/veilnet_c.h"
+
+namespace veilnet {
+namespace {
+
+const std::string kH = std::string(VEILNET_SOURCE) + "/models/cifar10-h.safetensors";
+const std::string kPsi = std::string(VEILNET_SOURCE) + "/models/cifar10-psi.safetensors";
+
+Picture some_picture(int height, int width) {
+  Picture picture{height, width, {}};
+  for (int i = 0; i < 3 * height * width; ++i)
+    picture.rgb.push_back(static_cast<std::uint8_t>(i * 7 + i / 96 * 5));
+  return picture;
+}
+
+template <class Body>
+void expect_failure(Cause cause, const std::string& words, Body&& body) {
+  try {
+    body();
+    ADD_FAILURE() << "nothing was thrown; expected: " << words;
+  } catch (const Failure& e) {
+    EXPECT_EQ(e.cause(), cause) << e.what();
+    EXPECT_NE(std::string(e.what()).find(words), std::string::npos) << e.what();
+  }
+}
+
+TEST(Protector, FitsOnePictureAndKeepsTheSizeOfMany) {
+  const Protector h(kH);
+  EXPECT_EQ(std::pair(h.height(), h.width()), std::pair(32, 32));
+  EXPECT_EQ(h.classifier_sha256().size(), 64u);
+  const auto large = h.protect(some_picture(40, 60));
+  EXPECT_EQ(std::pair(large.height, large.width), std::pair(32, 32));
+  const auto plain = some_picture(32, 32);
+  const auto one = h.protect(plain);
+  auto two = plain.rgb;
+  two.insert(two.end(), plain.rgb.begin(), plain.rgb.end());
+  const auto many = h.protect(two.data(), 2, 32, 32);
+  ASSERT_EQ(many.size(), two.size());
+  for (std::size_t i = 0; i < many.size(); ++i)
+    ASSERT_NEAR(many[i], one.rgb[i % one.rgb.size()], 1);
+  EXPECT_EQ(h.protect(two.data(), 1, 48, 32).size(), 48u * 32 * 3);
+}
+
+TEST(Protector, MayBeUsedBySeveralThreads) {
+  const Protector h(kH, {.threads = 1});
+  const auto plain = some_picture(32, 32), expected = h.protect(plain);
+  std::vector<std::thread> threads;
+  std::vector<Picture> found(4);
+  for (auto& picture : found) threads.emplace_back([&] { picture = h.protect(plain); });
+  for (auto& thread : threads) thread.join();
+  for (const auto& picture : found) EXPECT_EQ(picture.rgb, expected.rgb);
+}
+
+TEST(Protector, SaysWhyItFails) {
+  expect_failure(Cause::NotFound, "no-such-model", [] { Protector("no-such-model"); });
+  expect_failure(Cause::BadData, "classifier", [] { Protector h(kPsi); });
+  expect_failure(Cause::InvalidArgument, "calibrate",
+                 [] { Protector h(kH, {.precision = Precision::Int8}); });
+  expect_failure(Cause::InvalidArgument, "threads is -1", [] { Protector h(kH, {.threads = -1}); });
+  const Protector h(kH);
+  expect_failure(Cause::InvalidArgument, "5 bytes", [&] {
+    h.protect(Picture{4, 4, {1, 2, 3, 4, 5}});
+  });
+  expect_failure(Cause::InvalidArgument, "0 pictures",
+                 [&] { h.protect(some_picture(4, 4).rgb.data(), 0, 32, 32); });
+}
+
+TEST(Classifier, NamesLikeliestFirst) {
+  const Classifier psi(kPsi);
+  ASSERT_EQ(psi.class_names().size(), 10u);
+  const auto picture = some_picture(32, 32);
+  const auto labels = psi.classify(picture, 3);
+  ASSERT_EQ(labels.size(), 3u);
+  EXPECT_GE(labels[0].probability, labels[1].probability);
+  const auto logits = psi.logits(picture.rgb.data(), 1, 32, 32);
+  const auto best = std::ranges::max_element(logits) - logits.begin();
+  EXPECT_EQ(labels[0].name, psi.class_names()[static_cast<std::size_t>(best)]);
+  EXPECT_EQ(psi.classify(picture, 99).size(), 10u);
+  expect_failure(Cause::InvalidArgument, "top_k is 0", [&] { psi.classify(picture, 0); });
+  expect_failure(Cause::BadData, "transform", [] { Classifier p(kH); });
+}
+
+TEST(Cipher, DecryptsWhatItEncrypted) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "le.key").string();
+  const auto cipher = Cipher::generate("le");
+  EXPECT_EQ(cipher.scheme(), "le");
+  cipher.save(file);
+  expect_failure(Cause::AlreadyExists, file, [&] { cipher.save(file); });
+  const auto again = Cipher::load(file);
+  EXPECT_EQ(again.key_id(), cipher.key_id());
+  const auto plain = some_picture(30, 33);
+  const auto encrypted = cipher.encrypt(plain);
+  EXPECT_EQ(std::pair(encrypted.height, encrypted.width), std::pair(32, 36));
+  EXPECT_EQ(again.decrypt(encrypted, 30, 33).rgb, plain.rgb);
+  const auto whole = some_picture(32, 32);
+  const auto bytes = cipher.encrypt(whole.rgb.data(), 1, 32, 32);
+  EXPECT_EQ(bytes, cipher.encrypt(whole).rgb);
+  EXPECT_EQ(again.decrypt(bytes.data(), 1, 32, 32), whole.rgb);
+  expect_failure(Cause::InvalidArgument, "whole blocks",
+                 [&] { cipher.encrypt(plain.rgb.data(), 1, 30, 33); });
+  expect_failure(Cause::InvalidArgument, "33x30", [&] { again.decrypt(plain); });
+  expect_failure(Cause::InvalidArgument, "rot13", [] { Cipher::generate("rot13"); });
+  expect_failure(Cause::InvalidArgument, "blur", [] { Cipher::generate("blur"); });
+  expect_failure(Cause::NotFound, "none.key", [] { Cipher::load("none.key"); });
+}
+
+TEST(Verify, TellsOwnPicturesFromOthers) {
+  const Protector h(kH);
+  const auto plain = some_picture(50, 50);
+  const auto own = verify(h, plain, h.protect(plain));
+  EXPECT_TRUE(own.of_this_model);
+  EXPECT_LT(own.ssim, 0.9);
+  const auto other = verify(h, plain, some_picture(32, 32));
+  EXPECT_FALSE(other.of_this_model);
+  EXPECT_GT(other.difference_levels, 1);
+  expect_failure(Cause::InvalidArgument, "9x9", [&] { verify(h, plain, some_picture(9, 9)); });
+}
+
+TEST(Pictures, ComeFromFilesAndGoToThem) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "a.png").string();
+  const auto picture = some_picture(5, 7);
+  write_png(file, picture);
+  EXPECT_EQ(read_picture(file).rgb, picture.rgb);
+  const auto bytes = encode_png(picture);
+  EXPECT_EQ(decode_picture(bytes.data(), bytes.size()).rgb, picture.rgb);
+  expect_failure(Cause::AlreadyExists, file, [&] { write_png(file, picture); });
+  expect_failure(Cause::BadData, "picture", [&] { decode_picture(bytes.data(), 20); });
+  expect_failure(Cause::InvalidArgument, "0x0", [] { encode_png({}); });
+}
+
+TEST(C, ComputesTheSame) {
+  veilnet_protector* h = nullptr;
+  EXPECT_EQ(veilnet_protector_open("no-such-model", 0, &h), static_cast<int>(Cause::NotFound));
+  EXPECT_EQ(h, nullptr);
+  EXPECT_NE(std::string(veilnet_message()).find("no-such-model"), std::string::npos);
+  ASSERT_EQ(veilnet_protector_open(kH.c_str(), 1, &h), 0) << veilnet_message();
+  const auto plain = some_picture(32, 32);
+  std::vector<std::uint8_t> out(plain.rgb.size());
+  EXPECT_EQ(veilnet_protect(h, plain.rgb.data(), 1, 32, 32, out.data()), 0);
+  EXPECT_EQ(out, Protector(kH, {.threads = 1}).protect(plain).rgb);
+  veilnet_protector_close(h);
+  veilnet_classifier* psi = nullptr;
+  ASSERT_EQ(veilnet_classifier_open(kPsi.c_str(), 1, &psi), 0) << veilnet_message();
+  ASSERT_EQ(veilnet_classifier_classes(psi), 10);
+  EXPECT_EQ(veilnet_classifier_class(psi, 10), nullptr);
+  std::vector<float> logits(10);
+  EXPECT_EQ(veilnet_classify(psi, out.data(), 1, 32, 32, logits.data()), 0);
+  EXPECT_EQ(logits, Classifier(kPsi, {.threads = 1}).logits(out.data(), 1, 32, 32));
+  veilnet_classifier_close(psi);
+}
+
+}  // namespace
+}  // namespace veilnet
