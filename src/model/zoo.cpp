@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <sys/auxv.h>
 
 #include <nlohmann/json.hpp>
 
@@ -66,7 +67,10 @@ ZooModel row_of(const fs::path& index, const json& row) {
 fs::path zoo_folder() {
   if (const char* given = std::getenv("VEILNET_MODELS")) return given;
   std::error_code cause;
-  const auto program = fs::read_symlink("/proc/self/exe", cause);
+  auto program = fs::read_symlink("/proc/self/exe", cause);
+  if (program.empty())  // without /proc: the path that was executed
+    if (const auto executed = ::getauxval(AT_EXECFN))
+      program = fs::absolute(reinterpret_cast<const char*>(executed), cause);
   Dl_info here{};  // the library, where this code is part of one
   const bool known = ::dladdr(reinterpret_cast<void*>(&zoo_folder), &here) != 0 && here.dli_fname;
   for (const auto& file : {program, known ? fs::path(here.dli_fname) : fs::path()}) {

@@ -365,6 +365,14 @@ class CommandLine(unittest.TestCase):
             return [p.read_bytes() for p in sorted(out.glob("*.png"))]
         certain = protect("certain")
         self.assertLessEqual(len(set(certain)), 4)
+        book = self.out("book")
+        self.expect(0, ["of 4 pictures differ"], "export", "--model", model / "model.safetensors", "--format", "codebook", "-o", book)
+        pages = [path.read_bytes() for path in sorted(book.glob("*.png"))]
+        self.assertEqual(len(pages), 4)
+        self.assertEqual(json.loads((book / "codebook.json").read_text())["distinct"], len(set(pages)))
+        self.assertLessEqual(set(certain), set(pages), "every protected picture is one of the codebook's, byte for byte")
+        self.expect(2, ["a codebook is written of coded"], "export", "--model", self.root / "runs/t/transform-a0.005/model.safetensors",
+                    "--format", "codebook", "-o", self.out("none"))
         chance = protect("chance", "--epsilon", "0.5", "--secret", secret, "--json", self.out("chance.json"))
         self.assertEqual(chance, protect("again", "--epsilon", "0.5", "--secret", secret))
         self.assertNotEqual(chance, protect("others", "--epsilon", "0.5", "--secret", other))

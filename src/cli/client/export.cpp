@@ -2,13 +2,19 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
+#include <set>
 #include <spdlog/spdlog.h>
 
 #include "cli/client/models.h"
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/output_folder.h"
+#include "core/progress.h"
+#include "core/signals.h"
+#include "image/image.h"
 #include "model/onnx.h"
+#include "runtime/coded.h"
 
 namespace veilnet::cli {
 namespace {
@@ -49,8 +55,45 @@ instance_group [ {{ count: 1 kind: KIND_CPU }} ]
       classifier ? " label_filename: \"labels.txt\"" : "");
 }
 
+/// Every picture that a coded transformation can make: a client may carry those and the encoder
+/// alone, and the picture of a code is the same on every machine.
+void export_codebook(const ExportOptions& o, const model::Model& h) {
+  constexpr int64_t kMostBits = 16;
+  const auto bits = h.card.bits;
+  if (bits < 1 || bits > kMostBits)
+    fail(ErrorCode::InvalidArgument,
+         "{}: is a {}; a codebook is written of coded transformations of 1 to {} bits",
+         o.model.string(), describe(h.card), kMostBits);
+  const runtime::CodedNetwork network(h);
+  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  const OutputFolder folder(o.output);
+  const InterruptGuard guard;
+  Progress progress("codebook", uint64_t{1} << bits, 0, "pictures");
+  std::set<std::string> distinct;
+  for (uint64_t code = 0; code < uint64_t{1} << bits; ++code) {
+    if (interrupted())
+      fail(ErrorCode::Interrupted, "interrupted: {} of {} pictures are written", code,
+           uint64_t{1} << bits);
+    const auto png =
+        image::encode_png({static_cast<int>(h.card.height), static_cast<int>(h.card.width),
+                           network.pictures({&code, 1})});
+    distinct.insert(sha256_hex(png));
+    folder.write(fmt::format("{:05}.png", code), png, overwrite);
+    progress.update(code + 1, "");
+  }
+  folder.flush();
+  const nlohmann::json about = {{"bits", bits},
+                                {"pictures", uint64_t{1} << bits},
+                                {"distinct", distinct.size()},
+                                {"model_sha256", model::content_hash(o.model)}};
+  folder.write("codebook.json", about.dump(2) + "\n", overwrite);
+  spdlog::info("{} of {} pictures differ; written to {}", distinct.size(), uint64_t{1} << bits,
+               o.output.string());
+}
+
 void run(const ExportOptions& o) {
   const auto model = model::load(o.model);
+  if (o.format == "codebook") return export_codebook(o, model);
   const auto& card = model.card;
   const auto [height, width] = picture_size(o.size, card);
   const auto onnx = model::to_onnx(model, height, width);
@@ -83,12 +126,15 @@ void add_export(CLI::App& command) {
       ->required()
       ->type_name("FILE");
   command
-      .add_option("--format", options->format,
-                  "onnx: one file, with normalisation and sigmoid inside; triton: a model's folder "
-                  "for a Triton repository")
-      ->check(CLI::IsMember({"onnx", "triton"}))
+      .add_option(
+          "--format", options->format,
+          "onnx: one file, with normalisation and sigmoid inside; triton: a model's folder "
+          "for a Triton repository; codebook: of a coded transformation, the folder of all its "
+          "pictures, 00000.png and so on, each named by its code")
+      ->check(CLI::IsMember({"onnx", "triton", "codebook"}))
       ->capture_default_str();
-  command.add_option("--output,-o", options->output, "The file, or for triton the folder")
+  command
+      .add_option("--output,-o", options->output, "The file, or for triton and codebook the folder")
       ->required()
       ->type_name("PATH");
   add_picture_size(command, options->size);
