@@ -411,8 +411,8 @@ def strongest(cells, label):
                                      abs(c["measures"]["ssim"]["median"])), default=None)
 
 
-def readme_row(p, record=None, cells=()):
-    """p: with the accuracies; record: with the attacks, or None; cells: of this and other budgets."""
+def readme_row(p, record=None, cells=(), matrices=()):
+    """p: with the accuracies; record: with the attacks, or None; cells, matrices: of all budgets."""
     label = p["label"]
     paper = p.get("paper")
     row = [label, percent(p.get("accuracy")), percent(paper and paper["accuracy"])]
@@ -426,8 +426,9 @@ def readme_row(p, record=None, cells=()):
         rebuilt = f"{percent(exact, 0)} % exactly" if exact >= 0.5 else \
             f"SSIM {fixed(best['measures']['ssim']['median'], 2)}"
         rebuilt += f" (`{best['attack']}`)"
-    jpeg = next((t.get("accuracy") for t in record.get("transport", [])
-                 if (t["protection"], t["transport"]) == (label, "jpeg:75")), None)
+    jpeg = next((t["accuracy"] for m in matrices for t in m.get("transport", [])
+                 if (t["protection"], t["transport"]) == (label, "jpeg:75")
+                 and t.get("accuracy") is not None), None)
     seen = look["measures"]["ssim"] if look else {}
     return row + [fixed(seen.get("mean"), 2), rebuilt,
                   percent(retrieval and retrieval["measures"].get("reidentified"), 1),
@@ -435,18 +436,20 @@ def readme_row(p, record=None, cells=()):
 
 
 def readme_block(records):
-    main, attacks = records.get("cifar10-cpu"), records.get("attacks-cifar10")
+    main = records.get("cifar10-cpu")
+    # The newest first; the others have what it lacks.
+    matrices = sorted((r for name, r in records.items() if name.startswith("attacks-cifar10")),
+                      key=lambda r: r is not records.get("attacks-cifar10"))
     protections = {}
     for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
         for p in record["protections"] if record else []:
             protections.setdefault(p["label"], p)
-    attacked = {p["label"] for p in attacks["protections"]} if attacks else set()
-    cells = [c for name, r in records.items() if name.startswith("attacks-cifar10")
-             for c in r["cells"]]
+    cells = [c for r in matrices for c in r["cells"]]
     rows = []
     for label in sorted(protections, key=place):
-        if label in attacked:
-            rows.append(readme_row(protections[label], attacks, cells))
+        attacks = next((m for m in matrices if cell_of(m, label, "look")), None)
+        if attacks:
+            rows.append(readme_row(protections[label], attacks, cells, matrices))
         elif main and cell_of(main, label, "look"):
             rows.append(readme_row(protections[label], main, main["cells"]))
         else:
