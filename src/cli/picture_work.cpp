@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <regex>
 #include <set>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -45,6 +46,23 @@ constexpr auto kGrace = 700ms;
 constexpr std::size_t kErrorLines = 20;
 // What protects a folder fastest: on two cores 5 % faster than one after the other, and than 0.
 constexpr int kBesideNice = 10;
+
+/// Which of `count` pictures --shard means, from 0, and how far apart.
+struct Shard {
+  std::size_t first = 0, step = 1;
+};
+Shard shard_of(const std::string& text) {
+  if (text.empty()) return {};
+  static const std::regex form("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})");
+  std::smatch parts;
+  Shard shard;
+  if (std::regex_match(text, parts, form)) shard = {std::stoul(parts[1]) - 1, std::stoul(parts[2])};
+  if (parts.empty() || shard.first >= shard.step)
+    fail(ErrorCode::InvalidArgument,
+         "--shard is \"{}\"; allowed is I/N with I from 1 to N, as 3/16: the third of sixteen",
+         printable(text, 40));
+  return shard;
+}
 
 std::string shown(const fs::path& path) { return printable(path.native(), 4096); }
 
@@ -144,6 +162,7 @@ class Run {
       names_ = png_names(inputs_);
       output_->check_inputs(o_, inputs_, names_);
     }
+    keep_shard();
     if (std::ranges::any_of(inputs_, [](const Input& input) { return input.path == "-"; }))
       piped_ = read_stdin(image::DecodeLimits{}.max_file_bytes);
   }
@@ -196,6 +215,20 @@ class Run {
   }
 
  private:
+  // After names were given and checked: those of twins must not depend on the shard.
+  void keep_shard() {
+    const auto shard = shard_of(o_.shard);
+    if (shard.step == 1) return;
+    std::vector<Input> inputs;
+    std::vector<fs::path> names;
+    for (auto i = shard.first; i < inputs_.size(); i += shard.step) {
+      inputs.push_back(std::move(inputs_[i]));
+      if (output_) names.push_back(std::move(names_[i]));
+    }
+    inputs_ = std::move(inputs);
+    names_ = std::move(names);
+  }
+
   // One group is read and one is written while one is in the network, so that no core waits; three
   // are all that is in memory. Reading and writing step back: the network's threads wait for each
   // other, and one that is held up holds up all.
@@ -445,6 +478,11 @@ void add_jobs(CLI::App& command, PictureOptions& options) {
 }
 
 void add_picture_options(CLI::App& command, PictureOptions& options) {
+  command
+      .add_option("--shard", options.shard,
+                  "I/N: take every N-th picture from the I-th on, in the order of their names; N "
+                  "processes or machines with 1/N to N/N do all (docs/archives.md)")
+      ->type_name("I/N");
   command.add_option("input", options.inputs, "Picture files, folders, or - for standard input")
       ->required()
       ->type_name("INPUT");

@@ -23,11 +23,12 @@ struct PictureOptions {
   std::vector<std::string> inputs;
   std::filesystem::path output;
   bool force = false, skip_existing = false;
-  int jobs = 0;  ///< pictures that are read and written at the same time; 0: physical cores
+  int jobs = 0;       ///< pictures that are read and written at the same time; 0: physical cores
+  std::string shard;  ///< "i/n": every n-th picture from the i-th on; empty for all
 };
 /// Adds --jobs alone.
 void add_jobs(CLI::App& command, PictureOptions& options);
-/// Adds the inputs, --jobs and --json.
+/// Adds the inputs, --jobs, --shard and --json.
 void add_picture_options(CLI::App& command, PictureOptions& options);
 /// Adds --output, --force and --skip-existing.
 void add_output_options(CLI::App& command, PictureOptions& options);

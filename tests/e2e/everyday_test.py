@@ -53,6 +53,33 @@ class Everyday(unittest.TestCase):
             self.assertIn(part, text)
         return done
 
+    def test_shards_share_a_folder_whatever_beside_them(self):
+        self.fill(10)
+        (self.photos / "0003.bmp").write_bytes(b"")
+        (self.photos / "0004.webp").write_bytes(png(16, 16, 99))  # a twin of 0004.png, whose name gets its kind
+        self.expect(0, [], *self.encrypt)
+        whole = {p.name: p.read_bytes() for p in self.out.iterdir()}
+        self.assertEqual(len(whole), 11)
+        shutil.rmtree(self.out)
+        for shard in ("1/3", "2/3", "3/3"):
+            self.expect(0, [], *self.encrypt, "--shard", shard)
+        self.assertEqual({p.name: p.read_bytes() for p in self.out.iterdir()}, whole)
+        self.expect(0, ["were there already"], *self.encrypt, "--shard", "2/3", "--skip-existing")
+        self.expect(0, [" 0 of 0 pictures"], *self.encrypt, "--shard", "12/12", "--force")
+        for wrong in ("0/3", "4/3", "3", "1/0", "a/b", "1/2/3", "-1/2"):
+            self.expect(2, ["--shard is", wrong], *self.encrypt, "--shard=" + wrong)
+
+    def test_examples_for_archives_use_options_that_there_are(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        known = self.expect(0, [], "protect", "--help").stdout.decode()
+        for name in ("docs/examples/archives/slurm.sh", "docs/examples/archives/kubernetes.yaml", "docs/archives.md"):
+            text = (root / name).read_text()
+            options = {word for line in text.replace("\\\n", " ").replace("\n              ", " ").splitlines() if "veilnet protect" in line
+                       for word in line[line.index("veilnet protect"):].split() if word.startswith("--")}
+            self.assertIn("--shard", options, name)
+            for option in options:
+                self.assertIn(option, known, name)
+
     def test_a_signal_stops_a_folder_and_skip_existing_goes_on(self):
         self.fill(300, side=200)
         for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
