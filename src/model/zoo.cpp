@@ -68,9 +68,9 @@ fs::path zoo_folder() {
   if (const char* given = std::getenv("VEILNET_MODELS")) return given;
   std::error_code cause;
   auto program = fs::read_symlink("/proc/self/exe", cause);
-  if (program.empty())  // without /proc: the path that was executed
-    if (const auto executed = ::getauxval(AT_EXECFN))
-      program = fs::absolute(reinterpret_cast<const char*>(executed), cause);
+  // Without /proc: the path that was executed. NOLINTNEXTLINE(performance-no-int-to-ptr)
+  const auto* executed = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  if (program.empty() && executed) program = fs::absolute(executed, cause);
   Dl_info here{};  // the library, where this code is part of one
   const bool known = ::dladdr(reinterpret_cast<void*>(&zoo_folder), &here) != 0 && here.dli_fname;
   for (const auto& file : {program, known ? fs::path(here.dli_fname) : fs::path()}) {
