@@ -52,8 +52,8 @@ class Installed(Folder):
     def setUpClass(cls):
         cls.prefix = pathlib.Path(tempfile.mkdtemp())
         run("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", "veilnet")
-        cls.library = next(cls.prefix.glob("lib/**/libveilnet.so")).parent
-        cls.environment = {**os.environ, "LD_LIBRARY_PATH": str(cls.library), "OMP_NUM_THREADS": "1"}
+        cls.lib = next(cls.prefix.glob("lib/**/libveilnet.so")).parent
+        cls.environment = {**os.environ, "LD_LIBRARY_PATH": str(cls.lib), "OMP_NUM_THREADS": "1"}
 
     @classmethod
     def tearDownClass(cls):
@@ -71,7 +71,7 @@ class Installed(Folder):
         self.assertIn(named.split()[0], classified)
 
     def test_c_example_by_pkg_config(self):
-        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.library / "pkgconfig")}
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.lib / "pkgconfig")}
         flags = run("pkg-config", f"--define-variable=prefix={self.prefix}", "--cflags", "--libs", "veilnet", env=environment).split()
         run("gcc", EXAMPLE / "example.c", "-o", self.folder / "example", *flags)
         self.assertTrue(run(self.folder / "example", H, env=self.environment).startswith("32x32 "))
@@ -79,11 +79,11 @@ class Installed(Folder):
         self.assertEqual((failed.returncode, "none" in failed.stderr), (1, True))
 
     def test_only_the_public_interface_is_seen(self):
-        symbols = run("nm", "-DC", "--defined-only", self.library / "libveilnet.so")
+        symbols = run("nm", "-DC", "--defined-only", self.lib / "libveilnet.so")
         self.assertIn("veilnet::Protector::protect", symbols)
         for hidden in ("veilnet::runtime::", "veilnet::image::", "dnnl_", "sodium_", "png_"):
             self.assertNotIn(hidden, symbols)
-        self.assertNotIn("torch", run("ldd", self.library / "libveilnet.so"))
+        self.assertNotIn("torch", run("ldd", self.lib / "libveilnet.so"))
 
 
 @unittest.skipIf(veilnet is None, "no Python module in the build (-DVEILNET_PYTHON=ON), or no NumPy")
