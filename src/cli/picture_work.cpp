@@ -44,7 +44,8 @@ constexpr std::size_t kTogetherPixels = 1u << 20;
 // A picture that is being worked on when a signal comes may take this long to end.
 constexpr auto kGrace = 700ms;
 constexpr std::size_t kErrorLines = 20;
-// What protects a folder fastest: on two cores 5 % faster than one after the other, and than 0.
+// Single runs on two cores, 4,000 pictures, width 64: one after the other 15.8 s, beside the
+// network 16.1 s at 0, 15.6 at 5, 15.1 at 10, 15.3 at 19.
 constexpr int kBesideNice = 10;
 
 /// Which of `count` pictures --shard means, from 0, and how far apart.
