@@ -30,7 +30,7 @@ NOTE = ("ResNet-20 on 32x32, float32, server and load on the same two cores, whi
         "and p99.9 at 25, 50, 75, 90 % of the saturation of requests of 1, open loop, counted from "
         "when a request was due. Soak: requests as fast as answers come, every tenth malformed, a new "
         "version every 10 s, kill -9 and a restart in the middle, beside other work of the machine; a "
-        "request whose connection breaks is sent again for 10 s. end_to_end: the client's whole "
+        "request whose connection breaks, or that is refused, is sent again for 10 s. end_to_end: the client's whole "
         "process, from a picture's file to its label. Every label was compared with the runtime's.")
 
 
@@ -193,7 +193,7 @@ def soak(options):
     print(found, f"{loads[0]} swaps, memory grew by {growth:.1f} MB")
     keep(options, {"soak_seconds": seconds, "soak_wrong_answers": found["wrong"], "soak_lost_good_requests": found["lost"],
           "soak_good_requests": found["answered"], "soak_bad_requests": found["bad_answered"],
-          "soak_sent_again": found["retried"], "soak_swaps": loads[0], "memory_growth_mb": growth,
+          "soak_sent_again": found["retried"], "soak_refused": found["refused"], "soak_swaps": loads[0], "memory_growth_mb": growth,
           **{f"soak_memory_mb_at_{round(at):04}_s": round(mb, 1) for at, _, mb in curve
              if round(at) % max(10, round(seconds / 30)) == 0}})
 

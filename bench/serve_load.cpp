@@ -103,7 +103,11 @@ std::vector<Prepared> bad_requests(const Options& o) {
 }
 
 struct Counts {
-  uint64_t answered = 0, wrong = 0, refused = 0, retried = 0, lost = 0, bad_answered = 0;
+  uint64_t answered = 0, refused = 0, retried = 0, lost = 0, bad_answered = 0;
+  /// Good requests answered with other labels, or with another status than 200; malformed ones with
+  /// another than 400.
+  uint64_t other_labels = 0, not_200 = 0, not_400 = 0;
+  json first_wrong = json::array();  ///< what the first few were answered
   std::vector<double> latencies_ms;
 };
 
@@ -252,20 +256,37 @@ class Load {
   void judge(Connection& c, int status) {
     last_answer_ = Clock::now();
     const bool bad = c.request->labels.empty();
-    if (!bad && (status == 503 || status == 429 || status == 504)) {
+    const bool refused = status == 503 || status == 429 || status == 504;
+    const bool again = refused && o_.rate == 0 && last_answer_ < c.give_up;
+    if (refused) {
       ++counts_.refused;
+      // As fast as answers come means here: as a client does that waits and asks again.
+      if (o_.rate == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      counts_.lost += o_.rate == 0 && !again && !bad;
     } else if (bad) {
       ++counts_.bad_answered;
-      counts_.wrong += status != 400;
+      if (status != 400) wrong(c, counts_.not_400);
     } else {
       ++counts_.answered;
-      counts_.wrong += status != 200 || c.received.find(c.request->labels) == std::string::npos;
+      if (status != 200)
+        wrong(c, counts_.not_200);
+      else if (c.received.find(c.request->labels) == std::string::npos)
+        wrong(c, counts_.other_labels);
       counts_.latencies_ms.push_back(
           std::chrono::duration<double, std::milli>(last_answer_ - c.due).count());
     }
     const bool closes = c.received.find("Connection: close") < c.received.find("\r\n\r\n");
-    c.request = nullptr;
+    if (again)
+      restart(c);
+    else
+      c.request = nullptr;
     if (closes) lose(c);
+  }
+
+  void wrong(const Connection& c, uint64_t& count) {
+    ++count;
+    if (counts_.first_wrong.size() < 8)
+      counts_.first_wrong.push_back({{"expected", c.request->labels}, {"answer", c.received}});
   }
 
   json report(double seconds) {
@@ -279,7 +300,11 @@ class Load {
     return {{"seconds", seconds},
             {"answered", counts_.answered},
             {"pictures_per_s", static_cast<double>(counts_.answered) * o_.pictures_each / seconds},
-            {"wrong", counts_.wrong},
+            {"wrong", counts_.other_labels + counts_.not_200 + counts_.not_400},
+            {"other_labels", counts_.other_labels},
+            {"not_200", counts_.not_200},
+            {"not_400", counts_.not_400},
+            {"first_wrong", counts_.first_wrong},
             {"refused", counts_.refused},
             {"retried", counts_.retried},
             {"lost", counts_.lost},

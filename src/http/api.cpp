@@ -242,6 +242,8 @@ void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
       case Route::Unload: return control(*target, tell);
       default: return tell(answer(*target, head));
     }
+  } catch (const service::NotLoaded& e) {
+    tell(error_response(503, e.what()));
   } catch (const Error& e) {
     tell(error_response(status_of(e.code()), e.what()));
   } catch (const std::bad_alloc&) {

@@ -178,8 +178,11 @@ void Repository::unload(const std::string& name) {
 std::shared_ptr<const Served> Repository::find(const std::string& name,
                                                std::optional<int64_t> version) const {
   const std::lock_guard lock(mutex_);
-  const auto& loaded = entry(name).loaded;
-  if (!loaded) fail(ErrorCode::NotFound, "model \"{}\" is not loaded", name);
+  const auto& [path, loaded, wanted, failed_version, failure] = entry(name);
+  if (!loaded && !wanted) fail(ErrorCode::NotFound, "model \"{}\" is unloaded", name);
+  if (!loaded && failure.empty())
+    throw NotLoaded(fmt::format("model \"{}\" is not loaded yet", name));
+  if (!loaded) throw NotLoaded(fmt::format("model \"{}\" could not be loaded", name));
   if (version && *version != loaded->version)
     fail(ErrorCode::NotFound, "model \"{}\" has version {} loaded, not {}", name, loaded->version,
          *version);

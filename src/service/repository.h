@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "runtime/network.h"
 #include "service/guard.h"
 #include "service/oip.h"
@@ -32,6 +33,12 @@ struct Served {
   GuardAction guard_action = GuardAction::Off;
   std::shared_ptr<ModelStatistics> statistics;
   std::shared_ptr<Queue> queue;
+};
+
+/// A model that this server is to hold but does not yet, or could not load: worth asking again.
+class NotLoaded : public Error {
+ public:
+  explicit NotLoaded(const std::string& message) : Error(ErrorCode::NotFound, message) {}
 };
 
 /// Where a model comes from.
@@ -78,7 +85,8 @@ class Repository {
   void unload(const std::string& name);
 
   /// The loaded version. @throws Error{NotFound}, naming what there is, for an unknown name, for a
-  /// model that is not loaded and for another version than the loaded one.
+  /// model that was unloaded and for another version than the loaded one; NotLoaded for one that
+  /// is to be loaded.
   std::shared_ptr<const Served> find(const std::string& name,
                                      std::optional<int64_t> version = {}) const;
   /// Whether every model is loaded that was not unloaded on purpose.

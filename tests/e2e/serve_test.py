@@ -590,7 +590,8 @@ class HotSwap(unittest.TestCase):
                 self.assertEqual(server.get("/v2/health/live")[0], 200)
                 self.assertEqual(server.get("/v2/health/ready")[0], 503)
                 self.assertEqual(server.get("/v2/models/good/ready")[0], 200)
-                self.assertEqual(server.get("/v2/models/bad/ready")[0], 404)
+                self.assertEqual(server.get("/v2/models/bad/ready")[0], 503)
+                self.assertEqual(server.post("/v2/models/bad/classify", "x")[0], 503)
                 self.assertEqual(server.post("/v2/repository/models/bad/unload", "{}")[0], 200)
                 self.assertEqual(server.get("/v2/health/ready")[0], 200)
             finally:
