@@ -2,6 +2,7 @@
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
+#include <malloc.h>
 #include <memory>
 #include <mutex>
 #include <spdlog/spdlog.h>
@@ -84,7 +85,17 @@ class AccessLog {
   std::ofstream out_;
 };
 
+// Versions come and go for months. glibc raises the size from which freed memory goes back to the
+// system whenever such a block is freed, and the holes of old versions then stay; fixed, it does
+// not (forty versions under load: 54 MB against 94).
+void give_memory_back() {
+#ifdef M_MMAP_THRESHOLD
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 void run(ServeOptions o) {
+  give_memory_back();
   auto sources = o.models.empty() ? std::vector<service::Source>() : service::models_in(o.models);
   for (const auto& text : o.model) sources.push_back(source_of(text));
   if (sources.empty())
