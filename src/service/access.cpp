@@ -87,7 +87,7 @@ KeyRing::KeyRing(const std::filesystem::path& file, double requests_per_second) 
   if (entries_.empty()) fail(ErrorCode::BadData, "{}: holds no key", file.string());
 }
 
-Access KeyRing::check(std::string_view key, std::string& owner) {
+Access KeyRing::check(std::string_view key, std::string& owner, Clock::time_point now) {
   owner.clear();
   const auto name = key.substr(0, key.find('.'));
   std::array<uint8_t, 32> hash{};
@@ -100,11 +100,11 @@ Access KeyRing::check(std::string_view key, std::string& owner) {
     if (found == entries_.end() || key.size() > 128) return Access::Unknown;
     auto& entry = found->second;
     if (entry.seen && sodium_memcmp(entry.seen->data(), hash.data(), hash.size()) == 0) {
-      if (entry.bucket && !entry.bucket->take(Clock::now())) return Access::TooOften;
+      if (entry.bucket && !entry.bucket->take(now)) return Access::TooOften;
       owner = name;
       return Access::Granted;
     }
-    if (!guesses_.take(Clock::now())) return Access::TooOften;
+    if (!guesses_.take(now)) return Access::TooOften;
     argon2id = entry.argon2id;
   }
   if (crypto_pwhash_str_verify(argon2id.c_str(), key.data(), key.size()) != 0)
@@ -112,7 +112,7 @@ Access KeyRing::check(std::string_view key, std::string& owner) {
   const std::lock_guard lock(mutex_);
   auto& entry = entries_.find(name)->second;
   entry.seen = hash;
-  if (entry.bucket && !entry.bucket->take(Clock::now())) return Access::TooOften;
+  if (entry.bucket && !entry.bucket->take(now)) return Access::TooOften;
   owner = name;
   return Access::Granted;
 }

@@ -48,7 +48,7 @@ class KeyRing {
 
   /// Whose key this is, "" unless granted. A key that was seen before is compared in constant time
   /// with a hash in memory; Argon2id takes some 50 ms and is granted to few wrong keys a second.
-  Access check(std::string_view key, std::string& owner);
+  Access check(std::string_view key, std::string& owner, Clock::time_point now = Clock::now());
 
  private:
   struct Entry {
