@@ -1,8 +1,13 @@
 // The inverse network, tuned for every picture by what the public transformation says of its guess.
 #include "attack/itn_tuned.h"
 
+#include <ATen/Parallel.h>
+#include <algorithm>
+#include <exception>
+#include <mutex>
 #include <numeric>
 #include <spdlog/spdlog.h>
+#include <thread>
 #include <torch/autograd.h>
 #include <torch/optim/adam.h>
 
@@ -16,42 +21,117 @@
 
 namespace veilnet::attack {
 
-image::Batch invert_by_tuning(const nn::Model& h, const nn::Model& inverse,
-                              const image::Batch& protected_pictures, const TuningOptions& options,
-                              const train::Compute& compute) {
-  const InterruptGuard guard;
-  const auto steps = static_cast<uint64_t>(options.steps);
-  Progress progress("tune through h", protected_pictures.count() * steps, 0, "steps");
-  const auto trained = nn::state_tensors(*inverse.net);
-  auto own = nn::make_model(inverse.card);
-  own.net->to(compute.device);
-  own.net->eval();  // one picture has no statistics
-  image::Batch out(protected_pictures.height(), protected_pictures.width());
-  for (size_t i = 0; i < protected_pictures.count(); ++i) {
+namespace {
+
+// Tunes one copy of the inverse network for one picture after the other.
+class Tuner {
+ public:
+  Tuner(const nn::Model& h, const nn::Model& inverse, const TuningOptions& options,
+        const torch::Device& device)
+      : h_(h),
+        options_(options),
+        device_(device),
+        trained_(nn::state_tensors(*inverse.net)),
+        own_(nn::make_model(inverse.card)) {
+    own_.net->to(device);
+    own_.net->eval();  // one picture has no statistics
+  }
+
+  /// @param seen, found a protected picture and where the plain one goes. False after a signal.
+  bool tune(std::span<const uint8_t> seen, std::span<uint8_t> found, int height, int width) {
     {
       torch::NoGradGuard no_grad;
-      const auto state = nn::state_tensors(*own.net);
-      for (size_t k = 0; k < state.size(); ++k) state[k].second.copy_(trained[k].second);
+      const auto state = nn::state_tensors(*own_.net);
+      for (size_t k = 0; k < state.size(); ++k) state[k].second.copy_(trained_[k].second);
     }
-    const auto target = nn::to_tensor(protected_pictures.picture(i), 1, protected_pictures.height(),
-                                      protected_pictures.width(), compute.device);
-    auto weights = own.net->parameters();
-    torch::optim::Adam optimizer(weights, torch::optim::AdamOptions(options.lr));
-    for (uint64_t step = 0; step < steps; ++step) {
-      if (interrupted())
-        fail(ErrorCode::Interrupted, "interrupted while tuning through h; nothing was written");
-      const auto misfit = (nn::transform(h, nn::transform(own, target)) - target).square().mean();
+    const auto target = nn::to_tensor(seen, 1, height, width, device_);
+    auto weights = own_.net->parameters();
+    torch::optim::Adam optimizer(weights, torch::optim::AdamOptions(options_.lr));
+    for (int64_t step = 0; step < options_.steps; ++step) {
+      if (interrupted()) return false;
+      const auto misfit = (nn::transform(h_, nn::transform(own_, target)) - target).square().mean();
       // backward() would go on into h's weights.
       const auto gradients = torch::autograd::grad({misfit}, weights);
       for (size_t k = 0; k < weights.size(); ++k) weights[k].mutable_grad() = gradients[k];
       optimizer.step();
-      if (step % 20 == 19)
-        progress.update(i * steps + step + 1, "misfit " + std::to_string(misfit.item<double>()));
     }
     torch::NoGradGuard no_grad;
-    out.append(nn::to_bytes(nn::transform(own, target)));
+    std::ranges::copy(nn::to_bytes(nn::transform(own_, target)), found.begin());
+    return true;
   }
-  return out;
+
+ private:
+  const nn::Model& h_;
+  TuningOptions options_;
+  torch::Device device_;
+  std::vector<std::pair<std::string, torch::Tensor>> trained_;
+  nn::Model own_;
+};
+
+// LibTorch's threads within one operation, for this thread and those that begin, while it lives.
+class OperationThreads {
+ public:
+  explicit OperationThreads(int threads) : before_(at::get_num_threads()) {
+    at::set_num_threads(threads);
+  }
+  ~OperationThreads() { at::set_num_threads(before_); }
+  OperationThreads(const OperationThreads&) = delete;
+  OperationThreads& operator=(const OperationThreads&) = delete;
+  int before() const { return before_; }
+
+ private:
+  int before_;
+};
+
+}  // namespace
+
+image::Batch invert_by_tuning(const nn::Model& h, const nn::Model& inverse,
+                              const image::Batch& protected_pictures, const TuningOptions& options,
+                              const train::Compute& compute) {
+  const InterruptGuard guard;
+  const auto count = protected_pictures.count();
+  Progress progress("tune through h", count, 0, "pictures");
+  image::Batch found(protected_pictures.height(), protected_pictures.width(), count);
+  std::mutex mutex;
+  std::exception_ptr failure;
+  size_t next = 0, done = 0;
+  bool failed = false;
+  // A picture's operations are too small to divide: threads that wait for each other in every one
+  // take longer than one alone. So each takes pictures of its own.
+  const OperationThreads one(1);
+  const auto work = [&] {
+    at::set_num_threads(1);
+    try {
+      Tuner tuner(h, inverse, options, compute.device);
+      for (;;) {
+        size_t i = 0;
+        {
+          const std::lock_guard lock(mutex);
+          if (next == count || failed || interrupted()) return;
+          i = next++;
+        }
+        if (!tuner.tune(protected_pictures.picture(i), found.picture(i),
+                        protected_pictures.height(), protected_pictures.width()))
+          return;
+        const std::lock_guard lock(mutex);
+        progress.update(++done, "");
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!failed) failure = std::current_exception();
+      failed = true;
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    const int workers = compute.device.is_cpu() ? one.before() : 1;
+    for (int i = 1; i < workers; ++i) others.emplace_back(work);
+    work();
+  }
+  if (failed) std::rethrow_exception(failure);
+  if (interrupted())
+    fail(ErrorCode::Interrupted, "interrupted while tuning through h; nothing was written");
+  return found;
 }
 
 namespace {
