@@ -27,12 +27,13 @@ bool computes(std::string_view word) {
 
 /// At the end of every operation OpenMP's threads wait for each other, by default spinning for
 /// milliseconds. On a machine that others use too, they spin while the thread that they wait for
-/// has no processor, and trainings fall to a tenth of their speed (bench/busy.py). Spinning briefly
-/// costs an idle machine next to nothing. Read when libgomp is loaded, hence set here for programs
-/// that begin from here; what the user has set stands. False if something is set already.
+/// has no processor (bench/busy.py). Spinning for a few microseconds costs an idle machine next to
+/// nothing. The other half is nn/weight_gradients.h. Read when libgomp is loaded, hence set here
+/// for programs that begin from here; what the user has set stands. False if something is set
+/// already.
 bool spin_briefly() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return false;
-  return ::setenv("GOMP_SPINCOUNT", "10000", /*overwrite=*/0) == 0;
+  return ::setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0) == 0;
 }
 
 /// Weights take a fifth less time to load in large pages, of which fewer have to be asked for.

@@ -1,0 +1,84 @@
+#include "nn/weight_gradients.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+namespace veilnet::nn {
+namespace {
+
+struct Case {
+  int64_t pictures, in, out, size;
+  torch::nn::functional::Conv2dFuncOptions options;
+  torch::ScalarType type = torch::kFloat;
+  bool channels_last = false;
+};
+
+// Gradients of input, weights and bias.
+std::vector<torch::Tensor> gradients(const Case& c, int threads) {
+  at::set_num_threads(threads);
+  torch::manual_seed(1);
+  auto x = torch::rand({c.pictures, c.in, c.size, c.size}).to(c.type);
+  if (c.channels_last) x = x.to(torch::MemoryFormat::ChannelsLast);
+  x = x.detach().requires_grad_();
+  const auto groups = c.options.groups();
+  const auto w = torch::rand({c.out, c.in / groups, 3, 3}).to(c.type).requires_grad_();
+  const auto b = torch::rand({c.out}).to(c.type).requires_grad_();
+  auto options = c.options;
+  const auto y = torch::nn::functional::conv2d(x, w, options.bias(b));
+  return torch::autograd::grad({(y.to(torch::kFloat) * torch::rand(y.sizes())).sum()}, {x, w, b});
+}
+
+class WeightGradients : public testing::Test {
+ protected:
+  void TearDown() override { at::set_num_threads(before_); }
+  int before_ = at::get_num_threads();
+};
+
+TEST_F(WeightGradients, AreThoseOfOneThreadForEveryKindOfConvolution) {
+  divide_weight_gradients();
+  using Options = torch::nn::functional::Conv2dFuncOptions;
+  const std::vector<Case> cases = {
+      {8, 3, 16, 12, Options().padding(1)},
+      {7, 16, 8, 12, Options().padding(1).stride(2)},
+      {8, 16, 16, 12, Options().padding(1), torch::kFloat, true},
+      {5, 8, 8, 9, Options().dilation(2)},
+      {6, 8, 8, 9, Options().groups(4)},
+      {1, 8, 8, 9, Options()},
+      {2, 8, 8, 9, Options()},
+      {8, 16, 16, 12, Options().padding(1), torch::kBFloat16, true},
+  };
+  for (const auto& c : cases) {
+    const auto one = gradients(c, 1);
+    for (const int threads : {2, 3}) {
+      const auto several = gradients(c, threads);
+      for (size_t i = 0; i < one.size(); ++i) {
+        const auto a = one[i].to(torch::kFloat), b = several[i].to(torch::kFloat);
+        const double near = (c.type == torch::kFloat ? 1e-5 : 1e-2) * a.abs().max().item<double>();
+        EXPECT_LT((a - b).abs().max().item<double>(), near)
+            << c.pictures << " pictures, " << threads << " threads, gradient " << i;
+      }
+    }
+  }
+}
+
+TEST_F(WeightGradients, AreTheSameEveryTime) {
+  divide_weight_gradients();
+  const Case c{9, 16, 16, 12, torch::nn::functional::Conv2dFuncOptions().padding(1)};
+  const auto first = gradients(c, 2);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(torch::equal(first[1], gradients(c, 2)[1]));
+}
+
+TEST_F(WeightGradients, LetSecondDerivativesThrough) {
+  divide_weight_gradients();
+  at::set_num_threads(2);
+  const auto x = torch::rand({4, 3, 8, 8}).requires_grad_();
+  const auto w = torch::rand({5, 3, 3, 3}).requires_grad_();
+  const auto first =
+      torch::autograd::grad({torch::conv2d(x, w).square().sum()}, {w}, {}, true, true)[0];
+  const auto second = torch::autograd::grad({first.sum()}, {x})[0];
+  EXPECT_GT(second.abs().max().item<double>(), 0);
+}
+
+}  // namespace
+}  // namespace veilnet::nn
