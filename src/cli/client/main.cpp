@@ -33,7 +33,7 @@ bool computes(std::string_view word) {
 /// already.
 bool spin_briefly() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return false;
-  return ::setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0) == 0;
+  return ::setenv("GOMP_SPINCOUNT", "2000", /*overwrite=*/0) == 0;
 }
 
 /// Weights take a fifth less time to load in large pages, of which fewer have to be asked for.
