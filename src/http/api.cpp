@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "service/inference.h"
 
 namespace veilnet::http {
 namespace {
@@ -70,15 +71,6 @@ int status_of(Reason reason) {
     case Reason::Failed: return 500;
   }
   return 500;
-}
-
-int status_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::InvalidArgument:
-    case ErrorCode::BadData: return 400;
-    case ErrorCode::NotFound: return 404;
-    default: return 500;
-  }
 }
 
 Response json_response(const json& value) { return {200, value.dump()}; }
@@ -176,12 +168,12 @@ Response error_response(int status, std::string_view text) {
 }
 
 Api::Api(service::Repository& repository, service::Scheduler& scheduler,
-         service::Statistics& statistics, const ApiOptions& options)
-    : repository_(repository), scheduler_(scheduler), statistics_(statistics), options_(options) {}
-
-Api::~Api() {
-  if (control_.joinable()) control_.join();
-}
+         service::Statistics& statistics, service::Control& control, const ApiOptions& options)
+    : repository_(repository),
+      scheduler_(scheduler),
+      statistics_(statistics),
+      control_(control),
+      options_(options) {}
 
 std::optional<Target> Api::served_target(const Head& head) const {
   auto target = target_of(head.path);
@@ -245,7 +237,7 @@ void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
   } catch (const service::NotLoaded& e) {
     tell(error_response(503, e.what()));
   } catch (const Error& e) {
-    tell(error_response(status_of(e.code()), e.what()));
+    tell(error_response(status_of(service::reason_of(e.code())), e.what()));
   } catch (const std::bad_alloc&) {
     tell(error_response(503, "not enough memory for this request"));
   }
@@ -312,74 +304,29 @@ Response Api::answer(const Target& target, const Head& head) const {
 }
 
 Response Api::metrics() const {
-  auto text = statistics_.to_prometheus(repository_.pending());
-  text +=
-      "# HELP veilnet_http_responses_total Answers by route and status\n"
-      "# TYPE veilnet_http_responses_total counter\n";
-  const std::lock_guard lock(mutex_);
-  for (const auto& [key, count] : answers_)
-    text += fmt::format("veilnet_http_responses_total{{route=\"{}\",status=\"{}\"}} {}\n",
-                        key.first, key.second, count);
-  return {200, std::move(text), "text/plain; version=0.0.4"};
-}
-
-void Api::count(std::string_view route, int status) {
-  const std::lock_guard lock(mutex_);
-  ++answers_[{std::string(route), status}];
+  return {200, statistics_.to_prometheus(repository_.pending()), "text/plain; version=0.0.4"};
 }
 
 namespace {
 
-/// Counts and tells the failure of a request for this model.
-Response refused(const Served& served, Reason reason, std::string_view text,
-                 Clock::time_point begin) {
-  served.statistics->failed(reason, Clock::now() - begin);
-  auto response = error_response(status_of(reason), text);
-  response.model = served.name;
-  response.version = served.version;
-  return response;
-}
-
-/// Runs `read`, which makes a request's pictures, and puts them into the queue; `write` makes the
-/// answer of the logits.
-template <class Read, class Write>
+/// Answers a request for a model: `read` makes the pictures, `write` the answer of the logits.
+template <class Write>
 void compute(service::Scheduler& scheduler, const std::shared_ptr<const Served>& served,
-             const Api::Reply& reply, Read&& read, Write write) {
-  const auto begin = Clock::now();
-  service::Job job;
-  try {
-    job = read();
-  } catch (const Error& e) {
-    return reply(refused(*served, Reason::Malformed, e.what(), begin));
-  }
-  const auto count = job.pictures.count;
-  if (served->guard) {
-    const auto bytes = static_cast<size_t>(served->form.height * served->form.width * 3);
-    int64_t doubtful = 0;
-    for (size_t at = 0; at < job.pictures.pixels_nhwc.size(); at += bytes)
-      doubtful += served->guard->looks_unprotected(job.pictures.pixels_nhwc.subspan(at, bytes),
-                                                   static_cast<int>(served->form.height),
-                                                   static_cast<int>(served->form.width));
-    if (doubtful > 0 && served->guard_action == service::GuardAction::Refuse)
-      return reply(refused(*served, Reason::Unprotected,
-                           fmt::format("{} of {} pictures look unprotected and were not looked at; "
-                                       "protect them first (veilnet protect)",
-                                       doubtful, count),
-                           begin));
-    served->statistics->doubted(doubtful);
-  }
-  job.done = [served, reply, begin, count, write = std::move(write)](service::Result result) {
-    if (const auto* failure = std::get_if<service::Failure>(&result))
-      return reply(refused(*served, failure->reason, failure->message, begin));
-    const auto& computed = std::get<service::Computed>(result);
-    auto response = write(computed.logits);
-    response.model = served->name;
-    response.version = served->version;
-    response.pictures = count;
-    served->statistics->succeeded(count, Clock::now() - begin, computed.times);
-    reply(std::move(response));
-  };
-  scheduler.submit(served->queue, std::move(job));
+             const Api::Reply& reply, const std::function<service::Job()>& read, Write write) {
+  service::infer(scheduler, served, read,
+                 [served, reply, write = std::move(write)](service::Result result) {
+                   Response response;
+                   if (const auto* failure = std::get_if<service::Failure>(&result)) {
+                     response = error_response(status_of(failure->reason), failure->message);
+                   } else {
+                     const auto& computed = std::get<service::Computed>(result);
+                     response = write(computed.logits);
+                     response.pictures = computed.pictures;
+                   }
+                   response.model = served->name;
+                   response.version = served->version;
+                   reply(std::move(response));
+                 });
 }
 
 }  // namespace
@@ -431,23 +378,15 @@ void Api::classify(const Target& target, const Head& head, const std::vector<uin
 }
 
 void Api::control(const Target& target, Reply reply) {
-  const std::lock_guard lock(control_mutex_);
-  if (controlling_) return reply(error_response(503, "another model is being loaded"));
-  if (control_.joinable()) control_.join();
-  controlling_ = true;
-  control_ = std::thread([this, target, reply = std::move(reply)] {
-    Response response{200, "{}"};
-    try {
-      target.route == Route::Load ? repository_.load(target.model)
-                                  : repository_.unload(target.model);
-    } catch (const Error& e) {
-      response = error_response(status_of(e.code()), e.what());
-    } catch (const std::bad_alloc&) {
-      response = error_response(503, "not enough memory for this model");
-    }
-    controlling_ = false;
-    reply(std::move(response));
-  });
+  auto done = [reply = std::move(reply)](const std::optional<service::Failure>& failure) {
+    reply(failure ? error_response(status_of(failure->reason), failure->message)
+                  : Response{200, "{}"});
+  };
+  if (target.route == Route::Load) {
+    control_.load(target.model, std::move(done));
+  } else {
+    control_.unload(target.model, std::move(done));
+  }
 }
 
 }  // namespace veilnet::http

@@ -4,19 +4,17 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "http/web_files.h"
 #include "image/image.h"
 #include "service/access.h"
+#include "service/control.h"
 #include "service/repository.h"
 
 namespace veilnet::http {
@@ -99,8 +97,7 @@ class Api {
   using Reply = std::function<void(Response)>;
 
   Api(service::Repository& repository, service::Scheduler& scheduler,
-      service::Statistics& statistics, const ApiOptions& options);
-  ~Api();
+      service::Statistics& statistics, service::Control& control, const ApiOptions& options);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -111,7 +108,9 @@ class Api {
   /// From here on the server is not ready, and says so.
   void drain() { draining_ = true; }
   /// Counts an answer for /metrics.
-  void count(std::string_view route, int status);
+  void count(std::string_view route, int status) {
+    statistics_.answered("http", route, std::to_string(status));
+  }
 
  private:
   std::optional<Target> served_target(const Head& head) const;
@@ -126,13 +125,9 @@ class Api {
   service::Repository& repository_;
   service::Scheduler& scheduler_;
   service::Statistics& statistics_;
+  service::Control& control_;
   ApiOptions options_;
   std::atomic<bool> draining_ = false;
-  mutable std::mutex mutex_;
-  std::map<std::pair<std::string, int>, uint64_t> answers_;
-  std::mutex control_mutex_;
-  std::atomic<bool> controlling_ = false;
-  std::thread control_;  ///< loads a model, which takes too long for the threads that read requests
 };
 
 }  // namespace veilnet::http

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <ctime>
 #include <fmt/format.h>
 #include <map>
 #include <optional>
@@ -17,10 +16,10 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "service/access_log.h"
 
 namespace veilnet::http {
 namespace {
@@ -38,25 +37,6 @@ constexpr size_t kLingerBytes = 4u << 20;
 constexpr auto kLinger = std::chrono::seconds(2);
 // The slowest that a client may read a long answer, beyond the time for any answer.
 constexpr size_t kSlowestBytesPerSecond = 64u << 10;
-
-std::string random_id() {
-  std::array<unsigned char, 8> bytes;
-  randombytes_buf(bytes.data(), bytes.size());
-  uint64_t value = 0;
-  for (const auto byte : bytes) value = value << 8 | byte;
-  return fmt::format("{:016x}", value);
-}
-
-std::string now_text() {
-  const auto now = std::chrono::system_clock::now();
-  const auto seconds = std::chrono::system_clock::to_time_t(now);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms);
-}
 
 /// The answer to a request that cannot be read.
 Response response_to(const error_code& error, const ServerOptions& options) {
@@ -134,20 +114,15 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
            Clock::time_point begin) {
     api.count(response.route, response.status);
     if (!options.access_log) return;
-    nlohmann::ordered_json line{
-        {"time", now_text()},
-        {"request", id},
-        {"route", response.route},
-        {"status", response.status},
-        {"bytes_in", bytes_in},
-        {"bytes_out", response.content().size()},
-        {"ms", std::chrono::duration<double, std::milli>(Clock::now() - begin).count()}};
-    if (!response.model.empty()) {
-      line["model"] = response.model;
-      line["version"] = response.version;
-      line["pictures"] = response.pictures;
-    }
-    options.access_log(line.dump());
+    options.access_log(service::access_line({.request_id = id,
+                                             .route = response.route,
+                                             .status = response.status,
+                                             .bytes_in = bytes_in,
+                                             .bytes_out = response.content().size(),
+                                             .begin = begin,
+                                             .model = response.model,
+                                             .version = response.version,
+                                             .pictures = response.pictures}));
   }
 
   void add(const std::shared_ptr<SessionBase>& session) {
@@ -397,7 +372,7 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
   }
 
   void send(Response response) {
-    const auto id = random_id();
+    const auto id = service::random_request_id();
     if (server_->stopping) keep_ = false;
     message_.emplace(static_cast<wire::status>(response.status), 11);
     message_->set(wire::field::server, "veilnet");

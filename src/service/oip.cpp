@@ -1,6 +1,7 @@
 #include "service/oip.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ namespace dom = simdjson::dom;
 using nlohmann::json;
 
 constexpr std::string_view kInput = "images";
+constexpr size_t kMostSides = 5;
 
 template <class... Values>
 [[noreturn]] void refuse(fmt::format_string<Values...> format, Values&&... values) {
@@ -69,21 +71,13 @@ std::optional<dom::object> parameters_of(dom::object object, std::string_view wh
   return must(found->get_object(), fmt::format("{}parameters", where), "object");
 }
 
-/// The number of pictures in the shape of the input.
-int64_t count_of(dom::element shape, const ModelForm& model, const InferLimits& limits) {
+std::vector<int64_t> read_shape(dom::element shape) {
   std::vector<int64_t> sides;
   for (const auto side : must(shape.get_array(), "inputs[0].shape", "list of whole numbers")) {
-    if (sides.size() == 8) refuse("inputs[0].shape has more than 8 sides");
+    if (sides.size() == kMostSides) break;  // one too many, which count_of refuses
     sides.push_back(must(side.get_int64(), "inputs[0].shape", "list of whole numbers"));
   }
-  const std::vector<int64_t> expected{model.height, model.width, 3};
-  if (sides.size() != 4 || !std::equal(expected.begin(), expected.end(), sides.begin() + 1))
-    refuse("inputs[0].shape is {}; this model takes [n, {}, {}, 3]", sides, model.height,
-           model.width);
-  if (sides[0] < 1 || sides[0] > limits.max_pictures)
-    refuse("inputs[0].shape is {}: {} pictures; allowed: 1 to {}", sides, sides[0],
-           limits.max_pictures);
-  return sides[0];
+  return sides;
 }
 
 /// Appends the bytes of a flat or nested list.
@@ -101,16 +95,9 @@ void read_data(dom::array values, size_t wanted, std::vector<uint8_t>& bytes) {
   }
 }
 
-std::vector<OutputTensor> all_outputs(const ModelForm& model, bool binary) {
-  std::vector<OutputTensor> outputs{{"label", binary}, {"name", binary}};
-  if (model.answers.score_digits > 0) outputs.push_back({"probabilities", binary});
-  return outputs;
-}
-
 std::vector<OutputTensor> read_outputs(dom::object request, const ModelForm& model, bool binary) {
-  const auto all = all_outputs(model, binary);
   const auto given = member(request, "outputs");
-  if (!given) return all;
+  if (!given) return all_outputs(model, binary);
   const auto list = must(given->get_array(), "outputs", "list");
   std::vector<OutputTensor> outputs;
   for (const auto element : list) {
@@ -118,34 +105,22 @@ std::vector<OutputTensor> read_outputs(dom::object request, const ModelForm& mod
     const auto output =
         must(element.get_object(), fmt::format("outputs[{}]", outputs.size()), "object");
     const auto name = text_of(needed(output, "name", where), where + "name");
-    const auto known =
-        std::ranges::find_if(all, [&](const OutputTensor& one) { return one.name == name; });
-    if (known == all.end()) {
-      std::vector<std::string> names;
-      for (const auto& one : all) names.push_back(one.name);
-      refuse("{}name is \"{}\"; this model has {}", where, printable(name), fmt::join(names, ", "));
-    }
-    if (std::ranges::any_of(outputs, [&](const OutputTensor& one) { return one.name == name; }))
-      refuse("{}name \"{}\" is asked for twice", where, name);
     const auto parameters = parameters_of(output, where);
     if (parameters && member(*parameters, "classification"))
       refuse("{}parameters.classification is not offered; ask for label and name", where);
-    outputs.push_back({name, flag_of(parameters, "binary_data", where, binary)});
+    add_output(outputs, name, flag_of(parameters, "binary_data", where, binary), model);
   }
-  return outputs.empty() ? all : outputs;
+  return outputs.empty() ? all_outputs(model, binary) : outputs;
 }
 
 /// The pictures of inputs[0], whose bytes are in the JSON or behind it, in body.
 Pictures read_pictures(dom::object input, std::vector<uint8_t>& body, size_t binary_begin,
                        const ModelForm& model, const InferLimits& limits) {
   const auto name = text_of(needed(input, "name", "inputs[0]."), "inputs[0].name");
-  if (name != kInput)
-    refuse("inputs[0].name is \"{}\"; this model takes \"{}\"", printable(name), kInput);
   const auto datatype = text_of(needed(input, "datatype", "inputs[0]."), "inputs[0].datatype");
-  if (datatype != "UINT8")
-    refuse("inputs[0].datatype is \"{}\"; this model takes UINT8", printable(datatype));
+  const auto shape = read_shape(needed(input, "shape", "inputs[0]."));
   Pictures pictures;
-  pictures.count = count_of(needed(input, "shape", "inputs[0]."), model, limits);
+  pictures.count = count_of(name, datatype, shape, model, limits);
   const auto bytes = static_cast<size_t>(pictures.count * model.height * model.width * 3);
   const auto parameters = parameters_of(input, "inputs[0].");
   const auto size = parameters ? member(*parameters, "binary_data_size") : std::nullopt;
@@ -188,8 +163,91 @@ template <class T>
 void append(std::string& bytes, T value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
+void append(std::string& bytes, std::string_view text) {
+  append(bytes, static_cast<uint32_t>(text.size()));
+  bytes += text;
+}
+void append(std::string& bytes, double share) { append(bytes, static_cast<float>(share)); }
 
 }  // namespace
+
+void check_id(std::string_view id, const InferLimits& limits) {
+  if (id.size() > limits.max_id_bytes)
+    refuse("id has {} bytes; allowed: {}", id.size(), limits.max_id_bytes);
+}
+
+int64_t count_of(std::string_view name, std::string_view datatype, std::span<const int64_t> shape,
+                 const ModelForm& model, const InferLimits& limits) {
+  if (name != kInput)
+    refuse("inputs[0].name is \"{}\"; this model takes \"{}\"", printable(name), kInput);
+  if (datatype != "UINT8")
+    refuse("inputs[0].datatype is \"{}\"; this model takes UINT8", printable(datatype));
+  const std::array<int64_t, 3> picture{model.height, model.width, 3};
+  if (shape.size() != 4 || !std::ranges::equal(shape.subspan(1), picture))
+    refuse("inputs[0].shape is {}; this model takes [n, {}, {}, 3]",
+           shape.first(std::min(shape.size(), kMostSides)), model.height, model.width);
+  if (shape[0] < 1 || shape[0] > limits.max_pictures)
+    refuse("inputs[0].shape is {}: {} pictures; allowed: 1 to {}", shape, shape[0],
+           limits.max_pictures);
+  return shape[0];
+}
+
+std::vector<OutputTensor> all_outputs(const ModelForm& model, bool binary) {
+  std::vector<OutputTensor> outputs{{"label", binary}, {"name", binary}};
+  if (model.answers.score_digits > 0) outputs.push_back({"probabilities", binary});
+  return outputs;
+}
+
+void add_output(std::vector<OutputTensor>& outputs, std::string_view name, bool binary,
+                const ModelForm& model) {
+  const auto is_it = [&](const OutputTensor& one) { return one.name == name; };
+  const auto all = all_outputs(model, binary);
+  if (std::ranges::none_of(all, is_it)) {
+    std::vector<std::string> names;
+    for (const auto& one : all) names.push_back(one.name);
+    refuse("outputs[{}].name is \"{}\"; this model has {}", outputs.size(), printable(name),
+           fmt::join(names, ", "));
+  }
+  if (std::ranges::any_of(outputs, is_it))
+    refuse("outputs[{}].name \"{}\" is asked for twice", outputs.size(), name);
+  outputs.push_back({std::string(name), binary});
+}
+
+std::chrono::milliseconds timeout_of(uint64_t us) {
+  return std::chrono::milliseconds(std::min<uint64_t>(us, 3'600'000'000) / 1000 + (us % 1000 != 0));
+}
+
+OutputValues output_values(std::string_view name, std::span<const float> logits,
+                           const ModelForm& model) {
+  const auto classes = model.class_names.size();
+  const auto count = logits.size() / classes;
+  const auto of_picture = [&](size_t i) { return logits.subspan(i * classes, classes); };
+  const auto pictures = static_cast<int64_t>(count);
+  if (name == "probabilities") {
+    std::vector<double> shares;
+    for (size_t i = 0; i < count; ++i) {
+      const auto own = probabilities_of(of_picture(i), model.answers.score_digits);
+      shares.insert(shares.end(), own.begin(), own.end());
+    }
+    return {"FP32", {pictures, static_cast<int64_t>(classes)}, std::move(shares)};
+  }
+  std::vector<int64_t> labels;
+  for (size_t i = 0; i < count; ++i) labels.push_back(label_of(of_picture(i)));
+  if (name == "label") return {"INT64", {pictures}, std::move(labels)};
+  std::vector<std::string_view> names;
+  for (const auto label : labels) names.emplace_back(model.class_names[static_cast<size_t>(label)]);
+  return {"BYTES", {pictures}, std::move(names)};
+}
+
+std::string binary_of(const OutputValues& values) {
+  std::string bytes;
+  std::visit(
+      [&](const auto& data) {
+        for (const auto& value : data) append(bytes, value);
+      },
+      values.data);
+  return bytes;
+}
 
 InferRequest read_infer(std::vector<uint8_t> body, std::optional<uint64_t> json_bytes,
                         const ModelForm& model, const InferLimits& limits) {
@@ -211,15 +269,12 @@ InferRequest read_infer(std::vector<uint8_t> body, std::optional<uint64_t> json_
   InferRequest result;
   if (const auto id = member(request, "id")) {
     result.id = text_of(*id, "id");
-    if (result.id.size() > limits.max_id_bytes)
-      refuse("id has {} bytes; allowed: {}", result.id.size(), limits.max_id_bytes);
+    check_id(result.id, limits);
   }
   const auto parameters = parameters_of(request, "");
-  if (const auto timeout = parameters ? member(*parameters, "timeout") : std::nullopt) {
-    const auto us = must(timeout->get_uint64(), "parameters.timeout", "number of microseconds");
+  if (const auto timeout = parameters ? member(*parameters, "timeout") : std::nullopt)
     result.timeout =
-        std::chrono::milliseconds(std::min<uint64_t>(us, 3'600'000'000) / 1000 + (us % 1000 != 0));
-  }
+        timeout_of(must(timeout->get_uint64(), "parameters.timeout", "number of microseconds"));
   const auto inputs = must(needed(request, "inputs", "").get_array(), "inputs", "list");
   if (inputs.size() != 1) refuse("inputs has {} entries; this model takes 1", inputs.size());
   const auto input = must(inputs.at(0).get_object(), "inputs[0]", "object");
@@ -231,45 +286,17 @@ InferRequest read_infer(std::vector<uint8_t> body, std::optional<uint64_t> json_
 
 InferAnswer write_infer(const InferRequest& request, std::span<const float> logits,
                         const ModelForm& model, std::string_view model_name, int64_t version) {
-  const auto classes = model.class_names.size();
-  const auto count = logits.size() / classes;
-  const auto of_picture = [&](size_t i) { return logits.subspan(i * classes, classes); };
   std::string binary;
   auto outputs = json::array();
   for (const auto& wanted : request.outputs) {
-    const auto begin = binary.size();
-    auto data = json::array();
-    std::vector<size_t> shape{count};
-    std::string_view datatype;
-    if (wanted.name == "label") {
-      datatype = "INT64";
-      for (size_t i = 0; i < count; ++i) {
-        const auto label = label_of(of_picture(i));
-        wanted.binary ? append(binary, label) : data.push_back(label);
-      }
-    } else if (wanted.name == "name") {
-      datatype = "BYTES";
-      for (size_t i = 0; i < count; ++i) {
-        const auto& name = model.class_names[static_cast<size_t>(label_of(of_picture(i)))];
-        if (wanted.binary) {
-          append(binary, static_cast<uint32_t>(name.size()));
-          binary += name;
-        } else {
-          data.push_back(name);
-        }
-      }
-    } else {
-      datatype = "FP32";
-      shape.push_back(classes);
-      for (size_t i = 0; i < count; ++i)
-        for (const double share : probabilities_of(of_picture(i), model.answers.score_digits))
-          wanted.binary ? append(binary, static_cast<float>(share)) : data.push_back(share);
-    }
-    json output{{"name", wanted.name}, {"datatype", datatype}, {"shape", shape}};
+    const auto values = output_values(wanted.name, logits, model);
+    json output{{"name", wanted.name}, {"datatype", values.datatype}, {"shape", values.shape}};
     if (wanted.binary) {
-      output["parameters"] = {{"binary_data_size", binary.size() - begin}};
+      const auto bytes = binary_of(values);
+      output["parameters"] = {{"binary_data_size", bytes.size()}};
+      binary += bytes;
     } else {
-      output["data"] = std::move(data);
+      std::visit([&](const auto& data) { output["data"] = data; }, values.data);
     }
     outputs.push_back(std::move(output));
   }

@@ -1,5 +1,5 @@
-// Open Inference Protocol v2 (KServe, Triton): the bodies of its infer requests and answers, with
-// the binary tensor data extension. Knows no HTTP.
+// Open Inference Protocol v2 (KServe, Triton): what its infer requests may say and how they are
+// answered, and the bodies of both in JSON with the binary tensor data extension. Knows no HTTP.
 #pragma once
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -51,6 +52,32 @@ struct InferRequest {
   std::chrono::milliseconds timeout{};  ///< of parameters.timeout (microseconds), rounded up; 0
                                         ///< where there is none
 };
+
+/// The rules of a request's fields, for whoever reads one. Each throws Error{BadData}, naming the
+/// field, the value and what is allowed.
+void check_id(std::string_view id, const InferLimits& limits);
+/// The number of pictures of the one input.
+int64_t count_of(std::string_view name, std::string_view datatype, std::span<const int64_t> shape,
+                 const ModelForm& model, const InferLimits& limits);
+/// All outputs that the model has.
+std::vector<OutputTensor> all_outputs(const ModelForm& model, bool binary);
+/// Appends an output that is asked for.
+void add_output(std::vector<OutputTensor>& outputs, std::string_view name, bool binary,
+                const ModelForm& model);
+/// Of microseconds.
+std::chrono::milliseconds timeout_of(uint64_t us);
+
+/// What an output holds, for each picture one value or, for probabilities, one for each class.
+struct OutputValues {
+  std::string_view datatype;
+  std::vector<int64_t> shape;
+  std::variant<std::vector<int64_t>, std::vector<std::string_view>, std::vector<double>> data;
+};
+/// @param logits [pictures, classes]. The names are those in `model`.
+OutputValues output_values(std::string_view name, std::span<const float> logits,
+                           const ModelForm& model);
+/// Little-endian, as the protocol has it for tensors outside JSON; strings behind their lengths.
+std::string binary_of(const OutputValues& values);
 
 /// Reads the body of an infer request: JSON, and behind it the bytes of binary tensors. The model
 /// takes one input, "images": UINT8 [n, height, width, 3], RGB.

@@ -8,6 +8,15 @@
 
 namespace veilnet::service {
 
+Reason reason_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::InvalidArgument:
+    case ErrorCode::BadData: return Reason::Malformed;
+    case ErrorCode::NotFound: return Reason::NotFound;
+    default: return Reason::Failed;
+  }
+}
+
 Scheduler::Scheduler(int workers) {
   for (int i = 0; i < std::max(workers, 1); ++i) workers_.emplace_back([this] { work(); });
 }
@@ -123,9 +132,9 @@ void Scheduler::run(Batch batch) {
       one.job.done(Failure{Reason::Failed, failure});
       continue;
     }
-    const auto last =
-        first + static_cast<std::ptrdiff_t>(classes * static_cast<size_t>(one.job.pictures.count));
-    one.job.done(Computed{{first, last}, {begin - one.arrival, compute}});
+    const auto count = one.job.pictures.count;
+    const auto last = first + static_cast<std::ptrdiff_t>(classes * static_cast<size_t>(count));
+    one.job.done(Computed{count, {first, last}, {begin - one.arrival, compute}});
     first = last;
   }
 }

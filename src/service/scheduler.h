@@ -15,6 +15,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/error.h"
+
 namespace veilnet::service {
 
 using Clock = std::chrono::steady_clock;
@@ -28,6 +30,9 @@ enum class Reason {
   TimedOut,     ///< not begun before its time was over
   Failed,       ///< the computation failed
 };
+
+/// Of an error thrown while a request is answered.
+Reason reason_of(ErrorCode code);
 
 struct Failure {
   Reason reason;
@@ -54,6 +59,7 @@ struct Times {
 };
 
 struct Computed {
+  int64_t pictures = 0;
   std::vector<float> logits;  ///< [pictures, classes]
   Times times;
 };

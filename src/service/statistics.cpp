@@ -107,6 +107,12 @@ std::shared_ptr<ModelStatistics> Statistics::of(const std::string& model, int64_
   return found;
 }
 
+void Statistics::answered(std::string_view protocol, std::string_view route,
+                          std::string_view status) {
+  const std::lock_guard lock(mutex_);
+  ++answers_[std::string(protocol)][{std::string(route), std::string(status)}];
+}
+
 json Statistics::to_json(const std::string& model) const {
   auto list = json::array();
   const std::lock_guard lock(mutex_);
@@ -196,6 +202,12 @@ std::string Statistics::to_prometheus(
   }
   counter("veilnet_guard_doubted_total", "Pictures that look unprotected and were let pass",
           [](const auto& one) { return one.doubted_; });
+  for (const auto& [protocol, answers] : answers_) {
+    Family family(out, fmt::format("veilnet_{}_responses_total", protocol), "counter",
+                  "Answers by route and status");
+    for (const auto& [key, count] : answers)
+      family.sample(fmt::format("route=\"{}\",status=\"{}\"", key.first, key.second), count);
+  }
   return out;
 }
 

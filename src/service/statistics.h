@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -54,6 +55,9 @@ class ModelStatistics {
 
 class Statistics {
  public:
+  /// Counts an answer of a protocol, "http" or "grpc".
+  void answered(std::string_view protocol, std::string_view route, std::string_view status);
+
   /// Those of this version, zero at first; kept when the version is unloaded and loaded again.
   std::shared_ptr<ModelStatistics> of(const std::string& model, int64_t version);
 
@@ -68,6 +72,9 @@ class Statistics {
  private:
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int64_t>, std::shared_ptr<ModelStatistics>> models_;
+  /// Of each protocol, by route and status.
+  std::map<std::string, std::map<std::pair<std::string, std::string>, uint64_t>, std::less<>>
+      answers_;
 };
 
 }  // namespace veilnet::service

@@ -127,7 +127,8 @@ void run(ServeOptions o) {
   service::Statistics statistics;
   service::Scheduler scheduler(o.workers > 0 ? o.workers : physical_cores());
   service::Repository repository(std::move(sources), o.repository, scheduler, statistics);
-  http::Api api(repository, scheduler, statistics, o.api);
+  service::Control control(repository);
+  http::Api api(repository, scheduler, statistics, control, o.api);
   // Not ready until the models are loaded, but alive and telling so.
   http::Server server(api, o.server);
   spdlog::info("listening on {}://{}:{}", o.server.certificate.empty() ? "http" : "https",

@@ -1,0 +1,54 @@
+#include "service/inference.h"
+
+#include <fmt/format.h>
+#include <optional>
+
+#include "core/error.h"
+
+namespace veilnet::service {
+namespace {
+
+// Why the guard does not let these pictures pass, if so.
+std::optional<Failure> guarded(const Served& served, const Pictures& pictures) {
+  if (!served.guard) return std::nullopt;
+  const auto bytes = static_cast<size_t>(served.form.height * served.form.width * 3);
+  int64_t doubtful = 0;
+  for (size_t at = 0; at < pictures.pixels_nhwc.size(); at += bytes)
+    doubtful += served.guard->looks_unprotected(pictures.pixels_nhwc.subspan(at, bytes),
+                                                static_cast<int>(served.form.height),
+                                                static_cast<int>(served.form.width));
+  if (doubtful > 0 && served.guard_action == GuardAction::Refuse)
+    return Failure{Reason::Unprotected,
+                   fmt::format("{} of {} pictures look unprotected and were not looked at; protect "
+                               "them first (veilnet protect)",
+                               doubtful, pictures.count)};
+  served.statistics->doubted(doubtful);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void infer(Scheduler& scheduler, const std::shared_ptr<const Served>& served,
+           const std::function<Job()>& read, std::function<void(Result)> done) {
+  auto finish = [served, begin = Clock::now(), done = std::move(done)](Result result) {
+    const auto whole = Clock::now() - begin;
+    if (const auto* failure = std::get_if<Failure>(&result)) {
+      served->statistics->failed(failure->reason, whole);
+    } else {
+      const auto& computed = std::get<Computed>(result);
+      served->statistics->succeeded(computed.pictures, whole, computed.times);
+    }
+    done(std::move(result));
+  };
+  Job job;
+  try {
+    job = read();
+  } catch (const Error& e) {
+    return finish(Failure{Reason::Malformed, e.what()});
+  }
+  if (auto failure = guarded(*served, job.pictures)) return finish(std::move(*failure));
+  job.done = std::move(finish);
+  scheduler.submit(served->queue, std::move(job));
+}
+
+}  // namespace veilnet::service
