@@ -68,6 +68,7 @@ int status_of(Reason reason) {
     case Reason::Unprotected: return 422;
     case Reason::Overloaded: return 503;
     case Reason::TimedOut: return 504;
+    case Reason::Cancelled: return 499;  // nobody reads it; the log and /metrics have it
     case Reason::Failed: return 500;
   }
   return 500;
@@ -218,7 +219,7 @@ std::optional<Response> Api::refuse(const Head& head) const {
   return std::nullopt;
 }
 
-void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
+void Api::handle(Head head, std::vector<uint8_t> body, std::stop_token cancelled, Reply reply) {
   const auto target = served_target(head);
   const auto route = target ? row_of(target->route).name : "-";
   const auto tell = [route, reply = std::move(reply)](Response response) {
@@ -228,8 +229,8 @@ void Api::handle(Head head, std::vector<uint8_t> body, Reply reply) {
   try {
     if (!target) return tell(error_response(404, "there is no such path"));
     switch (target->route) {
-      case Route::Infer: return infer(*target, head, std::move(body), tell);
-      case Route::Classify: return classify(*target, head, body, tell);
+      case Route::Infer: return infer(*target, head, std::move(body), std::move(cancelled), tell);
+      case Route::Classify: return classify(*target, head, body, std::move(cancelled), tell);
       case Route::Load:
       case Route::Unload: return control(*target, tell);
       default: return tell(answer(*target, head));
@@ -331,7 +332,8 @@ void compute(service::Scheduler& scheduler, const std::shared_ptr<const Served>&
 
 }  // namespace
 
-void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> body, Reply reply) {
+void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> body,
+                std::stop_token cancelled, Reply reply) {
   const auto served = repository_.find(target.model, target.version);
   const auto request = std::make_shared<service::InferRequest>();
   compute(
@@ -346,7 +348,9 @@ void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> bod
                  printable(head.json_bytes, 40));
         }
         *request = service::read_infer(std::move(body), json_bytes, served->form, options_.infer);
-        return service::Job{std::move(request->pictures), request->timeout, {}};
+        return service::Job{.pictures = std::move(request->pictures),
+                            .timeout = request->timeout,
+                            .cancelled = cancelled};
       },
       [served, request](std::span<const float> logits) {
         auto answer =
@@ -362,14 +366,15 @@ void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> bod
 }
 
 void Api::classify(const Target& target, const Head& head, const std::vector<uint8_t>& body,
-                   Reply reply) {
+                   std::stop_token cancelled, Reply reply) {
   const auto served = repository_.find(target.model, target.version);
   const auto top_k = std::make_shared<int64_t>(1);
   compute(
       scheduler_, served, reply,
       [&] {
         *top_k = top_k_of(head.query, served->form.answers.max_top_k);
-        return service::Job{picture_of(body, served->form, options_.max_picture_bytes), {}, {}};
+        return service::Job{.pictures = picture_of(body, served->form, options_.max_picture_bytes),
+                            .cancelled = cancelled};
       },
       [served, top_k](std::span<const float> logits) {
         return json_response(

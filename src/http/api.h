@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -104,7 +105,8 @@ class Api {
   /// What can be refused before the body is read: 401, 403, 404, 405, 415, 429.
   std::optional<Response> refuse(const Head& head) const;
   /// Answers a request that was not refused, at once or later, on any thread, once.
-  void handle(Head head, std::vector<uint8_t> body, Reply reply);
+  /// @param cancelled asked to stop when the client is gone: what still waits is not computed.
+  void handle(Head head, std::vector<uint8_t> body, std::stop_token cancelled, Reply reply);
   /// From here on the server is not ready, and says so.
   void drain() { draining_ = true; }
   /// Counts an answer for /metrics.
@@ -117,9 +119,10 @@ class Api {
   Response web(const Head& head) const;
   Response answer(const Target& target, const Head& head) const;
   Response metrics() const;
-  void infer(const Target& target, const Head& head, std::vector<uint8_t> body, Reply reply);
+  void infer(const Target& target, const Head& head, std::vector<uint8_t> body,
+             std::stop_token cancelled, Reply reply);
   void classify(const Target& target, const Head& head, const std::vector<uint8_t>& body,
-                Reply reply);
+                std::stop_token cancelled, Reply reply);
   void control(const Target& target, Reply reply);
 
   service::Repository& repository_;

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <map>
 #include <optional>
+#include <poll.h>
 #include <sodium.h>
+#include <stop_token>
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -35,6 +37,7 @@ using service::Clock;
 // What a client may still send after an answer that ends the connection.
 constexpr size_t kLingerBytes = 4u << 20;
 constexpr auto kLinger = std::chrono::seconds(2);
+constexpr auto kLook = std::chrono::milliseconds(50);
 // The slowest that a client may read a long answer, beyond the time for any answer.
 constexpr size_t kSlowestBytesPerSecond = 64u << 10;
 
@@ -333,12 +336,33 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
     keep_ = request.keep_alive();
     bytes_in_ = request.body().size();
     if (response_) return send(std::move(*response_));
-    server_->api.handle(
-        head_, std::move(request.body()), [self = this->shared_from_this()](Response response) {
-          net::post(self->stream_.get_executor(), [self, response = std::move(response)]() mutable {
-            self->send(std::move(response));
-          });
-        });
+    cancelled_ = std::stop_source();
+    watch_client();
+    server_->api.handle(head_, std::move(request.body()), cancelled_.get_token(),
+                        [self = this->shared_from_this()](Response response) {
+                          net::post(self->stream_.get_executor(),
+                                    [self, response = std::move(response)]() mutable {
+                                      self->stop_timer();
+                                      self->send(std::move(response));
+                                    });
+                        });
+  }
+
+  /// Looks from time to time whether the client of the request under way is still there: bytes that
+  /// it sent ahead, or TLS's goodbye, would hide its end from a read. A client that closes its
+  /// sending side alone is taken for gone, as most servers do.
+  void watch_client() {
+    timer_.expires_after(kLook);
+    timer_.async_wait([weak = this->weak_from_this(), turn = ++turn_](error_code error) {
+      const auto self = weak.lock();
+      if (error || !self || self->turn_ != turn) return;
+      pollfd look{self->lowest().socket().native_handle(), POLLRDHUP, 0};
+      if (::poll(&look, 1, 0) > 0) {
+        self->cancelled_.request_stop();
+      } else {
+        self->watch_client();
+      }
+    });
   }
 
   /// What Beast lets pass and another server before or behind this one may read otherwise.
@@ -438,6 +462,7 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
   std::optional<wire::response<wire::span_body<const char>>> message_;
   Head head_;
   std::optional<Response> response_;  ///< known before the body was read
+  std::stop_source cancelled_;        ///< of the request under way
   Clock::time_point begin_;
   uint64_t bytes_in_ = 0;
   bool keep_ = false, idle_ = false, timed_out_ = false;

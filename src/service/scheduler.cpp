@@ -35,19 +35,28 @@ void Scheduler::submit(const std::shared_ptr<Queue>& queue, Job job) {
   const auto now = Clock::now();
   const auto timeout =
       job.timeout.count() > 0 ? std::min(job.timeout, options.timeout) : options.timeout;
+  std::vector<Queue::Waiting> over;
+  bool taken = true;
   {
     const std::lock_guard lock(mutex_);
     // A request larger than the queue is taken while nothing else waits.
-    if (queue->waiting_.empty() || queue->pictures_ + job.pictures.count <= options.max_queue) {
+    const auto fits = [&] {
+      return queue->waiting_.empty() || queue->pictures_ + job.pictures.count <= options.max_queue;
+    };
+    // What nobody waits for any more keeps nobody out.
+    if (!fits()) take_over(over, now);
+    taken = fits();
+    if (taken) {
       if (queue->waiting_.empty()) queues_.push_back(queue);
       queue->pictures_ += job.pictures.count;
       queue->waiting_.push_back({std::move(job), now, now + timeout});
       changed_.notify_one();
-      return;
     }
   }
-  job.done(Failure{Reason::Overloaded,
-                   fmt::format("more than {} pictures wait; try again later", options.max_queue)});
+  for (const auto& one : over) give_up(one, now);
+  if (!taken)
+    job.done(Failure{Reason::Overloaded, fmt::format("more than {} pictures wait; try again later",
+                                                     options.max_queue)});
 }
 
 int64_t Scheduler::waiting(const Queue& queue) const {
@@ -55,24 +64,34 @@ int64_t Scheduler::waiting(const Queue& queue) const {
   return queue.pictures_;
 }
 
-// Takes the jobs out whose time is over.
-void Scheduler::expire(std::vector<Queue::Waiting>& expired, Clock::time_point now) {
+// Takes the jobs out whose time is over or whose client is gone.
+void Scheduler::take_over(std::vector<Queue::Waiting>& over, Clock::time_point now) {
   for (auto at = queues_.begin(); at != queues_.end();) {
     auto& queue = **at;
     auto& waiting = queue.waiting_;
-    const auto in_time = [&](const auto& one) { return one.deadline > now; };
-    if (std::ranges::all_of(waiting, in_time)) {
+    const auto goes_on = [&](const auto& one) {
+      return one.deadline > now && !one.job.cancelled.stop_requested();
+    };
+    // A client may go between this look and the next one, so there is one alone.
+    const auto late = std::stable_partition(waiting.begin(), waiting.end(), goes_on);
+    if (late == waiting.end()) {
       ++at;
       continue;
     }
-    const auto late = std::stable_partition(waiting.begin(), waiting.end(), in_time);
     for (auto one = late; one != waiting.end(); ++one) {
       queue.pictures_ -= one->job.pictures.count;
-      expired.push_back(std::move(*one));
+      over.push_back(std::move(*one));
     }
     waiting.erase(late, waiting.end());
     at = waiting.empty() ? queues_.erase(at) : std::next(at);
   }
+}
+
+// A client that gives up when the time that it gave is over was answered too late.
+void Scheduler::give_up(const Queue::Waiting& one, Clock::time_point now) {
+  one.job.done(one.deadline > now
+                   ? Failure{Reason::Cancelled, "the client is gone"}
+                   : Failure{Reason::TimedOut, "not begun in time; the server has too much to do"});
 }
 
 // The batch that is due, or none and the time to look again.
@@ -141,15 +160,15 @@ void Scheduler::run(Batch batch) {
 
 void Scheduler::work() {
   while (true) {
-    std::vector<Queue::Waiting> expired;
+    std::vector<Queue::Waiting> over;
     Batch batch;
+    const auto now = Clock::now();
     {
       std::unique_lock lock(mutex_);
-      const auto now = Clock::now();
       auto next = Clock::time_point::max();
-      expire(expired, now);
+      take_over(over, now);
       batch = take(now, next);
-      if (expired.empty() && batch.jobs.empty()) {
+      if (over.empty() && batch.jobs.empty()) {
         if (ending_) return;
         if (next == Clock::time_point::max()) {
           changed_.wait(lock);
@@ -161,8 +180,7 @@ void Scheduler::work() {
       // What is left may be due for another worker.
       if (!queues_.empty()) changed_.notify_one();
     }
-    for (auto& one : expired)
-      one.job.done(Failure{Reason::TimedOut, "not begun in time; the server has too much to do"});
+    for (const auto& one : over) give_up(one, now);
     if (!batch.jobs.empty()) run(std::move(batch));
   }
 }

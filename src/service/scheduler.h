@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <variant>
@@ -28,6 +29,7 @@ enum class Reason {
   Unprotected,  ///< the leak guard took a picture for a plain one
   Overloaded,   ///< the queue is full
   TimedOut,     ///< not begun before its time was over
+  Cancelled,    ///< the client is gone
   Failed,       ///< the computation failed
 };
 
@@ -66,10 +68,12 @@ struct Computed {
 using Result = std::variant<Computed, Failure>;
 
 struct Job {
-  Pictures pictures;
+  Pictures pictures{};
   std::chrono::milliseconds timeout{};  ///< 0: the queue's
+  /// Asked to stop when the client is gone: what still waits is not computed.
+  std::stop_token cancelled{};
   /// Called once, on a worker's thread, which waits for it.
-  std::function<void(Result)> done;
+  std::function<void(Result)> done{};
 };
 
 /// The queue of one model. What it computes with outlives it.
@@ -127,7 +131,8 @@ class Scheduler {
   };
 
   void work();
-  void expire(std::vector<Queue::Waiting>& expired, Clock::time_point now);
+  void take_over(std::vector<Queue::Waiting>& over, Clock::time_point now);
+  static void give_up(const Queue::Waiting& one, Clock::time_point now);
   Batch take(Clock::time_point now, Clock::time_point& next);
   static void run(Batch batch);
 

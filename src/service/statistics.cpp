@@ -20,6 +20,7 @@ std::string_view reason_label(Reason reason) {
   switch (reason) {
     case Reason::Overloaded:
     case Reason::TimedOut: return "REJECTED";
+    case Reason::Cancelled: return "CANCELED";
     case Reason::Failed: return "BACKEND";
     case Reason::Malformed:
     case Reason::NotFound:

@@ -515,6 +515,31 @@ class Limits(unittest.TestCase):
             finally:
                 server.stop()
 
+    def test_the_work_of_a_client_that_is_gone_is_dropped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder, "--max-batch", "64", "--max-delay-us", "500000")
+            try:
+                body, headers = binary_request(pixels())
+                request = (b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n"
+                           b"Inference-Header-Content-Length: %s\r\n\r\n" %
+                           (len(body), headers["Inference-Header-Content-Length"].encode()) + body)
+                # The second one has sent more, which nobody has read when it goes.
+                for sent in (request, request + b"GET /v2 HTTP/1.1\r\n"):
+                    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+                        connection.sendall(sent)
+                        time.sleep(0.1)
+                metrics = ""
+                for _ in range(200):
+                    metrics = server.get("/metrics")[1].decode()
+                    if 'reason="CANCELED"} 2' in metrics:
+                        break
+                    time.sleep(0.05)
+                self.assertIn('reason="CANCELED"} 2', metrics)
+                self.assertIn('nv_inference_exec_count{model="m",version="1"} 0', metrics)
+                self.assertEqual(server.infer(body, headers)[0], 200)
+            finally:
+                server.stop()
+
     def test_hosts_ports_and_models_that_cannot_be_served(self):
         for words, part in (((), "no model"), (("--model", f"a b={PSI}"), "letters"), (("--models", "/nowhere"), "listed"),
                             (("--model", f"m={PSI}", "--model", f"m={PSI}"), "twice"),

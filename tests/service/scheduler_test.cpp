@@ -31,13 +31,15 @@ struct Recorder {
 };
 
 std::future<Result> ask(Scheduler& scheduler, const std::shared_ptr<Queue>& queue,
-                        std::vector<uint8_t> pixels, std::chrono::milliseconds timeout = 0ms) {
+                        std::vector<uint8_t> pixels, std::chrono::milliseconds timeout = 0ms,
+                        std::stop_token cancelled = {}) {
   const auto promise = std::make_shared<std::promise<Result>>();
   Job job;
   job.pictures.count = static_cast<int64_t>(pixels.size());
   job.pictures.memory = std::move(pixels);
   job.pictures.pixels_nhwc = job.pictures.memory;
   job.timeout = timeout;
+  job.cancelled = std::move(cancelled);
   job.done = [promise](Result result) { promise->set_value(std::move(result)); };
   scheduler.submit(queue, std::move(job));
   return promise->get_future();
@@ -107,6 +109,24 @@ TEST(Scheduler, TellsEveryRequestOfABatchThatFailed) {
   model.fails = false;
   first = ask(scheduler, queue, {1, 2});
   EXPECT_TRUE(std::holds_alternative<Computed>(first.get()));
+}
+
+TEST(Scheduler, DropsWhatNobodyWaitsForAndGivesItsPlaceAway) {
+  Recorder model;
+  Scheduler scheduler(1);
+  const auto queue = model.queue({.max_batch = 100, .max_delay = 300ms, .max_queue = 2});
+  std::stop_source client, other;
+  auto gone = ask(scheduler, queue, {1}, 0ms, client.get_token());
+  auto stays = ask(scheduler, queue, {2}, 0ms, other.get_token());
+  client.request_stop();
+  auto next = ask(scheduler, queue, {3});
+  EXPECT_EQ(reason_of(std::move(gone)), Reason::Cancelled);
+  EXPECT_EQ(std::get<Computed>(stays.get()).logits[0], 2);
+  EXPECT_EQ(std::get<Computed>(next.get()).logits[0], 3);
+  EXPECT_EQ(model.batches, (std::vector<int64_t>{2}));
+  // Without anybody in need of the place, it is dropped when its turn comes.
+  auto last = ask(scheduler, queue, {4}, 0ms, client.get_token());
+  EXPECT_EQ(reason_of(std::move(last)), Reason::Cancelled);
 }
 
 TEST(Scheduler, ComputesWhatWaitsBeforeItEnds) {
