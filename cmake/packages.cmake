@@ -1,5 +1,5 @@
-# What `cmake --install` puts where, and the Debian packages that cpack makes of it: veilnet (program, library, models; no LibTorch)
-# and veilnet-lab. docs/building.md says how.
+# What `cmake --install` puts where, and the Debian packages that cpack makes of it: veilnet (program, library, models; no LibTorch),
+# veilnet-grpc (what `veilnet serve --grpc-port` loads) and veilnet-lab. docs/building.md says how.
 install(TARGETS veilnet RUNTIME COMPONENT veilnet)
 install(TARGETS libveilnet EXPORT veilnet LIBRARY COMPONENT veilnet)
 install(DIRECTORY include/veilnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT veilnet)
@@ -18,6 +18,10 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/veilnet.pc DESTINATION ${CMAKE_INSTALL
 if(VEILNET_LAB)
   install(TARGETS veilnet-lab RUNTIME COMPONENT lab)
 endif()
+if(VEILNET_GRPC)
+  install(TARGETS veilnet_grpc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/veilnet COMPONENT grpc)
+  install(FILES proto/open_inference_grpc.proto DESTINATION ${CMAKE_INSTALL_DATADIR}/veilnet COMPONENT grpc)
+endif()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "Veilnet's developers <veilnet@example.org>")
@@ -28,15 +32,22 @@ set(CPACK_COMPONENTS_ALL veilnet)
 if(VEILNET_LAB)
   list(APPEND CPACK_COMPONENTS_ALL lab)
 endif()
+if(VEILNET_GRPC)
+  list(APPEND CPACK_COMPONENTS_ALL grpc)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)  # what the programs link, from the system's own lists
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_VEILNET_PACKAGE_NAME veilnet)
 set(CPACK_DEBIAN_LAB_PACKAGE_NAME veilnet-lab)
+set(CPACK_DEBIAN_GRPC_PACKAGE_NAME veilnet-grpc)
 set(CPACK_COMPONENT_VEILNET_DESCRIPTION "Pictures that a cloud classifier names and nobody else reads
  Client, server, library and models: protect, classify, verify, encrypt, serve.")
 set(CPACK_COMPONENT_LAB_DESCRIPTION "Train, attack and measure visual protection
  What veilnet train, attack, audit, reproduce and report run. Needs LibTorch.")
+set(CPACK_COMPONENT_GRPC_DESCRIPTION "gRPC for veilnet serve
+ The module that veilnet serve --grpc-port loads, and the protocol's definition.")
+set(CPACK_DEBIAN_GRPC_PACKAGE_DEPENDS "veilnet (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_LAB_PACKAGE_DEPENDS "veilnet (= ${PROJECT_VERSION}), libopenblas0-pthread")
 include(CPack)

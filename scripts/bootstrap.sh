@@ -7,7 +7,7 @@ packages=(
   g++ cmake ninja-build make ccache pkg-config python3
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev libkainjow-mustache-dev
   libpng-dev libjpeg62-turbo-dev libwebp-dev zlib1g-dev libsodium-dev libdnnl-dev
-  libboost-dev libsimdjson-dev libssl-dev
+  libboost-dev libsimdjson-dev libssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc
   libgtest-dev libgmock-dev
 )
 lab_packages=(libtorch-dev libopenblas0-pthread libboost-dev)

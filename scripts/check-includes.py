@@ -2,10 +2,10 @@
 """Checks that the includes in src/ follow the dependency direction of docs/architecture.md.
 
     core <- image <- {data, cipher, model}        {cipher, model} <- protection
-    model <- runtime <- service <- http           {model, data} <- nn <- train <- attack <- measure
+    model <- runtime <- service <- {http, rpc}    {model, data} <- nn <- train <- attack <- measure
     runtime, cipher <- api (include/veilnet/)
     record <- report                              everything <- experiment <- cli/lab
-                                                  http, data <- cli/client
+                                                  http, rpc, data <- cli/client
 
 Also that a file that names torch:: includes one of LibTorch's headers, itself or through ours.
 Prints every violation as file:line and exits 1 if there is one. Takes the folder to check, src/ by default.
@@ -26,6 +26,7 @@ DIRECT = {
     "api": ["runtime", "cipher"],  # include/veilnet/
     "service": ["runtime", "protection"],
     "http": ["service"],
+    "rpc": ["service"],
     "nn": ["model", "data", "protection"],
     "train": ["nn", "cipher"],
     "attack": ["train"],
@@ -34,7 +35,7 @@ DIRECT = {
     "report": ["record", "image"],
     "experiment": ["measure", "report"],
     "cli": ["cipher"],  # what both programs share
-    "cli/client": ["cli", "data", "http"],
+    "cli/client": ["cli", "data", "http", "rpc"],
     "cli/lab": ["cli", "experiment", "protection"],
 }
 
@@ -43,6 +44,7 @@ CONFINED = [
     ("LibTorch", ("torch/", "ATen/", "c10/", "caffe2/"), {"nn", "train", "attack", "measure", "experiment", "cli/lab"}),
     ("oneDNN", ("dnnl", "oneapi/"), {"runtime"}),
     ("the HTTP library", ("boost/beast", "boost/asio"), {"http"}),
+    ("gRPC", ("grpc/", "grpcpp/", "google/protobuf/", "open_inference_grpc"), {"rpc"}),
 ]
 
 # Project headers that a folder must not see, not even through others: an attack must not be able to name the key that it attacks, its seed,

@@ -1,12 +1,14 @@
-// `veilnet serve`: classifiers behind HTTP.
+// `veilnet serve`: classifiers behind HTTP and gRPC.
 #include <csignal>
 #include <fmt/format.h>
 #include <fstream>
+#include <future>
 #include <malloc.h>
 #include <memory>
 #include <mutex>
 #include <spdlog/spdlog.h>
 
+#include "cli/client/grpc_module.h"
 #include "cli/client/models.h"
 #include "cli/command.h"
 #include "core/error.h"
@@ -25,11 +27,12 @@ struct ServeOptions {
   service::RepositoryOptions repository;
   http::ApiOptions api;
   http::ServerOptions server;
+  std::optional<uint16_t> grpc_port;
   int workers = 0;
   int64_t max_delay_us = 500, queue_timeout_ms = 10'000;
   int64_t header_timeout_ms = 10'000, body_timeout_ms = 30'000;
   fs::path access_log;
-  fs::path port_file, keys, web;
+  fs::path port_file, grpc_port_file, keys, web;
   double requests_per_second = 0;
   std::string guard = "refuse", precision = "fp32";
   bool plain_http = false;
@@ -94,6 +97,29 @@ void give_memory_back() {
 #endif
 }
 
+/// What is served over gRPC is served as it is over HTTP.
+std::unique_ptr<rpc::Server> serve_grpc(const ServeOptions& o, const rpc::Services& services) {
+  rpc::ServerOptions options;
+  options.host = o.server.host;
+  options.port = *o.grpc_port;
+  options.certificate = o.server.certificate;
+  options.private_key = o.server.private_key;
+  options.allow_control = o.api.allow_control;
+  options.infer = o.api.infer;
+  options.keys = o.api.keys;
+  options.max_requests = static_cast<int>(o.server.max_connections);
+  options.max_message_bytes = o.server.max_body_bytes;
+  options.handshake_timeout = o.server.header_timeout;
+  options.idle_timeout = o.server.idle_timeout;
+  options.drain_timeout = o.server.drain_timeout;
+  options.access_log = o.server.access_log;
+  auto server = grpc_server(services, options);
+  spdlog::info("listening for gRPC on {}:{}", options.host, server->port());
+  if (!o.grpc_port_file.empty())
+    write_file(o.grpc_port_file, fmt::format("{}\n", server->port()), Overwrite::Yes);
+  return server;
+}
+
 void run(ServeOptions o) {
   give_memory_back();
   auto sources = o.models.empty() ? std::vector<service::Source>() : service::models_in(o.models);
@@ -133,13 +159,18 @@ void run(ServeOptions o) {
   http::Server server(api, o.server);
   spdlog::info("listening on {}://{}:{}", o.server.certificate.empty() ? "http" : "https",
                o.server.host, server.port());
+  std::unique_ptr<rpc::Server> grpc;
+  if (o.grpc_port) grpc = serve_grpc(o, {repository, scheduler, statistics, control});
   if (web) spdlog::info("with the page of {}", o.web.string());
   if (!o.port_file.empty())
     write_file(o.port_file, fmt::format("{}\n", server.port()), Overwrite::Yes);
   repository.load_all();
   signals.wait();
   spdlog::info("stopping: answering what has begun");
-  if (!server.stop()) fail(ErrorCode::Interrupted, "stopped before all requests were answered");
+  auto grpc_end = std::async(std::launch::async, [&grpc] { return !grpc || grpc->stop(); });
+  const bool http_whole = server.stop();
+  if (!grpc_end.get() || !http_whole)
+    fail(ErrorCode::Interrupted, "stopped before all requests were answered");
   spdlog::info("stopped");
 }
 
@@ -161,6 +192,12 @@ void add_serve(CLI::App& command) {
   command.add_option("--port", o->server.port, "Port; 0 for any that is free")
       ->capture_default_str();
   command.add_option("--port-file", o->port_file, "Write the port to this file")->type_name("FILE");
+  command
+      .add_option("--grpc-port", o->grpc_port,
+                  "Serve the protocol over gRPC too, on this port; 0 for any that is free")
+      ->type_name("PORT");
+  command.add_option("--grpc-port-file", o->grpc_port_file, "Write the port of gRPC to this file")
+      ->type_name("FILE");
   command.add_option("--tls-cert", o->server.certificate, "Certificate chain, PEM: TLS 1.3")
       ->type_name("FILE");
   command.add_option("--tls-key", o->server.private_key, "Its private key, PEM")->type_name("FILE");
@@ -237,7 +274,7 @@ void add_serve(CLI::App& command) {
   command.add_option("--access-log", o->access_log, "Append a line of JSON for each request")
       ->type_name("FILE");
   examples(command, {"veilnet serve --model runs/cifar10-cpu/classifier",
-                     "veilnet serve --models models/ --port 8080 --allow-control",
+                     "veilnet serve --models models/ --port 8080 --grpc-port 8081",
                      "veilnet serve --model models/cifar10-psi.safetensors --web build/web"});
   command.callback([o] { run(*o); });
 }
