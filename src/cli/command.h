@@ -19,6 +19,7 @@ struct CommonOptions {
   std::vector<std::string> sets;
   std::filesystem::path json;
   bool print_config = false;
+  bool dry_run = false;
 };
 
 /// Adds --config, --set, --print-config and --json.

@@ -123,6 +123,15 @@ Stage Bench::measuring_stage(const Row& row, const std::string& name, int versio
 void Bench::in_training(const fs::path& folder, const std::string& title, const Stage& stage,
                         train::Run& run, model::Role role,
                         const std::function<void()>& work) const {
+  if (e_.rehearsal) {
+    const auto record = read_stage(folder);
+    if (record && is_result_of(*record, stage)) {
+      e_.rehearsal->add_finished(title, stage.key());
+      return;
+    }
+    run = {.folder = folder, .title = title, .key = stage.key(), .rehearsal = e_.rehearsal};
+    return work();
+  }
   StageFolder kept(folder, stage, training_files(), machine_of(e_.compute), Mode::Complete);
   if (!kept.finished()) write_file(folder / "config.toml", e_.resolved_toml, Overwrite::Yes);
   run = {folder, title, kept.key(), kept.resumes(), e_.checkpoint_minutes};
@@ -406,7 +415,27 @@ std::vector<record::Curve> Bench::curves(const Row& row) const {
   return out;
 }
 
+void Bench::rehearse() const {
+  const auto some = positions(8, sets_.attacked.size());
+  for (const auto& row : rows) {
+    std::set<std::string> tried;
+    for (const auto* attack : attacks) {
+      const auto against = this->against(row, *attack);
+      const auto* model = std::get_if<ThreatModel>(&against);
+      if (!model || attack->training.empty() || attack->picture_by_picture) continue;
+      if (!tried.insert(attack->training).second) continue;
+      const auto materials = measure::grant(*row.protection, sets_, *model);
+      const auto few = materials.attacked.subset(some);
+      this->attack(row, *attack, *model, {.attacked = &few});
+    }
+  }
+}
+
 record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
+  if (e_.rehearsal) {
+    rehearse();
+    return m;
+  }
   files.insert(files.end(), {"config.toml", "matrix.json", "report.html"});
   refuse_foreign(page_, files);
   const auto append = [](auto& to, auto entries) {

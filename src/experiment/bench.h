@@ -53,6 +53,8 @@ class Bench {
   record::Matrix run(record::Matrix frame, std::vector<std::string> files);
 
  private:
+  /// Tries the trainings of the attacks, for e_.rehearsal.
+  void rehearse() const;
   using Against = std::variant<attack::ThreatModel, std::string>;
 
   attack::Outcome attack(const Row& row, const attack::Attack& attack,

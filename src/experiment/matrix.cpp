@@ -299,6 +299,7 @@ record::Matrix reproduce(const Experiment& e, Mode mode) {
     const auto h = train_transform(point, w, psi, mode);
     train_itn(point, w, h, mode);
   }
+  if (e.rehearsal) return {};
   auto matrix = evaluate(e, w);
   spdlog::info("report: {}", (e.folder() / "report.html").string());
   return matrix;
@@ -359,6 +360,7 @@ record::Matrix reproduce_defences(const Experiment& e) {
   const auto psi = train_classifier(e, w, Mode::Complete);
   for (const auto& label : e.attacks.schemes)
     if (const auto point = at_transform(e, label)) train_transform(*point, w, psi, Mode::Complete);
+  if (e.rehearsal) return {};  // attacks need the finished networks
   return attack_all(e, w, Extent::Defences);
 }
 

@@ -367,6 +367,13 @@ const std::vector<std::string>& training_files() {
 nn::Model train_stage(const Experiment& e, const fs::path& folder, Stage stage, model::Role role,
                       const std::string& title, Mode mode,
                       const std::function<nn::Model(const train::Run&)>& work) {
+  if (e.rehearsal) {
+    if (const auto record = read_stage(folder); record && is_result_of(*record, stage)) {
+      e.rehearsal->add_finished(title, stage.key());
+      return load_result(folder, record->result, role, e.compute.device);
+    }
+    return work({.folder = folder, .title = title, .key = stage.key(), .rehearsal = e.rehearsal});
+  }
   StageFolder place(folder, std::move(stage), training_files(), machine_of(e.compute), mode);
   if (place.finished()) return load_result(folder, place.result(), role, e.compute.device);
   write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
@@ -444,7 +451,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
             psi, phi.net, e.transform.options,
             dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
-        say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
+        if (!run.rehearsal) say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();
       });
 }

@@ -10,6 +10,7 @@
 #include "core/settings.h"
 #include "train/compute.h"
 #include "train/recipe.h"
+#include "train/rehearsal.h"
 #include "train/scheme.h"
 #include "train/tasks/gan.h"
 #include "train/tasks/transform.h"
@@ -101,7 +102,8 @@ struct Experiment {
   /// where chance is added to that run's; "minmax-a0.0", "nopeek-a0.0".
   std::string transform_label() const;
 
-  bool on_curve = false;  ///< see at_curve_point
+  bool on_curve = false;                  ///< see at_curve_point
+  train::Rehearsal* rehearsal = nullptr;  ///< trainings are only tried
   std::string resolved_toml;
   std::string config_sha256;
 

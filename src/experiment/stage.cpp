@@ -149,6 +149,10 @@ std::optional<StageRecord> read_stage(const fs::path& folder) {
   return record;
 }
 
+bool is_result_of(const StageRecord& record, const Stage& stage) {
+  return record.finished && record.stage.key() == stage.key();
+}
+
 std::optional<StageRecord> finished_stage(const fs::path& folder, const Stage& stage) {
   auto record = read_stage(folder);
   if (!record) return std::nullopt;

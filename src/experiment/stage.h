@@ -40,6 +40,9 @@ std::vector<std::string> differences(const Stage& then, const Stage& now);
 /// parts.
 std::optional<StageRecord> read_stage(const std::filesystem::path& folder);
 
+/// Whether it records the result of this very stage.
+bool is_result_of(const StageRecord& record, const Stage& stage);
+
 /// What is done with what the folder holds already.
 enum class Mode {
   Fresh,     ///< refuse any earlier run

@@ -13,6 +13,7 @@ namespace veilnet::experiment {
 /// <results>/table1-<data>-<row>.json, replacing an earlier one as soon as the row is done. Rows:
 /// "plain", "transform" (the main alpha and those of the curve), and labels as
 /// Experiment::at_scheme takes them.
+/// With e.rehearsal it only trains, as far as that goes, and returns nothing.
 /// @throws Error{InvalidArgument} for an unknown row before anything is run.
 std::vector<record::Result> reproduce_table1(const Experiment& experiment,
                                              const std::filesystem::path& results);

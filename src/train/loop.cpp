@@ -132,6 +132,8 @@ void keep_best(nn::Model& model, const TrainingState& state, const Run& run) {
 
 void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, const Compute& compute,
                   const Run& run) {
+  if (run.rehearsal)
+    return rehearse(task, set, recipe, compute, run.title, run.key, *run.rehearsal);
   const InterruptGuard guard;
   auto& net = *task.model().net;
   Step step(task, recipe, compute);

@@ -19,6 +19,8 @@ namespace veilnet::train {
 ///
 /// The loss is read every Run::log_every_steps steps and before a checkpoint, not every step.
 ///
+/// With Run::rehearsal: rehearse, and nothing else.
+///
 /// @throws Error{Diverged} as Step::check, and for a validation loss that is not finite;
 /// Error{Interrupted} after a signal, state saved; as load_checkpoint when resuming.
 void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, const Compute& compute,

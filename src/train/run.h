@@ -6,6 +6,7 @@
 #include <string>
 
 #include "nn/model.h"
+#include "train/rehearsal.h"
 
 namespace veilnet::train {
 
@@ -19,6 +20,7 @@ struct Run {
   bool resume = false;            ///< continue from the checkpoint
   double checkpoint_minutes = 5;  ///< 0 saves the state after every step
   std::int64_t log_every_steps = 20;
+  Rehearsal* rehearsal = nullptr;  ///< only try a few steps, write nothing
 };
 
 /// The note of a model's card that holds Run::key.

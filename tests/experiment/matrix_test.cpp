@@ -101,6 +101,42 @@ Experiment tiny(const test::TemporaryFolder& folder, const std::string& transfor
   return read_experiment(config);
 }
 
+TEST(Rehearsal, TriesEveryTrainingAndWritesNothing) {
+  const test::TemporaryFolder folder;
+  const auto e = tiny(folder, "");
+  const auto rehearsed = [](Experiment experiment, const auto& work) {
+    train::Rehearsal rehearsal;
+    experiment.rehearsal = &rehearsal;
+    work(experiment);
+    return rehearsal.trainings;
+  };
+  const auto main = [](const Experiment& tried) { reproduce(tried); };
+  const auto before = rehearsed(e, main);
+  ASSERT_EQ(before.size(), 5u) << "psi, the VGG for phi, encoder, h, attack";
+  for (const auto& one : before) {
+    EXPECT_FALSE(one.finished) << one.title;
+    EXPECT_GT(one.seconds, 0) << one.title;
+    EXPECT_EQ(one.steps, 1) << one.title << ": 180 pictures in batches of 128";
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+
+  reproduce(e);
+  for (const auto& one : rehearsed(e, main)) EXPECT_TRUE(one.finished) << one.title;
+  const auto attacks = rehearsed(e, [](Experiment tried) {
+    tried.attacks.schemes = {"transform", "le"};
+    tried.attacks.known = 40;
+    tried.attacks.attacked = 20;
+    run_attacks(tried);
+  });
+  const auto trained = [&](const std::string& title) {
+    return std::ranges::any_of(attacks,
+                               [&](const auto& one) { return one.title.ends_with(title); });
+  };
+  EXPECT_TRUE(trained(": itn"));
+  EXPECT_TRUE(trained("le: sia-gan"));
+  EXPECT_FALSE(std::filesystem::exists(attacks_folder(e)));
+}
+
 TEST(Attacks, NoneBeatsTheBoundOfACode) {
   const test::TemporaryFolder folder;
   const auto matrix = reproduce(tiny(folder, "kind = 'coded'\nbits = 4\n"), Mode::Complete);

@@ -43,6 +43,7 @@ void add_audit(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   add_json(command, options->common);
+  add_dry_run(command, options->common);
   examples(command, {"veilnet audit --model runs/demo/transform-a0.02",
                      "veilnet audit --model runs/x/scheme-le --budget standard -o audit/",
                      "veilnet audit --model runs/demo/transform-a0.02 --gate limits.toml"});
@@ -55,6 +56,8 @@ void add_audit(CLI::App& command) {
       limits = report::Limits::read(config);
     }
     const auto e = experiment::experiment_of_run(options->model, overrides);
+    if (dry_run(options->common, e, [](const auto& tried) { experiment::run_attacks(tried); }))
+      return;
     const auto audit = experiment::run_attacks(e);
     const auto output =
         options->output.empty() ? options->model / ("audit-" + options->budget) : options->output;

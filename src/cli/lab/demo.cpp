@@ -21,6 +21,7 @@ void add_demo(CLI::App& command) {
   const auto options = std::make_shared<CommonOptions>();
   const auto force = std::make_shared<bool>(false);
   add_common(command, *options);
+  add_dry_run(command, *options);
   command.add_flag("--force", *force, "Start again instead of resuming");
   examples(command, {"veilnet demo", "veilnet demo --set data.train_size=500 --force"});
   command.callback([options, force] {
@@ -29,6 +30,7 @@ void add_demo(CLI::App& command) {
     for (const auto& assignment : options->sets) config.set(assignment);
     const auto e = open_experiment(std::move(config), options->print_config);
     if (!e) return;
+    if (dry_run(*options, *e, [](const auto& tried) { experiment::reproduce(tried); })) return;
     show(*options,
          experiment::reproduce(*e, *force ? experiment::Mode::Force : experiment::Mode::Complete));
     std::cout << "\nOpen " << (e->folder() / "report.html").string() << " in a browser.\n";

@@ -66,6 +66,7 @@ void add_reproduce(CLI::App& command) {
                   "transformation networks that are missing trained first")
       ->check(CLI::IsMember({"experiment", "table1", "attacks", "defences"}));
   add_common(command, options->common);
+  add_dry_run(command, options->common);
   command
       .add_option("--result", options->result,
                   "experiment: write the record for results/ to this file")
@@ -82,6 +83,17 @@ void add_reproduce(CLI::App& command) {
   command.callback([options] {
     const auto e = open_experiment(options->common);
     if (!e) return;
+    const auto all = [&](const experiment::Experiment& tried) {
+      if (options->what == "table1")
+        experiment::reproduce_table1(tried, options->results);
+      else if (options->what == "attacks")
+        experiment::run_attacks(tried);
+      else if (options->what == "defences")
+        experiment::reproduce_defences(tried);
+      else
+        experiment::reproduce(tried);
+    };
+    if (dry_run(options->common, *e, all)) return;
     if (options->what == "table1") {
       const auto rows = experiment::reproduce_table1(*e, options->results);
       std::cout << report::rows_markdown(rows);

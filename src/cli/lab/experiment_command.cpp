@@ -1,5 +1,8 @@
 #include "cli/lab/experiment_command.h"
 
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
 #include <iostream>
 #include <spdlog/spdlog.h>
 #include <sstream>
@@ -23,6 +26,55 @@ std::optional<experiment::Experiment> open_experiment(Config config, bool print_
   std::istringstream lines(describe(experiment.compute));
   for (std::string line; std::getline(lines, line);) spdlog::info("{}", line);
   return experiment;
+}
+
+void add_dry_run(CLI::App& command, CommonOptions& options) {
+  command.add_flag("--dry-run", options.dry_run,
+                   "Train nothing: try a few steps of every training and say what they would take");
+}
+
+namespace {
+
+std::string duration(double seconds) {
+  const auto s = static_cast<int64_t>(std::ceil(seconds));
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{} min {} s", s / 60, s % 60);
+  return fmt::format("{} h {} min", s / 3600, s % 3600 / 60);
+}
+
+}  // namespace
+
+bool dry_run(const CommonOptions& options, const experiment::Experiment& experiment,
+             const std::function<void(const experiment::Experiment&)>& work) {
+  if (!options.dry_run) return false;
+  train::Rehearsal rehearsal;
+  auto e = experiment;
+  e.rehearsal = &rehearsal;
+  work(e);
+  double seconds = 0, peak_mb = 0;
+  auto list = nlohmann::json::array();
+  for (const auto& one : rehearsal.trainings) {
+    if (one.finished) {
+      fmt::print("{:40}  there already\n", one.title);
+    } else {
+      fmt::print("{:40}  {:>12}  {} steps of {}\n", one.title, duration(one.seconds), one.steps,
+                 one.batch_size);
+    }
+    seconds += one.seconds;
+    peak_mb = std::max(peak_mb, one.peak_mb);
+    list.push_back({{"title", one.title},
+                    {"finished", one.finished},
+                    {"steps", one.steps},
+                    {"batch_size", one.batch_size},
+                    {"seconds", one.seconds}});
+  }
+  fmt::print("{:40}  {:>12}  at most {:.0f} MB of memory\n", "all trainings", duration(seconds),
+             peak_mb);
+  fmt::print(
+      "At the pace of this moment. Not in it: measuring, attacks that train nothing or begin anew "
+      "with every\npicture. Nothing was written.\n");
+  write_json(options, {{"trainings", list}, {"seconds", seconds}, {"peak_mb", peak_mb}});
+  return true;
 }
 
 void add_experiment_flags(CLI::App& command, ExperimentFlags& flags) {

@@ -1,6 +1,7 @@
 // Opening the experiment a command is about.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "cli/command.h"
@@ -13,6 +14,13 @@ namespace veilnet::cli {
 /// --print-config was given: it is printed instead.
 std::optional<experiment::Experiment> open_experiment(const CommonOptions& options);
 std::optional<experiment::Experiment> open_experiment(Config config, bool print_config);
+
+/// Adds --dry-run.
+void add_dry_run(CLI::App& command, CommonOptions& options);
+/// With --dry-run: calls `work` with the experiment as one whose trainings are only tried for a few
+/// steps, and says on standard output and in --json what they would take. @return whether it was.
+bool dry_run(const CommonOptions& options, const experiment::Experiment& experiment,
+             const std::function<void(const experiment::Experiment&)>& work);
 
 /// Shorthands for keys of [scheme] and [classifier].
 struct ExperimentFlags {

@@ -52,6 +52,7 @@ void add_train(CLI::App& command) {
   const auto classifier_options = std::make_shared<TrainOptions>();
   auto* classifier = command.add_subcommand("classifier", "Train psi on plain pictures");
   add_common(*classifier, classifier_options->common);
+  add_dry_run(*classifier, classifier_options->common);
   add_run_flags(*classifier, *classifier_options);
   examples(*classifier, {"veilnet train classifier --config configs/demo.toml",
                          "veilnet train classifier --config configs/demo.toml --resume"});
@@ -59,6 +60,10 @@ void add_train(CLI::App& command) {
     const auto e = open_experiment(classifier_options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
+    const auto all = [&](const experiment::Experiment& tried) {
+      experiment::train_classifier(tried, w, experiment::Mode::Complete);
+    };
+    if (dry_run(classifier_options->common, *e, all)) return;
     report(*classifier_options, experiment::train_classifier(*e, w, mode_of(*classifier_options)),
            e->classifier_folder());
   });
@@ -71,6 +76,7 @@ void add_train(CLI::App& command) {
       "scheme", "Train a classifier on pictures under a conventional scheme, or the GAN-based one");
   add_common(*scheme, scheme_options->common);
   add_experiment_flags(*scheme, scheme_options->flags);
+  add_dry_run(*scheme, scheme_options->common);
   add_run_flags(*scheme, *scheme_options);
   examples(*scheme,
            {"veilnet train scheme --config configs/demo.toml --scheme le",
@@ -78,14 +84,22 @@ void add_train(CLI::App& command) {
   scheme->callback([scheme_options] {
     const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
-    if (e->scheme.options.id == "gan") {
-      const auto w = experiment::open_workspace(*e);
+    const auto w = experiment::open_workspace(*e);
+    const bool gan = e->scheme.options.id == "gan";
+    const auto all = [&](const experiment::Experiment& tried) {
+      constexpr auto mode = experiment::Mode::Complete;
+      if (gan)
+        experiment::train_gan(tried, w, experiment::train_classifier(tried, w, mode), mode);
+      else
+        experiment::train_scheme(tried, w, mode);
+    };
+    if (dry_run(scheme_options->common, *e, all)) return;
+    if (gan) {
       const auto psi = trained_psi(*e, w);
       report(*scheme_options, experiment::train_gan(*e, w, psi, mode_of(*scheme_options)),
              e->scheme_folder());
       return;
     }
-    const auto w = experiment::open_workspace(*e);
     report(*scheme_options, experiment::train_scheme(*e, w, mode_of(*scheme_options)),
            e->scheme_folder());
   });
@@ -94,6 +108,7 @@ void add_train(CLI::App& command) {
   auto* transform = command.add_subcommand(
       "transform", "Train the transformation network h against the trained psi");
   add_common(*transform, transform_options->common);
+  add_dry_run(*transform, transform_options->common);
   add_run_flags(*transform, *transform_options);
   examples(*transform,
            {"veilnet train transform --config configs/demo.toml",
@@ -102,6 +117,11 @@ void add_train(CLI::App& command) {
     const auto e = open_experiment(transform_options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
+    const auto all = [&](const experiment::Experiment& tried) {
+      constexpr auto mode = experiment::Mode::Complete;
+      experiment::train_transform(tried, w, experiment::train_classifier(tried, w, mode), mode);
+    };
+    if (dry_run(transform_options->common, *e, all)) return;
     const auto psi = trained_psi(*e, w);
     report(*transform_options, experiment::train_transform(*e, w, psi, mode_of(*transform_options)),
            e->transform_folder());
