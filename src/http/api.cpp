@@ -350,6 +350,7 @@ void Api::infer(const Target& target, const Head& head, std::vector<uint8_t> bod
         *request = service::read_infer(std::move(body), json_bytes, served->form, options_.infer);
         return service::Job{.pictures = std::move(request->pictures),
                             .timeout = request->timeout,
+                            .priority = request->priority,
                             .cancelled = cancelled};
       },
       [served, request](std::span<const float> logits) {

@@ -91,6 +91,8 @@ service::InferRequest read_infer(const inference::ModelInferRequest& message,
   request.id = message.id();
   if (const auto us = number_of(message.parameters(), "timeout"))
     request.timeout = service::timeout_of(*us);
+  if (const auto priority = number_of(message.parameters(), "priority"))
+    request.priority = service::priority_of(*priority);
   if (message.inputs_size() != 1)
     fail(ErrorCode::BadData, "inputs has {} entries; this model takes 1", message.inputs_size());
   const bool raw = message.raw_input_contents_size() > 0;

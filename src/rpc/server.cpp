@@ -318,6 +318,7 @@ class GrpcServer : public Server, public Protocol::CallbackService {
             job.timeout = call.infer.timeout;
             if (const auto left = time_left(*context))
               job.timeout = job.timeout.count() > 0 ? std::min(job.timeout, *left) : *left;
+            job.priority = call.infer.priority;
             job.cancelled = call.cancelled.get_token();
             return job;
           },

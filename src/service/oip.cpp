@@ -217,6 +217,12 @@ std::chrono::milliseconds timeout_of(uint64_t us) {
   return std::chrono::milliseconds(std::min<uint64_t>(us, 3'600'000'000) / 1000 + (us % 1000 != 0));
 }
 
+int priority_of(uint64_t given) {
+  if (given > kPriorities)
+    refuse("parameters.priority is {}; allowed: 1, the first, to {}, or 0", given, kPriorities);
+  return given == 0 ? InferRequest().priority : static_cast<int>(given);
+}
+
 OutputValues output_values(std::string_view name, std::span<const float> logits,
                            const ModelForm& model) {
   const auto classes = model.class_names.size();
@@ -275,6 +281,9 @@ InferRequest read_infer(std::vector<uint8_t> body, std::optional<uint64_t> json_
   if (const auto timeout = parameters ? member(*parameters, "timeout") : std::nullopt)
     result.timeout =
         timeout_of(must(timeout->get_uint64(), "parameters.timeout", "number of microseconds"));
+  if (const auto priority = parameters ? member(*parameters, "priority") : std::nullopt)
+    result.priority =
+        priority_of(must(priority->get_uint64(), "parameters.priority", "whole number from 0 on"));
   const auto inputs = must(needed(request, "inputs", "").get_array(), "inputs", "list");
   if (inputs.size() != 1) refuse("inputs has {} entries; this model takes 1", inputs.size());
   const auto input = must(inputs.at(0).get_object(), "inputs[0]", "object");

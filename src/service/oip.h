@@ -51,6 +51,7 @@ struct InferRequest {
   std::vector<OutputTensor> outputs;    ///< in the order asked for; all where none is asked for
   std::chrono::milliseconds timeout{};  ///< of parameters.timeout (microseconds), rounded up; 0
                                         ///< where there is none
+  int priority = 2;  ///< of parameters.priority: 1, the first, to kPriorities; 0 or none: 2
 };
 
 /// The rules of a request's fields, for whoever reads one. Each throws Error{BadData}, naming the
@@ -66,6 +67,7 @@ void add_output(std::vector<OutputTensor>& outputs, std::string_view name, bool 
                 const ModelForm& model);
 /// Of microseconds.
 std::chrono::milliseconds timeout_of(uint64_t us);
+int priority_of(uint64_t given);
 
 /// What an output holds, for each picture one value or, for probabilities, one for each class.
 struct OutputValues {

@@ -36,7 +36,7 @@ void Scheduler::submit(const std::shared_ptr<Queue>& queue, Job job) {
   const auto timeout =
       job.timeout.count() > 0 ? std::min(job.timeout, options.timeout) : options.timeout;
   std::vector<Queue::Waiting> over;
-  bool taken = true;
+  std::function<void(Result)> refuse;
   {
     const std::lock_guard lock(mutex_);
     // A request larger than the queue is taken while nothing else waits.
@@ -45,18 +45,21 @@ void Scheduler::submit(const std::shared_ptr<Queue>& queue, Job job) {
     };
     // What nobody waits for any more keeps nobody out.
     if (!fits()) take_over(over, now);
-    taken = fits();
-    if (taken) {
+    if (fits()) {
       if (queue->waiting_.empty()) queues_.push_back(queue);
       queue->pictures_ += job.pictures.count;
-      queue->waiting_.push_back({std::move(job), now, now + timeout});
+      const auto place = std::ranges::upper_bound(queue->waiting_, job.priority, {},
+                                                  [](const auto& one) { return one.job.priority; });
+      queue->waiting_.insert(place, {std::move(job), now, now + timeout});
       changed_.notify_one();
+    } else {
+      refuse = std::move(job.done);
     }
   }
   for (const auto& one : over) give_up(one, now);
-  if (!taken)
-    job.done(Failure{Reason::Overloaded, fmt::format("more than {} pictures wait; try again later",
-                                                     options.max_queue)});
+  if (refuse)
+    refuse(Failure{Reason::Overloaded,
+                   fmt::format("more than {} pictures wait; try again later", options.max_queue)});
 }
 
 int64_t Scheduler::waiting(const Queue& queue) const {
@@ -99,7 +102,8 @@ Scheduler::Batch Scheduler::take(Clock::time_point now, Clock::time_point& next)
   for (auto at = queues_.begin(); at != queues_.end(); ++at) {
     const auto queue = *at;
     const auto& options = queue->options_;
-    const auto due = queue->waiting_.front().arrival + options.max_delay;
+    const auto oldest = std::ranges::min_element(queue->waiting_, {}, &Queue::Waiting::arrival);
+    const auto due = oldest->arrival + options.max_delay;
     if (queue->pictures_ < options.max_batch && due > now && !ending_) {
       next = std::min(next, due);
       for (const auto& one : queue->waiting_) next = std::min(next, one.deadline);

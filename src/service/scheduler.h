@@ -67,9 +67,13 @@ struct Computed {
 };
 using Result = std::variant<Computed, Failure>;
 
+/// Levels of priority: what waits at 1 is computed before what waits at 2, and so on.
+inline constexpr int kPriorities = 3;
+
 struct Job {
   Pictures pictures{};
   std::chrono::milliseconds timeout{};  ///< 0: the queue's
+  int priority = 2;                     ///< 1, the first, to kPriorities
   /// Asked to stop when the client is gone: what still waits is not computed.
   std::stop_token cancelled{};
   /// Called once, on a worker's thread, which waits for it.
@@ -98,7 +102,7 @@ class Queue {
   Compute compute_;
   BatchOptions options_;
   Observer observer_;
-  std::deque<Waiting> waiting_;
+  std::deque<Waiting> waiting_;  ///< by priority, then arrival
   int64_t pictures_ = 0;
 };
 
@@ -107,7 +111,8 @@ class Queue {
 ///
 /// A batch is begun when a worker is free and a queue holds a whole batch or its oldest picture has
 /// waited max_delay. A request is never divided among batches; one that is larger than a batch is
-/// computed alone. Queues take turns.
+/// computed alone. Queues take turns, and a queue's jobs go by priority; what they wait for those
+/// before them is bounded by their timeout alone.
 class Scheduler {
  public:
   explicit Scheduler(int workers);
@@ -116,7 +121,7 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Puts a job at the end of the queue. Where that is full, the job is done at once, with
+  /// Puts a job behind those of its priority. Where that is full, the job is done at once, with
   /// Overloaded, on this thread.
   void submit(const std::shared_ptr<Queue>& queue, Job job);
 

@@ -33,9 +33,11 @@ TEST(Convert, ReadsRawAndTypedPicturesAlike) {
   for (const bool raw : {true, false}) {
     auto message = request(raw);
     (*message.mutable_parameters())["timeout"].set_int64_param(1500);
+    (*message.mutable_parameters())["priority"].set_uint64_param(3);
     const auto read = read_infer(message, form_of_two());
     EXPECT_EQ(read.id, "7");
     EXPECT_EQ(read.timeout.count(), 2);
+    EXPECT_EQ(read.priority, 3);
     EXPECT_EQ(read.pictures.count, 2);
     EXPECT_EQ(std::string(read.pictures.pixels_nhwc.begin(), read.pictures.pixels_nhwc.end()),
               kLevels);
@@ -81,6 +83,8 @@ TEST(Convert, RefusesByFieldAndValue) {
   refused({"id", "257"}, [](auto& m) { m.set_id(std::string(257, 'x')); });
   refused({"parameters.timeout"},
           [](auto& m) { (*m.mutable_parameters())["timeout"].set_int64_param(-1); });
+  refused({"parameters.priority is 4"},
+          [](auto& m) { (*m.mutable_parameters())["priority"].set_int64_param(4); });
   refused({"parameters.timeout"},
           [](auto& m) { (*m.mutable_parameters())["timeout"].set_string_param("5"); });
   refused({"outputs[0].name", "probabilities", "label, name"},

@@ -30,13 +30,15 @@ TEST(Oip, ReadsFlatNestedAndBinaryPicturesAlike) {
     EXPECT_EQ(test::bytes(read.pictures.pixels_nhwc), wanted);
     EXPECT_EQ(read.outputs.size(), 2u);
   }
-  const auto head = request(R"("parameters":{"binary_data_size":12})",
-                            R"(,"parameters":{"binary_data_output":true,"timeout":1500})");
+  const auto head =
+      request(R"("parameters":{"binary_data_size":12})",
+              R"(,"parameters":{"binary_data_output":true,"timeout":1500,"priority":1})");
   auto body = bytes_of(head);
   body.insert(body.end(), wanted.begin(), wanted.end());
   const auto read = read_infer(body, head.size(), form_of_two(3));
   EXPECT_EQ(test::bytes(read.pictures.pixels_nhwc), wanted);
   EXPECT_EQ(read.timeout.count(), 2);
+  EXPECT_EQ(read.priority, 1);
   ASSERT_EQ(read.outputs.size(), 3u);
   EXPECT_TRUE(read.outputs[2].binary);
 }
@@ -47,6 +49,9 @@ TEST(Oip, RefusesByFieldAndValue) {
   };
   refused("", {"no JSON"});
   refused("{", {"not valid JSON"});
+  refused(request(R"("data":[1])", R"(,"parameters":{"priority":4})"),
+          {"parameters.priority is 4", "1, the first, to 3"});
+  refused(request(R"("data":[1])", R"(,"parameters":{"priority":-1})"), {"parameters.priority"});
   refused(request(R"("data":[300])"), {"inputs[0].data", "0 to 255"});
   refused(request(R"("data":[1,2])"), {"2 values", "12"});
   refused(request(R"("data":[1],"data":[2])"), {"\"data\"", "twice"});

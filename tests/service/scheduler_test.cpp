@@ -1,7 +1,9 @@
 #include "service/scheduler.h"
 
+#include <array>
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include "support.h"
 
@@ -32,7 +34,7 @@ struct Recorder {
 
 std::future<Result> ask(Scheduler& scheduler, const std::shared_ptr<Queue>& queue,
                         std::vector<uint8_t> pixels, std::chrono::milliseconds timeout = 0ms,
-                        std::stop_token cancelled = {}) {
+                        std::stop_token cancelled = {}, int priority = 2) {
   const auto promise = std::make_shared<std::promise<Result>>();
   Job job;
   job.pictures.count = static_cast<int64_t>(pixels.size());
@@ -40,6 +42,7 @@ std::future<Result> ask(Scheduler& scheduler, const std::shared_ptr<Queue>& queu
   job.pictures.pixels_nhwc = job.pictures.memory;
   job.timeout = timeout;
   job.cancelled = std::move(cancelled);
+  job.priority = priority;
   job.done = [promise](Result result) { promise->set_value(std::move(result)); };
   scheduler.submit(queue, std::move(job));
   return promise->get_future();
@@ -109,6 +112,52 @@ TEST(Scheduler, TellsEveryRequestOfABatchThatFailed) {
   model.fails = false;
   first = ask(scheduler, queue, {1, 2});
   EXPECT_TRUE(std::holds_alternative<Computed>(first.get()));
+}
+
+TEST(Scheduler, ComputesByPriorityAndThenByArrival) {
+  std::mutex mutex;
+  std::vector<uint8_t> order;
+  std::promise<void> begun, go_on;
+  std::once_flag first;
+  const auto queue = std::make_shared<Queue>(
+      [&](std::span<const uint8_t> pixels, int64_t) {
+        std::call_once(first, [&] {
+          begun.set_value();
+          go_on.get_future().wait();
+        });
+        const std::lock_guard lock(mutex);
+        order.insert(order.end(), pixels.begin(), pixels.end());
+        return std::vector<float>(pixels.begin(), pixels.end());
+      },
+      BatchOptions{.max_batch = 2, .max_delay = 0us}, [](int64_t, Clock::duration) {});
+  std::vector<std::future<Result>> results;
+  {
+    Scheduler scheduler(1);
+    results.push_back(ask(scheduler, queue, {0}));
+    begun.get_future().wait();
+    const std::array<int, 6> priorities{3, 2, 1, 3, 2, 1};
+    for (uint8_t i = 0; i < priorities.size(); ++i)
+      results.push_back(
+          ask(scheduler, queue, {static_cast<uint8_t>(i + 1)}, 0ms, {}, priorities[i]));
+    go_on.set_value();
+  }
+  EXPECT_EQ(order, (std::vector<uint8_t>{0, 3, 6, 2, 5, 1, 4}));
+  for (size_t i = 0; i < results.size(); ++i)
+    EXPECT_EQ(std::get<Computed>(results[i].get()).logits[0], static_cast<float>(i));
+}
+
+TEST(Scheduler, WaitsForTheOldestPictureWhateverItsPriority) {
+  Recorder model;
+  Scheduler scheduler(1);
+  const auto queue = model.queue({.max_batch = 100, .max_delay = 1500ms});
+  auto low = ask(scheduler, queue, {1}, 0ms, {}, 3);
+  std::this_thread::sleep_for(1s);
+  auto high = ask(scheduler, queue, {2}, 0ms, {}, 1);
+  const auto begin = Clock::now();
+  EXPECT_EQ(std::get<Computed>(low.get()).logits[0], 1);
+  EXPECT_LT(Clock::now() - begin, 1400ms);
+  EXPECT_EQ(std::get<Computed>(high.get()).logits[0], 2);
+  EXPECT_EQ(model.batches, (std::vector<int64_t>{2}));
 }
 
 TEST(Scheduler, DropsWhatNobodyWaitsForAndGivesItsPlaceAway) {
