@@ -281,8 +281,7 @@ Response Api::answer(const Target& target, const Head& head) const {
            {"platform", served->platform},
            {"inputs", service::input_metadata(served->form)},
            {"outputs", service::output_metadata(served->form)},
-           {"parameters",
-            {{"content_sha256", served->sha256}, {"leak_guard", served->guard ? "on" : "off"}}}});
+           {"parameters", {{"content_sha256", served->sha256}, {"leak_guard", served->guard}}}});
     }
     case Route::ModelReady:
       repository_.find(target.model, target.version);

@@ -298,7 +298,7 @@ class GrpcServer : public Server, public Protocol::CallbackService {
       write_metadata(served.form, *response);
       auto& properties = *response->mutable_properties();
       properties["content_sha256"] = served.sha256;
-      properties["leak_guard"] = served.guard ? "on" : "off";
+      properties["leak_guard"] = served.guard;
       call.finish(Status::OK);
     });
   }

@@ -10,13 +10,11 @@ namespace {
 
 // Why the guard does not let these pictures pass, if so.
 std::optional<Failure> guarded(const Served& served, const Pictures& pictures) {
-  if (!served.guard) return std::nullopt;
+  if (!served.unprotected) return std::nullopt;
   const auto bytes = static_cast<size_t>(served.form.height * served.form.width * 3);
   int64_t doubtful = 0;
   for (size_t at = 0; at < pictures.pixels_nhwc.size(); at += bytes)
-    doubtful += served.guard->looks_unprotected(pictures.pixels_nhwc.subspan(at, bytes),
-                                                static_cast<int>(served.form.height),
-                                                static_cast<int>(served.form.width));
+    doubtful += served.unprotected(pictures.pixels_nhwc.subspan(at, bytes));
   if (doubtful > 0 && served.guard_action == GuardAction::Refuse)
     return Failure{Reason::Unprotected,
                    fmt::format("{} of {} pictures look unprotected and were not looked at; protect "

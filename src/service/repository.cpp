@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "model/model.h"
+#include "service/codebook.h"
 
 namespace veilnet::service {
 namespace {
@@ -79,6 +80,10 @@ Repository::Repository(std::vector<Source> sources, const RepositoryOptions& opt
     if (!entries_.emplace(source.name, std::move(entry)).second)
       fail(ErrorCode::InvalidArgument, "model \"{}\" is given twice", source.name);
   }
+  for (const auto& [name, folder] : options_.codebooks)
+    if (!entries_.contains(name))
+      fail(ErrorCode::InvalidArgument, "{}: is the codebook of \"{}\", which is not served",
+           folder.string(), printable(name, 80));
 }
 
 const Repository::Entry& Repository::entry(const std::string& name) const {
@@ -98,11 +103,7 @@ std::shared_ptr<const Served> Repository::read(const std::string& name, const fs
   served->sha256 = model::content_hash(file);
   served->platform = "veilnet " + model::describe(model.card);
   served->form = {model.card.height, model.card.width, model.card.class_names, options_.answers};
-  const auto guard = file.parent_path() / kGuardFile;
-  if (options_.guard != GuardAction::Off && fs::exists(guard)) {
-    served->guard = std::make_shared<const Guard>(Guard::load(guard, served->sha256));
-    served->guard_action = options_.guard;
-  }
+  if (options_.guard != GuardAction::Off) guard(*served, file.parent_path() / kGuardFile);
   served->statistics = statistics_.of(name, version);
   const auto network = std::make_shared<const runtime::Network>(
       std::move(model), runtime::Options{.threads = options_.threads,
@@ -124,6 +125,27 @@ std::shared_ptr<const Served> Repository::read(const std::string& name, const fs
         statistics->computed(count, time);
       });
   return served;
+}
+
+void Repository::guard(Served& served, const fs::path& file) const {
+  const auto height = served.form.height, width = served.form.width;
+  if (const auto found = options_.codebooks.find(served.name); found != options_.codebooks.end()) {
+    const auto book =
+        std::make_shared<const Codebook>(Codebook::load(found->second, height, width));
+    spdlog::info("model {} takes the {} pictures of {} and no others", served.name,
+                 book->pictures(), found->second.string());
+    served.unprotected = [book](auto pixels) { return !book->holds(pixels); };
+    served.guard = "exact";
+  } else if (fs::exists(file)) {
+    const auto guard = std::make_shared<const Guard>(Guard::load(file, served.sha256));
+    served.unprotected = [guard, height, width](auto pixels) {
+      return guard->looks_unprotected(pixels, static_cast<int>(height), static_cast<int>(width));
+    };
+    served.guard = "on";
+  } else {
+    return;
+  }
+  served.guard_action = options_.guard;
 }
 
 void Repository::load(const std::string& name) {

@@ -5,10 +5,12 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,8 +30,10 @@ struct Served {
   std::string sha256;    ///< model::content_hash: what the card of an h trained for it says
   std::string platform;  ///< model::describe
   ModelForm form;
-  /// Of guard.safetensors beside the model; null where there is none, or it is off.
-  std::shared_ptr<const Guard> guard;
+  /// Whether a picture looks as if it had been sent plain: by the model's codebook, else by
+  /// guard.safetensors beside it. Empty where there is neither, or guarding is off.
+  std::function<bool(std::span<const uint8_t> pixels_hwc)> unprotected;
+  std::string guard = "off";  ///< "exact", "on" or "off"
   GuardAction guard_action = GuardAction::Off;
   std::shared_ptr<ModelStatistics> statistics;
   std::shared_ptr<Queue> queue;
@@ -57,6 +61,8 @@ struct RepositoryOptions {
   int threads = 1;  ///< of one computation
   runtime::Type precision = runtime::Type::Float32;
   GuardAction guard = GuardAction::Refuse;
+  /// Folders of all pictures that may arrive, by the model's name: Codebook.
+  std::map<std::string, std::filesystem::path> codebooks{};
 };
 
 struct IndexEntry {
@@ -70,7 +76,7 @@ struct IndexEntry {
 class Repository {
  public:
   /// Takes note of the models; loads none. @throws Error{InvalidArgument} for names that are not
-  /// 1 to 64 of [A-Za-z0-9_.-] or stand twice.
+  /// 1 to 64 of [A-Za-z0-9_.-] or stand twice, and for a codebook of no model.
   Repository(std::vector<Source> sources, const RepositoryOptions& options, Scheduler& scheduler,
              Statistics& statistics);
 
@@ -106,6 +112,8 @@ class Repository {
 
   std::shared_ptr<const Served> read(const std::string& name, const std::filesystem::path& path,
                                      int64_t& version) const;
+  /// Gives it its codebook or the guard of this file, where there is one.
+  void guard(Served& served, const std::filesystem::path& file) const;
   const Entry& entry(const std::string& name) const;
 
   RepositoryOptions options_;

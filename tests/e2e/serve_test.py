@@ -967,5 +967,31 @@ class LeakGuard(unittest.TestCase):
                     server.stop()
 
 
+    def test_a_codebook_lets_its_own_pictures_pass_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            book = pathlib.Path(folder, "book")
+            book.mkdir()
+            for code in range(2):
+                (book / f"{code:05}.png").write_bytes(png(pixels(code)))
+            (book / "codebook.json").write_text('{"bits": 1}')
+            server = Server(folder, "--codebook", f"m={book}")
+            try:
+                self.assertEqual(json.loads(server.get("/v2/models/m")[1])["parameters"]["leak_guard"], "exact")
+                self.assertEqual(server.post("/v2/models/m/classify", png(pixels(1)))[0], 200)
+                other = bytearray(pixels(1))
+                other[-1] ^= 1
+                self.assertEqual(server.post("/v2/models/m/classify", png(bytes(other)))[0], 422)
+                body, headers = binary_request(pixels(0) + bytes(other), 2)
+                status, answer, _ = server.infer(body, headers)
+                self.assertEqual(status, 422)
+                self.assertIn(b"1 of 2 pictures", answer)
+            finally:
+                server.stop()
+            done = subprocess.run([VEILNET, "serve", "--model", f"m={PSI}", "--codebook", f"x={book}", "--port", "0"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("not served", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct ServeOptions {
   fs::path models;
-  std::vector<std::string> model;
+  std::vector<std::string> model, codebooks;
   service::RepositoryOptions repository;
   http::ApiOptions api;
   http::ServerOptions server;
@@ -126,6 +126,14 @@ void run(ServeOptions o) {
   for (const auto& text : o.model) sources.push_back(source_of(text));
   if (sources.empty())
     fail(ErrorCode::InvalidArgument, "no model is given: --models DIR or --model FILE");
+  for (const auto& text : o.codebooks) {
+    const auto equals = text.find('=');
+    if (equals == text.npos && sources.size() != 1)
+      fail(ErrorCode::InvalidArgument, "--codebook {}: of several models, say which: MODEL=DIR",
+           text);
+    const auto name = equals == text.npos ? sources[0].name : text.substr(0, equals);
+    o.repository.codebooks[name] = equals == text.npos ? text : text.substr(equals + 1);
+  }
   o.repository.guard = o.guard == "off"     ? service::GuardAction::Off
                        : o.guard == "count" ? service::GuardAction::Count
                                             : service::GuardAction::Refuse;
@@ -216,6 +224,12 @@ void add_serve(CLI::App& command) {
                   "unprotected, only count them, or off")
       ->check(CLI::IsMember({"refuse", "count", "off"}))
       ->capture_default_str();
+  command
+      .add_option("--codebook", o->codebooks,
+                  "All pictures that may be sent to a model (veilnet export --format codebook); "
+                  "--guard says what happens to others")
+      ->type_name("[MODEL=]DIR")
+      ->allow_extra_args(false);
   command.add_flag("--plain-http", o->plain_http,
                    "Allow an address that other machines reach without TLS");
   command
