@@ -5,7 +5,7 @@ install(TARGETS libveilnet EXPORT veilnet LIBRARY COMPONENT veilnet)
 install(DIRECTORY include/veilnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT veilnet)
 install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/veilnet/models COMPONENT veilnet)
 install(FILES README.md CHANGELOG.md SECURITY.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT veilnet)
-install(FILES deploy/veilnet.service DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT veilnet)
+install(FILES deploy/veilnet.service deploy/nginx.conf DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT veilnet)
 
 # find_package(veilnet) gives the target veilnet::veilnet; pkg-config knows the same.
 set(config_folder ${CMAKE_INSTALL_LIBDIR}/cmake/veilnet)

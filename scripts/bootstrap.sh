@@ -11,7 +11,7 @@ packages=(
   libgtest-dev libgmock-dev
 )
 lab_packages=(libtorch-dev libopenblas0-pthread libboost-dev)
-ci_packages=(clang-format-14 clang-tidy-14 libonnx-dev chromium pybind11-dev python3-dev python3-numpy)
+ci_packages=(clang-format-14 clang-tidy-14 libonnx-dev chromium nginx-light pybind11-dev python3-dev python3-numpy)
 
 case "${1-}" in
   "") packages+=("${lab_packages[@]}") ;;
