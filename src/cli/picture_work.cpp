@@ -38,7 +38,7 @@ using json = nlohmann::json;
 
 // What goes through at once. A network is fast on some dozens of small pictures; large ones pass
 // alone.
-constexpr std::size_t kGroupPictures = 64;
+constexpr std::size_t kGroupPictures = 128;
 constexpr std::size_t kGroupBytes = 64u << 20;
 constexpr std::size_t kTogetherPixels = 1u << 20;
 // A picture that is being worked on when a signal comes may take this long to end.

@@ -70,7 +70,7 @@ struct PictureWork {
 /// The output is a folder; for a single picture also a .png file or "-", standard output. On the
 /// first Ctrl-C or SIGTERM no further picture is begun, and within a second it says what is done.
 ///
-/// Memory does not grow with the number of pictures: they go through in groups of at most 64 and
+/// Memory does not grow with the number of pictures: they go through in groups of at most 128 and
 /// some 64 MB, three at a time (one is read, one computed, one written), however large the folder.
 /// @throws Error{InvalidArgument} if --output is missing where pictures are written, or is an input
 /// or names a picture of a lossy kind; Error{BadData} at the end when a picture failed;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <list>
 #include <mutex>
 
@@ -19,6 +20,8 @@ namespace {
 constexpr uint64_t kBatchBytes = 256u << 20;
 // Plans kept for later calls; more sizes than these are planned again.
 constexpr size_t kIdlePlans = 16;
+// Fewer pictures at once than these are slower by more than threads gain that wait for nobody.
+constexpr int64_t kFewestOfAThread = 8;
 
 // The shortest of three times that each way takes, on whatever its memory holds.
 Way fastest(const ConvolutionJob& job, const std::vector<Way>& ways) {
@@ -73,9 +76,12 @@ struct Network::Impl {
   // A plan that nobody else uses, given back when it goes.
   class Borrowed {
    public:
-    Borrowed(Impl& owner, const model::Shape& input, int64_t count)
-        : owner_(owner), input_(input), plan_(owner.take(input, count)) {}
-    ~Borrowed() { owner_.give_back(input_, std::move(plan_)); }
+    Borrowed(Impl& owner, const model::Shape& input, int64_t count, int threads)
+        : owner_(owner),
+          input_(input),
+          threads_(threads),
+          plan_(owner.take(input, count, threads)) {}
+    ~Borrowed() { owner_.give_back({input_, threads_, std::move(plan_)}); }
     Borrowed(const Borrowed&) = delete;
     Borrowed& operator=(const Borrowed&) = delete;
     Plan* operator->() { return plan_.get(); }
@@ -83,39 +89,73 @@ struct Network::Impl {
    private:
     Impl& owner_;
     model::Shape input_;
+    int threads_;
     std::unique_ptr<Plan> plan_;
   };
 
-  std::unique_ptr<Plan> take(const model::Shape& input, int64_t count) {
+  std::unique_ptr<Plan> take(const model::Shape& input, int64_t count, int threads_of_plan) {
     {
       const std::lock_guard lock(mutex);
-      const auto found = std::ranges::find_if(
-          idle, [&](const Idle& i) { return i.input == input && i.plan->count() == count; });
+      const auto found = std::ranges::find_if(idle, [&](const Idle& i) {
+        return i.input == input && i.threads == threads_of_plan && i.plan->count() == count;
+      });
       if (found != idle.end()) {
         auto plan = std::move(found->plan);
         idle.erase(found);
         return plan;
       }
     }
-    return std::make_unique<Plan>(program, count, input.height, input.width, threads, choose);
+    return std::make_unique<Plan>(program, count, input.height, input.width, threads_of_plan,
+                                  choose);
   }
 
-  void give_back(const model::Shape& input, std::unique_ptr<Plan> plan) {
+  struct Idle {
+    model::Shape input;
+    int threads;
+    std::unique_ptr<Plan> plan;
+  };
+
+  void give_back(Idle plan) {
     const std::lock_guard lock(mutex);
-    idle.push_front({input, std::move(plan)});
-    if (idle.size() > kIdlePlans) idle.pop_back();
+    idle.push_front(std::move(plan));
+    if (idle.size() > kIdlePlans + static_cast<size_t>(threads)) idle.pop_back();
+  }
+
+  // The most pictures at once when so many batches are computed beside each other.
+  int64_t batch_of(const model::Shape& input, int at_once) const {
+    const auto each = model::activation_bytes(program.model.graph, input.height, input.width);
+    const auto fitting = kBatchBytes / static_cast<uint64_t>(at_once) / std::max<uint64_t>(each, 1);
+    return std::clamp<int64_t>(static_cast<int64_t>(fitting), 1, largest_batch);
   }
 
   // Calls body(plan, first picture) for parts of `count` pictures whose numbers repeat from call to
-  // call: the largest batch, then halves of it.
+  // call: the largest batch, then halves of it. Where there is a whole batch for every thread, each
+  // computes its own, and body is called on several threads at once: they wait for each other once,
+  // not in every layer.
   template <class Body>
   void in_batches(const model::Shape& input, int64_t count, Body&& body) {
-    const auto each = model::activation_bytes(program.model.graph, input.height, input.width);
-    const auto fitting = static_cast<int64_t>(kBatchBytes / std::max<uint64_t>(each, 1));
-    auto batch = std::clamp<int64_t>(fitting, 1, largest_batch);
-    for (int64_t first = 0; first < count;) {
+    const auto own = batch_of(input, threads);
+    const auto rounds = count / (own * threads);
+    int64_t first = 0;
+    if (threads > 1 && rounds > 0 && own >= std::min(largest_batch, kFewestOfAThread)) {
+      first = rounds * own * threads;
+      std::vector<std::exception_ptr> failures(static_cast<size_t>(threads));
+      parallel_for(threads, threads, [&](int64_t share, int) {
+        try {
+          for (int64_t i = share * rounds; i < (share + 1) * rounds; ++i) {
+            Borrowed plan(*this, input, own, 1);
+            body(plan, i * own);
+          }
+        } catch (...) {
+          failures[static_cast<size_t>(share)] = std::current_exception();
+        }
+      });
+      for (const auto& failure : failures)
+        if (failure) std::rethrow_exception(failure);
+    }
+    for (auto batch = batch_of(input, 1); first < count;) {
       while (batch > count - first) batch = (batch + 1) / 2;
-      Borrowed plan(*this, input, batch);
+      Borrowed plan(*this, input, batch, threads);
       body(plan, first);
       first += batch;
     }
@@ -158,10 +198,6 @@ struct Network::Impl {
   int64_t largest_batch;
   Chooser choose;
 
-  struct Idle {
-    model::Shape input;
-    std::unique_ptr<Plan> plan;
-  };
   std::mutex mutex;
   std::list<Idle> idle;  // the latest used first
 };
@@ -177,10 +213,12 @@ const model::Card& Network::card() const { return impl_->program.model.card; }
 std::vector<float> Network::logits(std::span<const uint8_t> images_nhwc, int64_t height,
                                    int64_t width) const {
   impl_->require(card().role == model::Role::Classifier, "classify");
-  std::vector<float> all;
-  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t) {
-    const auto* begin = plan->output();
-    all.insert(all.end(), begin, begin + plan->count() * plan->output_shape().size());
+  const auto bytes = static_cast<size_t>(std::max<int64_t>(height * width * 3, 1));
+  const auto classes = card().class_names.size();
+  std::vector<float> all(images_nhwc.size() / bytes * classes);
+  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t first) {
+    std::copy_n(plan->output(), static_cast<size_t>(plan->count()) * classes,
+                all.begin() + first * static_cast<int64_t>(classes));
   });
   if (!std::ranges::all_of(all, [](float x) { return std::isfinite(x); }))
     fail(ErrorCode::BadData, "the classifier's output is not finite");
@@ -209,13 +247,14 @@ std::vector<uint8_t> Network::transform(std::span<const uint8_t> images_nhwc, in
 std::vector<float> Network::outputs(std::span<const uint8_t> images_nhwc, int64_t height,
                                     int64_t width) const {
   if (card().role == model::Role::Classifier) return logits(images_nhwc, height, width);
-  std::vector<float> all;
-  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t) {
+  std::vector<float> all(images_nhwc.size());
+  impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t first) {
     const auto shape = plan->output_shape();
     for (int64_t row = 0; row < plan->count() * height; ++row) {
       const float* from = plan->output() + (row / height * shape.height + row % height) *
                                                shape.width * shape.channels;
-      for (int64_t i = 0; i < width * 3; ++i) all.push_back(1 / (1 + std::exp(-from[i])));
+      float* to = all.data() + (first * height + row) * width * 3;
+      for (int64_t i = 0; i < width * 3; ++i) to[i] = 1 / (1 + std::exp(-from[i]));
     }
   });
   if (!std::ranges::all_of(all, [](float x) { return std::isfinite(x); }))
@@ -227,30 +266,37 @@ model::Activations Network::forward(const model::Activations& input) const {
   const auto& layers = impl_->program.model.graph.layers;
   const model::Shape in{layers[0].channels, input.height, input.width};
   model::Activations output{input.count, 0, 0, 0, {}};
+  std::mutex mutex;
   impl_->in_batches(in, input.count, [&](auto& plan, int64_t first) {
     std::copy_n(input.values.data() + first * in.size(), plan->count() * in.size(), plan->input());
     plan->run();
     const auto shape = plan->output_shape();
+    const std::lock_guard lock(mutex);
     output.height = shape.height;
     output.width = shape.width;
     output.channels = shape.channels;
-    output.values.insert(output.values.end(), plan->output(),
-                         plan->output() + plan->count() * shape.size());
+    output.values.resize(static_cast<size_t>(input.count * shape.size()));
+    std::copy_n(plan->output(), plan->count() * shape.size(),
+                output.values.begin() + first * shape.size());
   });
   return output;
 }
 
 void Network::calibrate(std::span<const uint8_t> images_nhwc, int64_t height, int64_t width,
                         Ranges& ranges) const {
+  std::mutex mutex;
   impl_->compute(
       images_nhwc, height, width, [](auto&, int64_t) {},
-      [&](Plan& plan) { plan.run(impl_->program, ranges); });
+      [&](Plan& plan) {
+        const std::lock_guard lock(mutex);
+        plan.run(impl_->program, ranges);
+      });
 }
 
 std::vector<StepTime> Network::profile(int64_t count, int64_t height, int64_t width,
                                        int repeats) const {
   const auto input = model::padded_shape(impl_->program.model.graph, height, width);
-  Impl::Borrowed plan(*impl_, input, count);
+  Impl::Borrowed plan(*impl_, input, count, impl_->threads);
   std::fill_n(plan->input(), count * input.size(), 0.5f);
   plan->run();
   std::vector<StepTime> times;

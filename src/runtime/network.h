@@ -20,7 +20,9 @@ enum class Choice {
 };
 
 struct Options {
-  int threads = 0;             ///< of one call; 0 for the physical cores
+  /// Of one call; 0 for the physical cores. Where there is a batch for each, every thread computes
+  /// batches of its own; with fewer pictures they share one.
+  int threads = 0;
   int64_t largest_batch = 32;  ///< pictures that go through the layers at once
   /// What convolutions compute in where they can. Int8 needs a model that was calibrated.
   Type precision = Type::Float32;

@@ -83,6 +83,27 @@ TEST(Network, TakesAnyNumberOfPicturesOfAnySize) {
   }
 }
 
+TEST(Network, GivesEveryThreadBatchesOfItsOwn) {
+  const auto h = test::drawn_model(test::picture_card(Role::Transform, "unet", 16));
+  const auto psi = test::drawn_model(test::classifier_card("resnet", 16));
+  for (const int count : {15, 16, 37}) {  // less than a batch a thread, just that, more and a rest
+    SCOPED_TRACE(count);
+    const auto pictures = test::drawn_pictures(count, 16, 16);
+    const Network one(h, {.threads = 1, .largest_batch = 8}),
+        two(h, {.threads = 2, .largest_batch = 8});
+    const auto expected = one.outputs(pictures, 16, 16);
+    EXPECT_LT(relative_error(two.outputs(pictures, 16, 16), expected), 1e-5);
+    const auto alone = one.transform(pictures, 16, 16), divided = two.transform(pictures, 16, 16);
+    ASSERT_EQ(divided.size(), alone.size());
+    for (size_t i = 0; i < alone.size(); ++i)
+      ASSERT_LE(std::abs(int{divided[i]} - int{alone[i]}), 1) << i;
+    EXPECT_LT(
+        relative_error(Network(psi, {.threads = 3, .largest_batch = 4}).logits(pictures, 16, 16),
+                       Network(psi, {.threads = 1}).logits(pictures, 16, 16)),
+        1e-5);
+  }
+}
+
 TEST(Network, RefusesWhatItCannotCompute) {
   auto psi_model = test::drawn_model(test::classifier_card("vgg16_bn", 32));
   const Network psi(psi_model),
