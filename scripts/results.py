@@ -444,7 +444,10 @@ def readme_block(records):
     for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
         for p in record["protections"] if record else []:
             protections.setdefault(p["label"], p)
-    cells = [c for r in matrices for c in r["cells"]]
+    cells = []
+    for name, record in records.items():
+        if name.startswith("attacks-cifar10") and not name.endswith("-old"):
+            cells += record["cells"]
     rows = []
     for label in sorted(protections, key=place):
         attacks = next((m for m in matrices if cell_of(m, label, "look")), None)
