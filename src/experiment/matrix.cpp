@@ -287,7 +287,7 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
   return matrix;
 }
 
-record::Matrix reproduce(const Experiment& e, Mode mode) {
+record::Matrix reproduce(Experiment e, Mode mode) {
   refuse_foreign(e.folder(), {"config.toml", "matrix.json", "report.html", "grid.png"});
   const auto w = open_workspace(e);
   spdlog::info("data: {} with {} training, {} validation, {} test pictures of {}x{} in {} classes",
@@ -351,22 +351,21 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
 
 }  // namespace
 
-record::Matrix run_attacks(const Experiment& e) {
-  return attack_all(e, open_workspace(e), Extent::Page);
+record::Matrix run_attacks(Experiment e) {
+  const auto w = open_workspace(e);
+  return attack_all(std::move(e), w, Extent::Page);
 }
 
-record::Matrix reproduce_defences(const Experiment& e) {
+record::Matrix reproduce_defences(Experiment e) {
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Complete);
   for (const auto& label : e.attacks.schemes)
     if (const auto point = at_transform(e, label)) train_transform(*point, w, psi, Mode::Complete);
   if (e.rehearsal) return {};  // attacks need the finished networks
-  return attack_all(e, w, Extent::Defences);
+  return attack_all(std::move(e), w, Extent::Defences);
 }
 
-record::Matrix run_attack(const Experiment& experiment, const std::string& protection,
-                          const std::string& attack) {
-  auto e = experiment;
+record::Matrix run_attack(Experiment e, const std::string& protection, const std::string& attack) {
   e.attacks.schemes = {protection};
   e.attacks.only = {attack};
   const auto w = open_workspace(e);

@@ -13,7 +13,7 @@ namespace veilnet::experiment {
 /// The main experiment: trains psi, then h for every alpha, and measures each of them and what the
 /// ITN-Attack recovers of it, on all test pictures. Finished parts are kept, interrupted ones
 /// resumed. Writes <experiment>/{matrix.json, report.html, grid.png, pictures}.
-record::Matrix reproduce(const Experiment& experiment, Mode mode = Mode::Complete);
+record::Matrix reproduce(Experiment experiment, Mode mode = Mode::Complete);
 
 /// The same of what is finished already; trains no model of the service, but attacks.
 /// @throws Error{NotFound} when there is no transformation network.
@@ -30,14 +30,14 @@ record::Matrix evaluate(const Experiment& experiment, const Workspace& workspace
 /// boxes-<protection>.svg}.
 /// @throws Error{InvalidArgument} for an unknown scheme or transport; Error{NotFound} for
 /// "transform" or "gan" before its training.
-record::Matrix run_attacks(const Experiment& experiment);
+record::Matrix run_attacks(Experiment experiment);
 
 /// The same, with psi and the transformation networks among its [attacks] schemes trained first
 /// where they are missing, and every accuracy over all test pictures: defences side by side.
-record::Matrix reproduce_defences(const Experiment& experiment);
+record::Matrix reproduce_defences(Experiment experiment);
 
 /// One attack on one protection, a cell of that matrix; no page is written.
-record::Matrix run_attack(const Experiment& experiment, const std::string& protection,
+record::Matrix run_attack(Experiment experiment, const std::string& protection,
                           const std::string& attack);
 
 /// The experiment that a run folder belongs to, with its scheme or model as the only one to attack.

@@ -341,7 +341,28 @@ data::TrainTest load_data(const Experiment& e) {
                                       .test_size = static_cast<size_t>(d.test_size)});
 }
 
-Workspace open_workspace(const Experiment& e) {
+namespace {
+
+// Raises what is too short for so few pictures: train::fit_to. A curve point or a GAN that was to
+// be trained as long as h still is.
+void fit(Experiment& e, int64_t pictures) {
+  auto& o = e.transform.options;
+  const auto h = e.transform.recipe.epochs, attack = e.attack.recipe.epochs;
+  train::fit_to(e.classifier.recipe, pictures);
+  train::fit_to(e.transform.recipe, pictures);
+  train::fit_to(e.attack.recipe, pictures);
+  e.phi.epochs = epochs_for(e.phi.epochs, e.phi.least_steps, e.classifier.recipe, pictures);
+  if (o.encoder_epochs > 0)
+    o.encoder_epochs = epochs_for(o.encoder_epochs, e.transform.encoder_least_steps,
+                                  e.classifier.recipe, pictures);
+  if (e.curve.epochs == h) e.curve.epochs = e.transform.recipe.epochs;
+  if (e.curve.attack_epochs == attack) e.curve.attack_epochs = e.attack.recipe.epochs;
+  if (e.gan.epochs == h) e.gan.epochs = e.transform.recipe.epochs;
+}
+
+}  // namespace
+
+Workspace open_workspace(Experiment& e) {
   Workspace w;
   w.data = load_data(e);
   for (const auto& note : w.data.notes) spdlog::info("data: {}", note);
@@ -349,6 +370,7 @@ Workspace open_workspace(const Experiment& e) {
   w.split = w.data.split ? *w.data.split
                          : data::stratified_split(w.data.train.labels, e.data.validation_fraction,
                                                   e.data.split_seed);
+  fit(e, static_cast<int64_t>(w.split.train.size()));
   return w;
 }
 

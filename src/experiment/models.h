@@ -22,7 +22,8 @@ struct Workspace {
   std::string data_sha256;
   data::Split split;
 };
-Workspace open_workspace(const Experiment& experiment);
+/// Also fits the lengths of the experiment's trainings to so many pictures: train::fit_to.
+Workspace open_workspace(Experiment& experiment);
 
 /// Each trains one model of the experiment, or takes what the mode allows of an earlier run, and
 /// returns it ready for use.

@@ -101,6 +101,8 @@ Experiment Experiment::at_curve_point(double alpha) const {
   config.set("transform.alpha_start=" + alpha_text(point.transform.options.alpha_start));
   config.set(fmt::format("transform.epochs={}", curve.epochs));
   config.set(fmt::format("attack.epochs={}", curve.attack_epochs));
+  config.set("transform.least_steps=0");
+  config.set("attack.least_steps=0");
   const auto read = read_experiment(config);
   point.resolved_toml = read.resolved_toml;
   point.config_sha256 = read.config_sha256;
@@ -187,7 +189,13 @@ Experiment read_experiment(Config& config) {
 
   e.phi.file = config.get_path("phi.file", "");
   e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
+  // What the configuration leaves open follows the recipe of the classifier.
+  const auto least_steps = [&](const char* key, const char* epochs, int64_t of_quick) {
+    const bool open = e.classifier.recipe.name == "quick" && !config.has(epochs);
+    return config.get_int(key, open ? of_quick : 0, 0, 1'000'000'000);
+  };
   e.phi.epochs = config.get_int("phi.epochs", 10, 1, 10'000);
+  e.phi.least_steps = least_steps("phi.least_steps", "phi.epochs", train::kLeastPhiSteps);
 
   e.transform.kind = config.get_choice("transform.kind", "unet", {"unet", "coded"});
   const auto bits = config.get_int("transform.bits", 10, 1, 64);
@@ -203,6 +211,8 @@ Experiment read_experiment(Config& config) {
   e.transform.width = config.get_int("transform.width", 16, 1, 256);
   e.transform.recipe = train::read_recipe(config, Subject::Transform);
   e.transform.options = train::read_transform_options(config, e.transform.recipe.name);
+  e.transform.encoder_least_steps =
+      least_steps("transform.encoder_least_steps", "transform.encoder_epochs", train::kLeastSteps);
   e.attack.width = config.get_int("attack.width", 16, 1, 256);
   e.attack.recipe = train::read_recipe(config, Subject::Inverse);
   e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);

@@ -49,6 +49,7 @@ struct Experiment {
     std::filesystem::path file;  ///< empty: cut from a VGG trained on the data
     std::string layer;
     int64_t epochs = 10;  ///< of that VGG
+    int64_t least_steps = 0;
   } phi;
 
   struct Transform {
@@ -57,6 +58,7 @@ struct Experiment {
     double epsilon = 0;         ///< of chance on the code, when protecting; 0: none
     int64_t width = 16;
     train::TransformOptions options;
+    int64_t encoder_least_steps = 0;
     train::Recipe recipe;
   } transform;
 

@@ -48,11 +48,10 @@ std::vector<TableRow> rows_of(const Experiment& e) {
 
 }  // namespace
 
-std::vector<record::Result> reproduce_table1(const Experiment& e,
-                                             const std::filesystem::path& results) {
+std::vector<record::Result> reproduce_table1(Experiment e, const std::filesystem::path& results) {
   std::vector<record::Result> records;
-  const auto rows = rows_of(e);
   const auto w = open_workspace(e);
+  const auto rows = rows_of(e);
   for (const auto& row : rows) {
     const auto name = "table1-" + e.data.source + "-" + row.name;
     const auto path = results / (name + ".json");

@@ -15,7 +15,7 @@ namespace veilnet::experiment {
 /// Experiment::at_scheme takes them.
 /// With e.rehearsal it only trains, as far as that goes, and returns nothing.
 /// @throws Error{InvalidArgument} for an unknown row before anything is run.
-std::vector<record::Result> reproduce_table1(const Experiment& experiment,
+std::vector<record::Result> reproduce_table1(Experiment experiment,
                                              const std::filesystem::path& results);
 
 }  // namespace veilnet::experiment

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <spdlog/spdlog.h>
 #include <sstream>
+#include <torch/nn/modules/batchnorm.h>
 #include <torch/utils.h>
 
 #include <nlohmann/json.hpp>
@@ -47,11 +49,44 @@ std::map<std::string, double> validate(Task& task, const TrainingSet& set, const
   return sums;
 }
 
+// "45 s", "12 min", "3.5 h".
+std::string about(double seconds) {
+  if (seconds < 90) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 90 * 60) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+// The running statistics of batch normalisation forget the values they began with by 0.9 a step.
+// In a shorter training they are measured, or the network fails in evaluation mode whatever it has
+// learned.
+void settle_batch_norm(Task& task, const TrainingSet& set, const Recipe& recipe,
+                       const Compute& compute, const StepInfo& info) {
+  constexpr int64_t kForgotten = 100, kBatches = 20;
+  if (info.total_steps >= kForgotten) return;
+  std::vector<torch::nn::BatchNorm2dImpl*> layers;
+  for (const auto& module : task.model().net->modules())
+    if (auto* layer = module->as<torch::nn::BatchNorm2d>()) layers.push_back(layer);
+  if (layers.empty()) return;
+  const auto momentum = layers.front()->options.momentum();
+  for (auto* layer : layers) {
+    layer->reset_running_stats();
+    layer->options.momentum(c10::nullopt);  // the mean over all batches
+  }
+  torch::NoGradGuard no_grad;
+  auto loader = set.loader(recipe, 0);
+  for (int64_t i = 0; i < kBatches; ++i) {
+    Autocast autocast(compute);
+    task.training_losses(to_device(loader.next(), compute.device), info);
+  }
+  for (auto* layer : layers) layer->options.momentum(momentum);
+}
+
 // The lines of a run's log, and the progress on the terminal.
 class Journal {
  public:
   Journal(const Run& run, const Recipe& recipe, const Compute& compute, const StepInfo& info)
-      : log_(run.folder / "log.jsonl"),
+      : title_(run.title),
+        log_(run.folder / "log.jsonl"),
         progress_(run.title, static_cast<uint64_t>(info.total_steps),
                   static_cast<uint64_t>(info.step), "steps"),
         recipe_(recipe),
@@ -86,6 +121,16 @@ class Journal {
     logged_step_ = info.step;
   }
 
+  // What is left takes as long a step as those since `begin`, when `first` steps were done.
+  void estimate(Clock::time_point begin, int64_t first, const StepInfo& info) const {
+    const double seconds = seconds_since(begin) / static_cast<double>(info.step - first) *
+                           static_cast<double>(info.total_steps - info.step);
+    if (seconds < 30) return;
+    spdlog::info("{}: {} epochs of {} steps; the {} steps left take about {}", title_,
+                 recipe_.epochs, info.steps_per_epoch, info.total_steps - info.step,
+                 about(seconds));
+  }
+
   void validation(const std::map<std::string, double>& figures, const StepInfo& info) {
     log_.write(json{
         {"event", "validation"},
@@ -105,6 +150,7 @@ class Journal {
   }
 
  private:
+  std::string title_;
   JsonLog log_;
   Progress progress_;
   const Recipe& recipe_;
@@ -151,6 +197,9 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
   }
   auto loader = set.loader(recipe, info.step);
   Journal journal(run, recipe, compute, info);
+  // The first step also allocates; nine more tell how long the rest will take.
+  const int64_t first = info.step + 1, enough = first + 9;
+  Clock::time_point begin;
 
   auto saved = Clock::now();
   const auto save = [&] {
@@ -162,6 +211,8 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     const auto batch = to_device(loader.next(), compute.device);
     const auto losses = step.take(batch, info);
     ++info.step;
+    if (info.step == first) begin = Clock::now();
+    if (info.step == enough) journal.estimate(begin, first, info);
 
     const bool epoch_ends = info.step % info.steps_per_epoch == 0;
     const bool stop = interrupted() && info.step < info.total_steps;
@@ -170,6 +221,7 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     if (log || epoch_ends || stop || due) step.check(losses, info.step);
     if (log) journal.step(losses, info, batch.pictures.size(0));
     if (epoch_ends) {
+      settle_batch_norm(task, set, recipe, compute, info);
       const auto figures = validate(task, set, recipe, compute, info);
       const double loss = figures.at("loss");
       if (!std::isfinite(loss))

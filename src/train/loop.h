@@ -17,6 +17,9 @@ namespace veilnet::train {
 /// an uninterrupted one on the same machine, LibTorch and thread count. Epoch validation figures
 /// are unweighted means of batch means, as in the reference.
 ///
+/// Of a training of fewer than 100 steps, the running statistics of batch normalisation are
+/// measured before each validation, since so few steps leave them near where they began.
+///
 /// The loss is read every Run::log_every_steps steps and before a checkpoint, not every step.
 ///
 /// With Run::rehearsal: rehearse, and nothing else.

@@ -64,7 +64,30 @@ Recipe read_recipe(Config& config, Subject subject) {
   r.fields(read);
   if (subject == Subject::Classifier) read("label_smoothing", r.label_smoothing, 0, 0.9);
   if (subject != Subject::Inverse) read("crop_padding", r.crop_padding, 0, 1024);
+  constexpr int64_t kLeastBatches = 10;
+  const auto unless_given = [&](const char* key, int64_t value) {
+    return name == "quick" && !config.has(table + key) ? value : 0;
+  };
+  r.least_steps =
+      config.get_int(table + "least_steps", unless_given("epochs", kLeastSteps), 0, 1'000'000'000);
+  r.least_batches = config.get_int(table + "least_batches",
+                                   unless_given("batch_size", kLeastBatches), 0, 1'000'000);
   return r;
+}
+
+void fit_to(Recipe& recipe, int64_t pictures) {
+  constexpr int64_t kSmallestBatch = 32;
+  while (recipe.batch_size / 2 >= kSmallestBatch &&
+         pictures / recipe.batch_size < recipe.least_batches) {
+    recipe.batch_size /= 2;
+    recipe.lr /= 2;
+  }
+  recipe.epochs = epochs_for(recipe.epochs, recipe.least_steps, recipe, pictures);
+}
+
+int64_t epochs_for(int64_t epochs, int64_t least_steps, const Recipe& recipe, int64_t pictures) {
+  const auto steps = std::max<int64_t>(1, pictures / recipe.batch_size);  // of an epoch
+  return std::max(epochs, (least_steps + steps - 1) / steps);
 }
 
 Settings settings_of(const Recipe& recipe, const std::string& table) {

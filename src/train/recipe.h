@@ -39,6 +39,8 @@ struct Recipe {
   std::string select = "lowest_validation_loss";  ///< or "last": which epoch's weights are kept
   double clip_norm = 0;                           ///< gradient norm limit; 0 for none
   uint64_t seed = 100;
+  /// Of small data sets: see fit_to. 0 asks for nothing.
+  int64_t least_steps = 0, least_batches = 0;
 
   /// What every subject's table has.
   template <class Visit>
@@ -68,12 +70,25 @@ struct Recipe {
 /// "quick, 16 epochs".
 std::string describe(const Recipe& recipe);
 
+/// The default of `least_steps` under `quick`; of phi's VGG a part, since only its first layers
+/// serve.
+inline constexpr int64_t kLeastSteps = 1000, kLeastPhiSteps = 150;
+
 /// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143):
 /// SGD, momentum 0.9, weight decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128,
 /// the epoch of lowest validation loss. `quick` is ours for CPUs; docs/recipes.md has its
-/// measurements.
+/// measurements. It fits itself to small data sets in what the configuration leaves open: epochs or
+/// batch size that are given stay as they are.
 /// @throws Error{InvalidArgument} for a value out of range.
 Recipe read_recipe(Config& config, Subject subject);
+
+/// Fits a recipe to a training set of so many pictures: halves the batch, not below 32, and the
+/// rate with it until an epoch has `least_batches`; then raises the epochs until there are
+/// `least_steps`. With 45,000 pictures `quick` stays as it is.
+void fit_to(Recipe& recipe, int64_t pictures);
+
+/// `epochs`, or as many as it takes for so many steps under a recipe that was fitted.
+int64_t epochs_for(int64_t epochs, int64_t least_steps, const Recipe& recipe, int64_t pictures);
 
 /// All that a training under the recipe depends on, by key of its table ("transform."); its name
 /// is not.

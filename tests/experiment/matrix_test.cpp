@@ -18,6 +18,7 @@ Experiment experiment_of(const test::TemporaryFolder& folder, const std::string&
   auto config = Config::parse(
       "name = 't'\nruns = '" + folder.path().string() +
           "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
+          "[classifier]\nepochs = 1\n[phi]\nepochs = 1\n[transform]\nepochs = 1\n"
           "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
           "transports = ['jpeg:50']\nschemes = " +
           schemes + "\n",
@@ -165,7 +166,6 @@ TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
   e.attacks.attributes = e.attacks.curve = false;
   e.attacks.transports = {};
   e.classifier.depth = 8;
-  e.classifier.recipe.epochs = e.phi.epochs = e.transform.recipe.epochs = 1;
   e.phi.layer = "relu1_1";
   e.transform.width = 2;
   e.transform.options.encoder_epochs = 0;

@@ -68,7 +68,7 @@ TEST(Models, PaperRecipeLeavesThePublishedLossAlone) {
 
 TEST(Models, TrainsEveryStageAndRecordsProvenance) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   const auto h = train_transform(e, w, psi, Mode::Fresh);
@@ -88,7 +88,7 @@ TEST(Models, TrainsEveryStageAndRecordsProvenance) {
 
 TEST(Models, TrainingHDoesNotTouchPsi) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   std::vector<torch::Tensor> before;
@@ -101,7 +101,7 @@ TEST(Models, TrainingHDoesNotTouchPsi) {
 
 TEST(Models, ResumingWithAnotherConfigurationIsRefused) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   train_classifier(e, w, Mode::Fresh);
   test::expect_error(ErrorCode::InvalidArgument, {"classifier.depth: 8 -> 14", "--force"}, [&] {
@@ -134,7 +134,7 @@ TEST(Models, ThreadsCheckpointsAndPlaceDoNotMatter) {
 
 TEST(Models, AModelThatIsNotTheRecordedOneIsRefused) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   auto psi = train_classifier(e, w, Mode::Fresh);
   nn::state_tensors(*psi.net).front().second.mul_(1.5);
@@ -222,7 +222,7 @@ TEST(Models, WhatDependsOnAChangeRunsAgainAndNothingElse) {
 
 TEST(Models, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   auto w = open_workspace(e);
   auto psi = train_classifier(e, w, Mode::Fresh);
   psi.card.class_names.pop_back();
@@ -237,7 +237,7 @@ TEST(Models, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
 
 TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path(), "");
+  auto e = tiny(folder.path(), "");
   const auto w = open_workspace(e);
   auto wild = e;
   wild.classifier.recipe.lr = 100;
@@ -251,7 +251,7 @@ TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
 
 TEST(Models, TheLogIsJsonLinesWithTheMachineFirst) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   train_classifier(e, w, Mode::Fresh);
   std::ifstream in(e.classifier_folder() / "log.jsonl");
@@ -266,7 +266,7 @@ TEST(Models, TheLogIsJsonLinesWithTheMachineFirst) {
 
 TEST(Models, AnAttackRefusesAModelForAnotherInputSize) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder.path());
+  auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   model::Card card;
   card.role = model::Role::Transform;

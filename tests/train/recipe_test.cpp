@@ -45,6 +45,48 @@ TEST(Recipe, OneCycleRisesAndFalls) {
   }
 }
 
+// The records of CIFAR-10 and of Fashion-MNIST were made with what `quick` says of itself.
+TEST(Recipe, LargeSetsAreTrainedAsEver) {
+  for (const auto subject : {Subject::Classifier, Subject::Transform, Subject::Inverse}) {
+    for (const int64_t pictures : {45'000, 47'500, 54'000}) {
+      const auto before = read("", subject);
+      auto r = before;
+      fit_to(r, pictures);
+      EXPECT_EQ(settings_of(r, ""), settings_of(before, ""));
+    }
+  }
+}
+
+TEST(Recipe, SmallSetsGetMoreEpochsOfSmallerBatches) {
+  const auto before = read("");
+  auto r = before;
+  fit_to(r, 430);
+  EXPECT_EQ(r.batch_size, 32);
+  EXPECT_DOUBLE_EQ(r.lr, before.lr / 4);
+  EXPECT_EQ(r.epochs, 77);  // of 13 steps
+  const auto once = settings_of(r, "");
+  fit_to(r, 430);
+  EXPECT_EQ(settings_of(r, ""), once) << "fitted is fitted";
+  EXPECT_EQ(epochs_for(10, 150, r, 430), 12);
+  EXPECT_EQ(epochs_for(10, 0, r, 430), 10);
+}
+
+TEST(Recipe, WhatTheConfigurationSaysIsNotFitted) {
+  auto r = read("[classifier]\nepochs = 6\nbatch_size = 100");
+  fit_to(r, 430);
+  EXPECT_EQ(r.epochs, 6);
+  EXPECT_EQ(r.batch_size, 100);
+  auto paper = read("[classifier]\nrecipe = \"paper\"");
+  fit_to(paper, 430);
+  EXPECT_EQ(paper.epochs, 200);
+  auto asked = read("[classifier]\nepochs = 6\nleast_steps = 50\nbatch_size = 43");
+  fit_to(asked, 430);
+  EXPECT_EQ(asked.epochs, 6);
+  asked.least_steps = 61;
+  fit_to(asked, 430);
+  EXPECT_EQ(asked.epochs, 7);
+}
+
 TEST(Recipe, RefusesValuesOutOfRange) {
   test::expect_error(ErrorCode::InvalidArgument, {"classifier.epochs", "0"},
                      [] { read("[classifier]\nepochs = 0"); });

@@ -50,7 +50,7 @@ image::Image class_grid(const data::Dataset& set) {
 }
 
 void run(const DataOptions& o) {
-  const auto e = open_experiment(o.common);
+  auto e = open_experiment(o.common);
   if (!e) return;
   const auto w = experiment::open_workspace(*e);
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;

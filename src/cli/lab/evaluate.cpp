@@ -24,7 +24,7 @@ void add_evaluate(CLI::App& command) {
   examples(command, {"veilnet evaluate --config configs/demo.toml",
                      "veilnet evaluate --config configs/demo.toml --scheme le --json le.json"});
   command.callback([options] {
-    const auto e = open_experiment(with_flags(options->common, options->flags));
+    auto e = open_experiment(with_flags(options->common, options->flags));
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     if (e->scheme.options.id.empty()) {

@@ -57,7 +57,7 @@ void add_train(CLI::App& command) {
   examples(*classifier, {"veilnet train classifier --config configs/demo.toml",
                          "veilnet train classifier --config configs/demo.toml --resume"});
   classifier->callback([classifier_options] {
-    const auto e = open_experiment(classifier_options->common);
+    auto e = open_experiment(classifier_options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto all = [&](const experiment::Experiment& tried) {
@@ -82,7 +82,7 @@ void add_train(CLI::App& command) {
            {"veilnet train scheme --config configs/demo.toml --scheme le",
             "veilnet train scheme --config configs/demo.toml --scheme pe --key-mode independent"});
   scheme->callback([scheme_options] {
-    const auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
+    auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const bool gan = e->scheme.options.id == "gan";
@@ -114,7 +114,7 @@ void add_train(CLI::App& command) {
            {"veilnet train transform --config configs/demo.toml",
             "veilnet train transform --config configs/demo.toml --set transform.alpha=0.05"});
   transform->callback([transform_options] {
-    const auto e = open_experiment(transform_options->common);
+    auto e = open_experiment(transform_options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto all = [&](const experiment::Experiment& tried) {
@@ -144,7 +144,7 @@ void add_attack(CLI::App& command) {
   itn->callback([options] {
     options->cell.common = options->common;
     if (run_cell(options->cell)) return;
-    const auto e = open_experiment(options->common);
+    auto e = open_experiment(options->common);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto h = experiment::required(experiment::finished_transform(*e, w),
