@@ -14,6 +14,7 @@
 #include "experiment/bench.h"
 #include "experiment/protections.h"
 #include "measure/bound.h"
+#include "measure/learning.h"
 #include "nn/infer.h"
 #include "nn/protection.h"
 #include "record/io.h"
@@ -266,6 +267,9 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
   const auto psi = required(finished_classifier(e, w), e.classifier_folder(), "train classifier");
   auto bench = main_bench(e, w);
   auto m = frame(e, w, "Veilnet: " + e.name);
+  if (const auto verdict = psi.card.notes.find(model::kVerdictNote);
+      verdict != psi.card.notes.end() && verdict->second.starts_with(measure::kDidNotLearn))
+    m.notes.push_back("The classifier " + verdict->second + ".");
   m.commands = {"veilnet reproduce --config " + (e.folder() / "config.toml").string()};
   for (const auto& point : e.points()) {
     auto h = finished_transform(point, w);

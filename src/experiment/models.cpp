@@ -12,6 +12,7 @@
 #include "core/version.h"
 #include "data/sources.h"
 #include "measure/hiding.h"
+#include "measure/learning.h"
 #include "nn/infer.h"
 #include "train/tasks/classifier.h"
 
@@ -186,6 +187,29 @@ void require_sides(const data::TrainTest& data, const std::string& architecture)
        architecture, minimum, minimum, data.train.pictures.height(), data.train.pictures.width());
 }
 
+// Judges a classifier: in the log and in its card, where it stays.
+void say_whether_it_learned(nn::Model& psi, const Workspace& w, const train::Run& run) {
+  constexpr size_t kFewest = 10;
+  if (w.split.validation.size() < kFewest) return;
+  const auto verdict = measure::look_at(psi, w.data.train, w.split);
+  spdlog::log(verdict.learned() ? spdlog::level::info : spdlog::level::warn, "{}: {}", run.title,
+              verdict.text());
+  psi.card.notes[model::kVerdictNote] = verdict.text();
+  nn::save_model(psi, run.folder / "model.safetensors", Overwrite::Yes);
+}
+
+// Nothing is built on a psi that learned nothing, unless that is asked for.
+void check_learned(const Experiment& e, const nn::Model& psi) {
+  const auto verdict = psi.card.notes.find(model::kVerdictNote);
+  if (verdict == psi.card.notes.end() || !verdict->second.starts_with(measure::kDidNotLearn))
+    return;
+  if (!e.anyway)
+    fail(ErrorCode::InvalidArgument,
+         "{}: this psi {}. Nothing is built on it, unless with --anyway (anyway = true)",
+         (e.classifier_folder() / "model.safetensors").string(), verdict->second);
+  spdlog::warn("psi {}; going on all the same, as --anyway says", verdict->second);
+}
+
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
 nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const Experiment& e,
                               const Workspace& w, const model::Card& network, const Recipe& recipe,
@@ -211,9 +235,9 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
         }
         torch::manual_seed(recipe.seed);
         train::ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
-        run_training(task,
-                     {encrypted ? training.pictures : w.data.train, w.split, training.encrypt},
-                     recipe, e.compute, run);
+        const auto& pictures = encrypted ? training.pictures : w.data.train;
+        run_training(task, {pictures, w.split, training.encrypt}, recipe, e.compute, run);
+        if (!encrypted && !run.rehearsal) say_whether_it_learned(task.model(), w, run);
         return task.model();
       });
   check_fits(model, w.data, folder / "model.safetensors");
@@ -451,6 +475,7 @@ std::optional<Phi> finished_phi(const Experiment& e, const Workspace& w) {
 nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi,
                           Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  check_learned(e, psi);
   const auto phi = open_phi(e, w, of_needed(mode));
   nn::Model encoder;
   std::string encoder_hash;
@@ -520,6 +545,7 @@ std::optional<nn::Model> finished_scheme(const Experiment& e, const Workspace& w
 
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
+  check_learned(e, psi);
   const auto phi = open_phi(e, w, of_needed(mode));
   return train_stage(e, e.scheme_folder(), gan_stage(e, w, nn::content_hash(psi), phi.sha256),
                      model::Role::Transform, "train the GAN-based transformation", mode,

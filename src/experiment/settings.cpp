@@ -153,6 +153,7 @@ Experiment read_experiment(Config& config) {
   e.runs = config.get_path("runs", "runs");
 
   e.checkpoint_minutes = config.get_double("checkpoint_minutes", 5, 0, 1e6);
+  e.anyway = config.get_bool("anyway", false);
 
   e.data.source = config.get_choice("data.source", "synthetic", data::source_names());
   const auto& source = data::source(e.data.source);

@@ -42,8 +42,9 @@ struct Card {
   std::map<std::string, std::string> notes;
 };
 
-/// The note of a transformation network that says whether it hides pictures: "protects: ..." or
-/// "does not protect: ..." (measure/hiding.h). Absent where nobody looked.
+/// The note of a transformation network that says whether it hides pictures, "protects: ..." or
+/// "does not protect: ..." (measure/hiding.h), and of a classifier, "learned: ..." or "did not
+/// learn: ..." (measure/learning.h). Absent where nobody looked.
 inline constexpr const char* kVerdictNote = "verdict";
 
 /// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".

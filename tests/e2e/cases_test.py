@@ -33,6 +33,7 @@ CASES = pathlib.Path(os.environ.get("VEILNET_CASES", SOURCE / "../shared/cases")
 MAKE_CASES = CASES / "make_cases.py"
 SETTINGS = """
 name = "t"
+anyway = true
 runs = "{runs}"
 [compute]
 threads = 1

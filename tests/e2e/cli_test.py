@@ -17,6 +17,7 @@ import zlib
 VEILNET = sys.argv.pop(1)
 SETTINGS = """
 name = "t"
+anyway = true
 runs = "{runs}"
 [compute]
 threads = 1
@@ -149,6 +150,16 @@ class CommandLine(unittest.TestCase):
         self.assertIn("alpha = 0.0\n", (runs / "t/curve-a0.0/config.toml").read_text())
         # How and where it is computed does not matter.
         self.expect(0, [], "evaluate", *words, "--set", "compute.threads=2", "--set", "checkpoint_minutes=1", "--set", "attack.width=2")
+
+    def test_a_psi_that_did_not_learn_is_called_that(self):
+        words = ("--config", self.config, "--set", f"runs={self.out('runs')}", "--set", "anyway=false")
+        record = self.out("psi.json")
+        record.parent.mkdir(parents=True)
+        self.expect(0, ["did not learn: no better than chance"], "train", "classifier", *words, "--json", record)
+        self.assertIn("did not learn", json.loads(record.read_text())["notes"]["verdict"])
+        self.expect(2, ["did not learn", "--anyway"], "train", "transform", *words)
+        self.expect(2, ["did not learn", "--anyway"], "reproduce", *words)
+        self.expect(0, ["as --anyway says"], "train", "transform", *words, "--anyway")
 
     def test_folders_of_others_are_left_alone(self):
         runs = self.out("runs")

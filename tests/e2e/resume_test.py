@@ -17,6 +17,7 @@ import unittest
 VEILNET = sys.argv.pop(1)
 SETTINGS = """
 name = "t"
+anyway = true
 checkpoint_minutes = 0.0
 [compute]
 threads = 1

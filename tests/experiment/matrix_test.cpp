@@ -93,7 +93,7 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
 Experiment tiny(const test::TemporaryFolder& folder, const std::string& transform,
                 const std::string& tables = "") {
   auto config =
-      Config::parse("name = 't'\nruns = '" + folder.path().string() +
+      Config::parse("name = 't'\nanyway = true\nruns = '" + folder.path().string() +
                         "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 200\ntest_size = 150\n"
                         "[classifier]\ndepth = 8\nepochs = 1\n[phi]\nepochs = 1\n"
                         "[transform]\nwidth = 2\nencoder_epochs = 1\nepochs = 1\n" +

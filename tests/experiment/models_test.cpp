@@ -14,7 +14,7 @@ namespace {
 // Small enough to train in a second or two on one thread.
 Experiment tiny(const std::filesystem::path& runs, const std::string& more = "") {
   auto config =
-      Config::parse("name = \"t\"\nruns = \"" + runs.string() +
+      Config::parse("name = \"t\"\nanyway = true\nruns = \"" + runs.string() +
                         "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
                         "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = "
                         "1\nlayer = \"relu1_1\"\n"
@@ -233,6 +233,20 @@ TEST(Models, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
   test::expect_error(ErrorCode::InvalidArgument, {"64x32", "32x32"},
                      [&] { train_transform(e, w, psi, Mode::Fresh); });
   EXPECT_FALSE(std::filesystem::exists(e.transform_folder()));
+}
+
+TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path());
+  e.anyway = false;
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  EXPECT_TRUE(psi.card.notes.at("verdict").starts_with("did not learn: no better than chance"));
+  test::expect_error(ErrorCode::InvalidArgument, {"did not learn", "chance", "--anyway"},
+                     [&] { train_transform(e, w, psi, Mode::Fresh); });
+  EXPECT_FALSE(std::filesystem::exists(e.folder() / "phi-vgg"));
+  e.anyway = true;
+  train_transform(e, w, psi, Mode::Fresh);
 }
 
 TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {

@@ -67,6 +67,7 @@ void add_reproduce(CLI::App& command) {
       ->check(CLI::IsMember({"experiment", "table1", "attacks", "defences"}));
   add_common(command, options->common);
   add_dry_run(command, options->common);
+  add_anyway(command, options->common);
   command
       .add_option("--result", options->result,
                   "experiment: write the record for results/ to this file")

@@ -103,6 +103,12 @@ CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
   return options;
 }
 
+void add_anyway(CLI::App& command, CommonOptions& options) {
+  command.add_flag_callback(
+      "--anyway", [&options] { options.sets.push_back("anyway=true"); },
+      "Build on a psi that did not learn");
+}
+
 void write_record(const CommonOptions& options, const std::string& json) {
   if (!options.json.empty()) write_file(options.json, json, Overwrite::Yes);
 }

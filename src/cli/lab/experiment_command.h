@@ -31,6 +31,9 @@ void add_experiment_flags(CLI::App& command, ExperimentFlags& flags);
 /// The options with the flags that were given as further overrides.
 CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags);
 
+/// Adds --anyway, for what is built on psi. @param options must outlive the command.
+void add_anyway(CLI::App& command, CommonOptions& options);
+
 /// Subcommands of `attack` that train nothing (attack.cpp).
 void add_chosen_plaintext(CLI::App& attack);
 void add_fr(CLI::App& attack);

@@ -78,6 +78,7 @@ void add_train(CLI::App& command) {
   add_experiment_flags(*scheme, scheme_options->flags);
   add_dry_run(*scheme, scheme_options->common);
   add_run_flags(*scheme, *scheme_options);
+  add_anyway(*scheme, scheme_options->common);
   examples(*scheme,
            {"veilnet train scheme --config configs/demo.toml --scheme le",
             "veilnet train scheme --config configs/demo.toml --scheme pe --key-mode independent"});
@@ -110,6 +111,7 @@ void add_train(CLI::App& command) {
   add_common(*transform, transform_options->common);
   add_dry_run(*transform, transform_options->common);
   add_run_flags(*transform, *transform_options);
+  add_anyway(*transform, transform_options->common);
   examples(*transform,
            {"veilnet train transform --config configs/demo.toml",
             "veilnet train transform --config configs/demo.toml --set transform.alpha=0.05"});
