@@ -23,16 +23,6 @@ namespace fs = std::filesystem;
 // Back ends round differently, by one level in few bytes: docs/performance.md.
 constexpr double kOwnLevels = 0.25;
 
-fs::path file_of(const std::string& given) {
-  if (fs::exists(given)) return given;
-  const auto folder = model::zoo_folder();
-  for (const auto& listed : model::zoo(folder))
-    if (listed.name == given) return model::checked(folder, listed);
-  fail(ErrorCode::NotFound, "{}: no such file, nor the name of a model{}", given,
-       folder.empty() ? ": there is no folder of models (VEILNET_MODELS names one)"
-                      : " in " + folder.string());
-}
-
 runtime::Options options_of(const NetworkOptions& o) {
   if (o.threads < 0)
     fail(ErrorCode::InvalidArgument, "threads is {}; allowed: 0 for the physical cores, or more",
@@ -75,7 +65,7 @@ struct Protector::Impl {
 
 Protector::Protector(const std::string& model, const NetworkOptions& options) {
   guarded([&] {
-    impl_ = std::make_unique<Impl>(model::load(file_of(model), model::Role::Transform),
+    impl_ = std::make_unique<Impl>(model::load(model::file_of(model), model::Role::Transform),
                                    options_of(options));
   });
 }
@@ -110,7 +100,7 @@ struct Classifier::Impl {
 
 Classifier::Classifier(const std::string& model, const NetworkOptions& options) {
   guarded([&] {
-    impl_ = std::make_unique<Impl>(model::load(file_of(model), model::Role::Classifier),
+    impl_ = std::make_unique<Impl>(model::load(model::file_of(model), model::Role::Classifier),
                                    options_of(options));
   });
 }

@@ -13,6 +13,7 @@
 #include "data/sources.h"
 #include "measure/hiding.h"
 #include "measure/learning.h"
+#include "model/zoo.h"
 #include "nn/infer.h"
 #include "train/tasks/classifier.h"
 
@@ -62,6 +63,16 @@ std::string text(const std::array<double, 3>& rgb) {
   return fmt::format("[{}, {}, {}]", rgb[0], rgb[1], rgb[2]);
 }
 
+// The model that another starts from; nothing where none is named.
+std::optional<nn::Model> start_of(const std::string& from) {
+  if (from.empty()) return std::nullopt;
+  return nn::load_model(model::file_of(from));
+}
+
+void add_start(Stage& stage, const std::string& from) {
+  if (const auto model = start_of(from)) stage.inputs["from"] = nn::content_hash(*model);
+}
+
 // A recipe whose epochs are those of another key.
 Settings recipe_settings(const Recipe& recipe, const std::string& table,
                          const std::string& epochs_key) {
@@ -78,6 +89,7 @@ Stage classifier_stage(const Experiment& e, const Workspace& w) {
               {"classifier.depth", std::to_string(e.classifier.depth)},
               {"classifier.mean_rgb", text(e.classifier.mean_rgb)},
               {"classifier.std_rgb", text(e.classifier.std_rgb)}});
+  add_start(stage, e.classifier.from);
   return stage;
 }
 
@@ -110,6 +122,7 @@ Stage encoder_stage(const Experiment& e, const Workspace& w) {
   add(stage, {{"classifier.mean_rgb", text(e.classifier.mean_rgb)},
               {"classifier.std_rgb", text(e.classifier.std_rgb)},
               {"transform.width", std::to_string(e.transform.width)}});
+  add_start(stage, e.transform.encoder_from);
   return stage;
 }
 
@@ -213,7 +226,7 @@ void check_learned(const Experiment& e, const nn::Model& psi) {
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
 nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const Experiment& e,
                               const Workspace& w, const model::Card& network, const Recipe& recipe,
-                              const std::string& title, Mode mode,
+                              const std::string& title, Mode mode, const std::string& from = "",
                               const std::function<train::EncryptedTraining()>& encrypted = {}) {
   require_sides(w.data, network.architecture);
   auto model = train_stage(
@@ -234,7 +247,17 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
           card.std_rgb.fill(0.25);
         }
         torch::manual_seed(recipe.seed);
-        train::ClassifierTask task(nn::make_model(card), recipe.label_smoothing);
+        auto fresh = nn::make_model(card);
+        if (const auto start = start_of(from)) {
+          const auto taken = nn::start_from(*fresh.net, *start->net);
+          if (taken == 0)
+            fail(ErrorCode::InvalidArgument, "{}: no tensor of this {} has name and shape of a {}",
+                 from, model::describe(start->card), model::describe(card));
+          spdlog::info("{}: starts with {} of {} tensors from {}", title, taken,
+                       nn::state_tensors(*fresh.net).size(), from);
+          fresh.card.notes["from"] = nn::content_hash(*start);
+        }
+        train::ClassifierTask task(std::move(fresh), recipe.label_smoothing);
         const auto& pictures = encrypted ? training.pictures : w.data.train;
         run_training(task, {pictures, w.split, training.encrypt}, recipe, e.compute, run);
         if (!encrypted && !run.rehearsal) say_whether_it_learned(task.model(), w, run);
@@ -446,7 +469,7 @@ nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
   network.architecture = e.classifier.architecture;
   network.depth = e.classifier.depth;
   return train_classifier_in(e.classifier_folder(), classifier_stage(e, w), e, w, network,
-                             e.classifier.recipe, "train psi", mode);
+                             e.classifier.recipe, "train psi", mode, e.classifier.from);
 }
 
 std::optional<nn::Model> finished_classifier(const Experiment& e, const Workspace& w) {
@@ -484,7 +507,8 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     network.architecture = "unet_encoder";
     network.base_width = e.transform.width;
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
-                                  encoder_recipe(e), "train the encoder of h", of_needed(mode));
+                                  encoder_recipe(e), "train the encoder of h", of_needed(mode),
+                                  e.transform.encoder_from);
     encoder_hash = nn::content_hash(encoder);
   }
   const auto alpha = alpha_text(e.transform.options.alpha);
@@ -534,7 +558,7 @@ nn::Model train_scheme(const Experiment& e, const Workspace& w, Mode mode) {
   }
   network.notes = {{"scheme", e.scheme.label()}, {"recipe", e.classifier.recipe.name}};
   return train_classifier_in(e.scheme_folder(), scheme_stage(e, w), e, w, network,
-                             e.classifier.recipe, "train on " + e.scheme.label(), mode, [&] {
+                             e.classifier.recipe, "train on " + e.scheme.label(), mode, "", [&] {
                                return train::encrypted_training(e.scheme, w.data.train, w.split);
                              });
 }

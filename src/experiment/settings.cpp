@@ -186,6 +186,7 @@ Experiment read_experiment(Config& config) {
   e.classifier.std_rgb =
       three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10),
             "classifier.std_rgb");
+  e.classifier.from = config.get_string("classifier.from", "");
   e.classifier.recipe = train::read_recipe(config, Subject::Classifier);
 
   e.phi.file = config.get_path("phi.file", "");
@@ -214,6 +215,7 @@ Experiment read_experiment(Config& config) {
   e.transform.options = train::read_transform_options(config, e.transform.recipe.name);
   e.transform.encoder_least_steps =
       least_steps("transform.encoder_least_steps", "transform.encoder_epochs", train::kLeastSteps);
+  e.transform.encoder_from = config.get_string("transform.encoder_from", "");
   e.attack.width = config.get_int("attack.width", 16, 1, 256);
   e.attack.recipe = train::read_recipe(config, Subject::Inverse);
   e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);

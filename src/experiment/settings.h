@@ -43,6 +43,7 @@ struct Experiment {
     std::string architecture;  ///< "resnet", "resnet18", "vgg16_bn" or "densenet"
     int64_t depth = 20;
     std::array<double, 3> mean_rgb, std_rgb;
+    std::string from;  ///< model file or name whose weights it starts with; empty for none
     train::Recipe recipe;
   } classifier;
 
@@ -60,6 +61,7 @@ struct Experiment {
     int64_t width = 16;
     train::TransformOptions options;
     int64_t encoder_least_steps = 0;
+    std::string encoder_from;  ///< as Classifier::from; a U-Net serves too
     train::Recipe recipe;
   } transform;
 

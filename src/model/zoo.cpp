@@ -113,4 +113,14 @@ fs::path checked(const fs::path& folder, const ZooModel& model) {
   return path;
 }
 
+fs::path file_of(const std::string& given) {
+  if (fs::exists(given)) return given;
+  const auto folder = zoo_folder();
+  for (const auto& listed : zoo(folder))
+    if (listed.name == given) return checked(folder, listed);
+  fail(ErrorCode::NotFound, "{}: no such file, nor the name of a model{}", given,
+       folder.empty() ? ": there is no folder of models (VEILNET_MODELS names one)"
+                      : " in " + folder.string());
+}
+
 }  // namespace veilnet::model

@@ -41,4 +41,8 @@ std::vector<ZooModel> zoo(const std::filesystem::path& folder);
 /// index describes, naming both; Error{NotFound, Io} as sha256_file.
 std::filesystem::path checked(const std::filesystem::path& folder, const ZooModel& model);
 
+/// The file itself, or that of the model of this name. @throws Error{NotFound} if there is neither,
+/// and as zoo and checked.
+std::filesystem::path file_of(const std::string& given);
+
 }  // namespace veilnet::model

@@ -110,6 +110,20 @@ Model load_model(const std::filesystem::path& path, model::Role role, const torc
   return model;
 }
 
+size_t start_from(torch::nn::Module& network, const torch::nn::Module& other) {
+  torch::NoGradGuard no_grad;
+  std::map<std::string, torch::Tensor> given;
+  for (const auto& [name, tensor] : state_tensors(other)) given[name] = tensor;
+  size_t taken = 0;
+  for (auto& [name, tensor] : state_tensors(network)) {
+    const auto found = given.find(name);
+    if (found == given.end() || found->second.sizes() != tensor.sizes()) continue;
+    torch::Tensor(tensor).copy_(found->second);
+    ++taken;
+  }
+  return taken;
+}
+
 void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                   const std::string& prefix, bool allow_extra) {
   const auto file = Safetensors::load(path);

@@ -48,6 +48,10 @@ Model load_model(const std::filesystem::path& path, model::Role role,
 void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                   const std::string& prefix, bool allow_extra);
 
+/// Copies what has the same name and shape in both; the rest of `network` stays as it is.
+/// @return how many tensors were copied.
+size_t start_from(torch::nn::Module& network, const torch::nn::Module& other);
+
 /// Loads phi from a safetensors file with torchvision's VGG-16 or VGG-19 key names
 /// (features.N.weight, features.N.bias); tensors of deeper layers and of the classifier are
 /// ignored. @throws Error{BadData} as load_weights.

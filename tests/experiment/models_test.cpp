@@ -249,6 +249,29 @@ TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
   train_transform(e, w, psi, Mode::Fresh);
 }
 
+TEST(Models, StartsFromGivenWeights) {
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path() / "a");
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  train_transform(e, w, psi, Mode::Fresh);
+  // With a rate of nothing, what it starts with is what comes out.
+  auto again = tiny(folder.path() / "b");
+  again.classifier.from = (e.classifier_folder() / "model.safetensors").string();
+  again.classifier.recipe.lr = 0;
+  again.transform.encoder_from = (e.transform_folder() / "model.safetensors").string();
+  const auto same = train_classifier(again, w, Mode::Fresh);
+  EXPECT_TRUE(torch::equal(same.net->parameters().front(), psi.net->parameters().front()));
+  EXPECT_EQ(same.card.notes.at("from"), nn::content_hash(psi));
+  train_transform(again, w, same, Mode::Fresh);
+  EXPECT_TRUE(finished_encoder(again, w));
+  auto wrong = tiny(folder.path() / "c");
+  wrong.classifier.from = (e.transform_folder() / "model.safetensors").string();
+  test::expect_error(ErrorCode::InvalidArgument,
+                     {wrong.classifier.from, "unet width 2", "resnet-8"},
+                     [&] { train_classifier(wrong, w, Mode::Fresh); });
+}
+
 TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
   const test::TemporaryFolder folder;
   auto e = tiny(folder.path(), "");
