@@ -139,6 +139,9 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
     options.rivals(WriteFields(rivals, "transform."));
     add(stage, rivals);
   }
+  // Apart, so that the keys of trainings without it stay as they were.
+  if (e.transform.options.drive != train::TransformOptions().drive)
+    add(stage, {{"transform.drive", e.transform.options.drive}});
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;
@@ -340,6 +343,23 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
   return h;
 }
 
+// Looks at how h hides some validation pictures, spread over all of them.
+train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Card& card,
+                                     const Workspace& w) {
+  constexpr size_t kFewest = 20, kMost = 40;
+  const auto& all = w.split.validation;
+  if (all.size() < kFewest)
+    fail(ErrorCode::InvalidArgument,
+         "transform.drive is \"protection\" with {} validation pictures; it needs {} to look at: a "
+         "larger data.validation_fraction, or more pictures",
+         all.size(), kFewest);
+  std::vector<uint32_t> some(std::min(all.size(), kMost));
+  for (size_t i = 0; i < some.size(); ++i) some[i] = all[i * all.size() / some.size()];
+  return [&phi, card, pictures = w.data.train.pictures.subset(some)](const nn::Model& h) {
+    return measure::look_at(h, phi, card, pictures).margin();
+  };
+}
+
 // Judges h by validation pictures: in the log and in its card, where it stays.
 void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
                           const Workspace& w, const train::Run& run) {
@@ -521,6 +541,8 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
                            {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
             psi, phi.net, e.transform.options,
             dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
+        if (e.transform.options.drive == "protection")
+          task.judge_by(judge_of(*phi.net, psi.card, w));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
         if (!run.rehearsal) say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();

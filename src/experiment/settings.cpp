@@ -73,6 +73,7 @@ Experiment Experiment::at_rival(const std::string& name) const {
   Experiment point = *this;
   auto& o = point.transform.options;
   o.alpha = o.alpha_start = 0;
+  o.drive = "steps";
   auto& weight = minmax ? o.adversary_weight : o.correlation_weight;
   if (weight == 0) weight = minmax ? kAdversary : kCorrelation;
   (minmax ? o.correlation_weight : o.adversary_weight) = 0;
@@ -83,6 +84,7 @@ Experiment Experiment::at_rival(const std::string& name) const {
                                      {"adversary_weight", o.adversary_weight},
                                      {"correlation_weight", o.correlation_weight}})
     config.set("transform." + key + "=" + alpha_text(value));
+  config.set("transform.drive=" + o.drive);
   const auto read = read_experiment(config);
   point.resolved_toml = read.resolved_toml;
   point.config_sha256 = read.config_sha256;

@@ -1,5 +1,6 @@
 #include "measure/hiding.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <torch/linalg.h>
@@ -79,6 +80,13 @@ std::string Hiding::broken_limits() const {
   add(probe_gain_db > kMostProbeGainDb,
       fmt::format("rebuilt by more than {} dB", kMostProbeGainDb));
   return broken;
+}
+
+double Hiding::margin() const {
+  constexpr double kNothing = 1e-3;
+  return std::min({kMostSsim / std::max(std::abs(ssim), kNothing),
+                   feature_distance / kLeastFeatureDistance,
+                   kMostProbeGainDb / std::max(probe_gain_db, kNothing)});
 }
 
 std::string Hiding::text() const {

@@ -52,6 +52,16 @@ TEST(Hiding, InvertedAndFaintPicturesAreRebuiltByALinearFunction) {
   EXPECT_FALSE(faint.hides());
 }
 
+TEST(Hiding, TheMarginIsThatOfTheWorstFigure) {
+  Hiding hiding{.ssim = -0.05, .feature_distance = 6, .probe_gain_db = 0.5};
+  EXPECT_DOUBLE_EQ(hiding.margin(), 2);
+  hiding.feature_distance = 2;
+  EXPECT_DOUBLE_EQ(hiding.margin(), 1);
+  hiding.probe_gain_db = 3;
+  EXPECT_DOUBLE_EQ(hiding.margin(), 0.5);
+  EXPECT_FALSE(hiding.hides());
+}
+
 TEST(Hiding, NoiseHides) {
   const auto noise = of([](torch::Tensor x) { return torch::rand_like(x).round(); });
   EXPECT_LT(std::abs(noise.ssim), kMostSsim);

@@ -1,5 +1,6 @@
 #include "train/tasks/transform.h"
 
+#include <sstream>
 #include <torch/torch.h>
 
 #include "support.h"
@@ -62,6 +63,67 @@ TEST(TransformTask, FrozenEncoderGetsNoGradient) {
 TEST(TransformOptions, RefusesAFrozenEncoderThatWasNeverTrained) {
   test::expect_error(ErrorCode::InvalidArgument, {"freeze_encoder", "encoder_epochs 0"},
                      [] { options_of("[transform]\nrecipe = 'paper'\nfreeze_encoder = true\n"); });
+}
+
+// alpha in force at each step while the judge says `margin(look)`, looks counted from 1.
+std::vector<double> driven_alphas(TransformTask& task, const Parts& parts, int64_t first,
+                                  int64_t last, const std::function<double(int)>& margin) {
+  int look = 0;
+  task.judge_by([&](const nn::Model& h) {
+    EXPECT_FALSE(h.net->is_training());
+    return margin(++look);
+  });
+  std::vector<double> alphas;
+  for (int64_t step = first; step < last; ++step) {
+    const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {step, 100, 100});
+    EXPECT_TRUE(parts.h.net->is_training());
+    for (const auto& [name, value] : losses.parts)
+      if (name == "alpha") alphas.push_back(value.item<double>());
+  }
+  return alphas;
+}
+
+TEST(TransformTask, ProtectionDrivesAlpha) {
+  Parts parts;
+  const auto options = options_of(
+      "[transform]\nrecipe = 'paper'\nalpha = 0.01\nalpha_start = 0.05\n"
+      "drive = 'protection'\n");
+  TransformTask task(parts.h, parts.psi, parts.phi, options);
+  // A look every second of 100 steps: shown twice, then just hidden, then hidden well.
+  const auto alphas = driven_alphas(task, parts, 0, 100, [](int look) {
+    return look <= 2 ? 0.5 : look == 3 ? 1.3 : 3.0;
+  });
+  ASSERT_EQ(alphas.size(), 100u);
+  EXPECT_DOUBLE_EQ(alphas[0], 0.05);
+  EXPECT_DOUBLE_EQ(alphas[1], 0.05);
+  EXPECT_DOUBLE_EQ(alphas[2], 0.1);
+  EXPECT_DOUBLE_EQ(alphas[4], 0.2);
+  EXPECT_DOUBLE_EQ(alphas[7], 0.2) << "held";
+  EXPECT_DOUBLE_EQ(alphas[8], 0.16);
+  EXPECT_DOUBLE_EQ(alphas[99], 0.01) << "not below transform.alpha";
+  TransformTask shown(parts.h, parts.psi, parts.phi, options);
+  EXPECT_DOUBLE_EQ(driven_alphas(shown, parts, 0, 100, [](int) { return 0.1; }).back(), 1)
+      << "at most";
+}
+
+TEST(TransformTask, WhatDrivesAlphaIsPartOfTheStateThatACheckpointKeeps) {
+  Parts parts;
+  const auto options = options_of("[transform]\ndrive = 'protection'\n");
+  TransformTask task(parts.h, parts.psi, parts.phi, options);
+  const auto before = driven_alphas(task, parts, 0, 7, [](int) { return 0.5; });
+  std::stringstream kept;
+  torch::save(task.auxiliary(), kept);
+  TransformTask again(parts.h, parts.psi, parts.phi, options);
+  auto auxiliary = again.auxiliary();
+  torch::load(auxiliary, kept);
+  EXPECT_DOUBLE_EQ(driven_alphas(again, parts, 7, 8, [](int) { return 0.5; }).back(),
+                   before.back());
+}
+
+TEST(TransformOptions, AlphaIsDrivenByStepsUnlessSaidOtherwise) {
+  EXPECT_EQ(options_of("").drive, "steps");
+  test::expect_error(ErrorCode::InvalidArgument, {"transform.drive", "luck", "protection"},
+                     [] { options_of("[transform]\ndrive = 'luck'\n"); });
 }
 
 // Gradient reversal: the inverse network learns to rebuild, h to prevent it.

@@ -40,6 +40,7 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
   }
   o.fields(ReadFields(config, "transform."));
   o.rivals(ReadFields(config, "transform."));
+  o.driven(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
     fail(ErrorCode::InvalidArgument,
          "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
@@ -62,13 +63,17 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
                                                static_cast<int64_t>(psi_.card.class_names.size()));
   }
   if (options_.adversary_weight > 0) adversary_ = std::make_shared<nn::UNet>(net_->width());
-  if (bottleneck_classifier_ && !adversary_) {
+  const bool driven = options_.drive == "protection";
+  if (bottleneck_classifier_ && !adversary_ && !driven) {
     auxiliary_ = bottleneck_classifier_.ptr();
-  } else if (adversary_) {
+  } else if (adversary_ || driven) {
     auxiliary_ = std::make_shared<torch::nn::Module>();
-    auxiliary_->register_module("adversary", adversary_);
+    if (adversary_) auxiliary_->register_module("adversary", adversary_);
     if (bottleneck_classifier_)
       auxiliary_->register_module("classifier", bottleneck_classifier_.ptr());
+    if (driven)
+      driven_ = auxiliary_->register_buffer(
+          "driven", torch::tensor({options_.alpha_start, 0.0}, torch::kDouble));
   }
   if (encoder) {
     encoder->copy_into(*net_);
@@ -82,6 +87,31 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
 
 std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return auxiliary_; }
 
+// alpha in force. Doubling takes it from the start of `quick` to the most in five looks; it comes
+// down slower, so that h can follow.
+double TransformTask::alpha_at(const StepInfo& info) {
+  if (!driven_.defined()) {
+    const bool started = static_cast<double>(info.step) >=
+                         options_.alpha_start_share * static_cast<double>(info.total_steps);
+    return started ? options_.alpha : options_.alpha_start;
+  }
+  constexpr int64_t kLooks = 50;
+  constexpr double kMost = 1, kUp = 2, kDown = 0.8, kAmple = 1.5, kScarce = 1.2;
+  double alpha = driven_[0].item<double>();
+  const auto between = std::max<int64_t>(1, info.total_steps / kLooks);
+  if (info.step > 0 && info.step % between == 0 && torch::GradMode::is_enabled()) {
+    if (!judge_) fail(ErrorCode::InvalidArgument, "nobody judges what drives alpha");
+    h_.net->eval();
+    const double margin = judge_(h_);
+    h_.net->train();
+    if (margin < kScarce) alpha = std::min(kUp * alpha, std::max(kMost, options_.alpha_start));
+    if (margin > kAmple) alpha = std::max(kDown * alpha, options_.alpha);
+    driven_[0] = alpha;
+    driven_[1] = margin;
+  }
+  return alpha;
+}
+
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
   const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
@@ -93,12 +123,14 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
   const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share),
                                       pictures.slice(0, 0, share));
 
-  const bool started = static_cast<double>(info.step) >=
-                       options_.alpha_start_share * static_cast<double>(info.total_steps);
-  const double alpha = started ? options_.alpha : options_.alpha_start;
-
+  // After the forward pass, from which autocast keeps the weights that gradients go through.
+  const double alpha = alpha_at(info);
   Losses losses{class_loss - alpha * feat_loss,
                 {{"class_loss", class_loss.detach()}, {"feature_loss", feat_loss.detach()}}};
+  if (driven_.defined()) {
+    losses.parts.emplace_back("alpha", driven_[0].clone());
+    losses.parts.emplace_back("hiding_margin", driven_[1].clone());
+  }
   if (bottleneck_classifier_) {
     const auto loss =
         classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);

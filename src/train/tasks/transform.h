@@ -1,6 +1,7 @@
 // Training the transformation network h against a frozen classifier psi.
 #pragma once
 
+#include <functional>
 #include <torch/nn/modules/linear.h>
 
 #include "core/settings.h"
@@ -30,6 +31,10 @@ struct TransformOptions {
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
+  /// "steps": alpha is as above. "protection": alpha_start is where it begins; it is doubled at
+  /// every look that finds h's pictures not hidden, and lowered, not below `alpha`, at every look
+  /// that finds them hidden by a margin. TransformTask::judge says what a look is.
+  std::string drive = "steps";
   /// Weight with which h works against an inverse network that learns beside it to rebuild the
   /// plain picture (a U-Net, mean squared error): min-max training, DeepObfuscator, arXiv
   /// 1909.04126, and ResSFL, arXiv 2205.04007. 0 in the paper.
@@ -43,6 +48,11 @@ struct TransformOptions {
   void rivals(Visit&& visit) {
     visit("adversary_weight", adversary_weight, 0, 1000);
     visit("correlation_weight", correlation_weight, 0, 1000);
+  }
+  /// Likewise.
+  template <class Visit>
+  void driven(Visit&& visit) {
+    visit("drive", drive, {"steps", "protection"});
   }
   bool has_rivals() const { return adversary_weight > 0 || correlation_weight > 0; }
 
@@ -73,6 +83,11 @@ class TransformTask : public Task {
   TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
                 const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr);
 
+  /// How well h hides pictures that it does not learn from: measure::Hiding::margin.
+  using Judge = std::function<double(const nn::Model& h)>;
+  /// What drives alpha; needed with drive "protection", and used by it alone.
+  void judge_by(Judge judge) { judge_ = std::move(judge); }
+
   nn::Model& model() override { return h_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
   Losses training_losses(const Batch& batch, const StepInfo& info) override;
@@ -82,13 +97,17 @@ class TransformTask : public Task {
                                                                const StepInfo& info) override;
 
  private:
+  double alpha_at(const StepInfo& info);
+
   nn::Model h_, psi_;
   std::shared_ptr<nn::TransformNetwork> net_;
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
   torch::nn::Linear bottleneck_classifier_{nullptr};
   std::shared_ptr<nn::UNet> adversary_;
-  std::shared_ptr<torch::nn::Module> auxiliary_;  // holds the two above
+  Judge judge_;
+  torch::Tensor driven_;                          // alpha and the margin of the last look, [2]
+  std::shared_ptr<torch::nn::Module> auxiliary_;  // holds the three above; a checkpoint keeps it
 };
 
 }  // namespace veilnet::train
