@@ -117,7 +117,7 @@ TEST(Rehearsal, TriesEveryTrainingAndWritesNothing) {
   for (const auto& one : before) {
     EXPECT_FALSE(one.finished) << one.title;
     EXPECT_GT(one.seconds, 0) << one.title;
-    EXPECT_EQ(one.steps, 1) << one.title << ": 180 pictures in batches of 128";
+    EXPECT_EQ(one.steps, 5) << one.title << ": 180 pictures in batches of 32";
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 
