@@ -37,9 +37,11 @@ class Server:
         for port in ports:
             port.unlink(missing_ok=True)
         self.log = pathlib.Path(folder, "access.jsonl")
+        # A request waits for others: one that has a millisecond, or is cancelled then, is not answered first.
         self.process = subprocess.Popen(
             [VEILNET, "serve", "--model", f"m={PSI}", "--port", "0", "--port-file", ports[0], "--grpc-port", "0",
-             "--grpc-port-file", ports[1], "--max-body-bytes", "65536", "--access-log", self.log, *options],
+             "--grpc-port-file", ports[1], "--max-body-bytes", "65536", "--max-delay-us", "100000",
+             "--access-log", self.log, *options],
             stderr=subprocess.PIPE, text=True)
         for _ in range(600):
             if all(port.exists() for port in ports) or self.process.poll() is not None:
