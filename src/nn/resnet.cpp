@@ -10,7 +10,7 @@ namespace {
 
 namespace F = torch::nn::functional;
 
-torch::nn::Conv2d conv3x3(int64_t in, int64_t out, int64_t stride) {
+torch::nn::Conv2d strided3x3(int64_t in, int64_t out, int64_t stride) {
   return torch::nn::Conv2d(
       torch::nn::Conv2dOptions(in, out, 3).stride(stride).padding(1).bias(false));
 }
@@ -24,9 +24,9 @@ class BasicBlock : public torch::nn::Module {
  public:
   BasicBlock(int64_t in, int64_t out, int64_t stride, Shortcut shortcut)
       : stride_(stride), pad_(out == in ? 0 : out / 4) {
-    conv1_ = register_module("conv1", conv3x3(in, out, stride));
+    conv1_ = register_module("conv1", strided3x3(in, out, stride));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(out));
-    conv2_ = register_module("conv2", conv3x3(out, out, 1));
+    conv2_ = register_module("conv2", strided3x3(out, out, 1));
     bn2_ = register_module("bn2", torch::nn::BatchNorm2d(out));
     if (shortcut == Shortcut::Projection && (in != out || stride != 1)) {
       const auto projection = torch::nn::Conv2dOptions(in, out, 1).stride(stride).bias(false);
@@ -89,7 +89,7 @@ ResNet::ResNet(int64_t depth, int64_t classes, int64_t channels) {
   }
   require_classes(classes);
   const int64_t blocks = (depth - 2) / 6;
-  conv1_ = register_module("conv1", conv3x3(channels, 16, 1));
+  conv1_ = register_module("conv1", strided3x3(channels, 16, 1));
   bn1_ = register_module("bn1", torch::nn::BatchNorm2d(16));
   layer1_ = register_module("layer1", make_stage(16, 16, blocks, 1, Shortcut::Padding));
   layer2_ = register_module("layer2", make_stage(16, 32, blocks, 2, Shortcut::Padding));
@@ -106,7 +106,7 @@ torch::Tensor ResNet::forward(torch::Tensor input) {
 
 ResNet18::ResNet18(int64_t classes, int64_t channels) {
   require_classes(classes);
-  conv1_ = register_module("conv1", conv3x3(channels, 64, 1));
+  conv1_ = register_module("conv1", strided3x3(channels, 64, 1));
   bn1_ = register_module("bn1", torch::nn::BatchNorm2d(64));
   for (int64_t stage = 0, in = 64; stage < 4; ++stage) {
     const int64_t out = 64 << stage;

@@ -123,17 +123,6 @@ class Pixels : public OwnStep {
   std::shared_ptr<const Buffer> weights_;
 };
 
-// The matrices G of F(m x m, 3 x 3): a kernel's row in the form that the transformed input meets.
-std::vector<std::array<double, 3>> kernel_transform(int m) {
-  if (m == 2) return {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-  return {{0.25, 0, 0},
-          {-1 / 6.0, -1 / 6.0, -1 / 6.0},
-          {-1 / 6.0, 1 / 6.0, -1 / 6.0},
-          {1 / 24.0, 1 / 12.0, 1 / 6.0},
-          {1 / 24.0, -1 / 12.0, 1 / 6.0},
-          {0, 0, 1}};
-}
-
 class Winograd : public OwnStep {
  public:
   Winograd(const ConvolutionJob& job, int m, std::shared_ptr<Scratch> scratch,
@@ -215,21 +204,28 @@ class Winograd : public OwnStep {
 
   // Each point's matrix [in][out], packed in chunks of output channels.
   Buffer packed() const {
-    const auto g = kernel_transform(static_cast<int>(m_));
+    const auto g = winograd_kernel_transform(static_cast<int>(m_));
     const auto side = g.size();
     const auto in = static_cast<size_t>(c_.in), out = static_cast<size_t>(c_.out);
     std::vector<float> matrices(side * side * in * out);
     parallel_for(job_.threads, c_.in, [&](int64_t channel, int) {
       const auto i = static_cast<size_t>(channel);
-      for (size_t o = 0; o < out; ++o) {
-        const float* w = c_.weights.data() + (o * in + i) * 9;
-        for (size_t y = 0; y < side; ++y) {
-          double row[3];  // of the kernel, its own rows summed up
-          for (size_t b = 0; b < 3; ++b)
-            row[b] = g[y][0] * w[b] + g[y][1] * w[3 + b] + g[y][2] * w[6 + b];
-          for (size_t x = 0; x < side; ++x)
-            matrices[((y * side + x) * in + i) * out + o] =
-                static_cast<float>(g[x][0] * row[0] + g[x][1] * row[1] + g[x][2] * row[2]);
+      // The loops over output channels are the inner ones, which the compiler makes vectors of.
+      std::vector<double> kernels(9 * out), rows(3 * out);
+      for (size_t o = 0; o < out; ++o)
+        for (size_t k = 0; k < 9; ++k) kernels[k * out + o] = c_.weights[(o * in + i) * 9 + k];
+      for (size_t y = 0; y < side; ++y) {
+        for (size_t b = 0; b < 3; ++b) {
+          const double* w = kernels.data() + b * out;
+          for (size_t o = 0; o < out; ++o)
+            rows[b * out + o] =
+                g[y][0] * w[o] + g[y][1] * w[3 * out + o] + g[y][2] * w[6 * out + o];
+        }
+        for (size_t x = 0; x < side; ++x) {
+          float* to = matrices.data() + ((y * side + x) * in + i) * out;
+          for (size_t o = 0; o < out; ++o)
+            to[o] = static_cast<float>(g[x][0] * rows[o] + g[x][1] * rows[out + o] +
+                                       g[x][2] * rows[2 * out + o]);
         }
       }
     });
@@ -407,6 +403,16 @@ bool whole_vectors(const ConvolutionJob& job) {
 }
 
 }  // namespace
+
+std::vector<std::array<double, 3>> winograd_kernel_transform(int m) {
+  if (m == 2) return {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  return {{0.25, 0, 0},
+          {-1 / 6.0, -1 / 6.0, -1 / 6.0},
+          {-1 / 6.0, 1 / 6.0, -1 / 6.0},
+          {1 / 24.0, 1 / 12.0, 1 / 6.0},
+          {1 / 24.0, -1 / 12.0, 1 / 6.0},
+          {0, 0, 1}};
+}
 
 std::string_view way_name(Way way) {
   switch (way) {

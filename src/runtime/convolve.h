@@ -1,6 +1,7 @@
 // Ways to compute one convolution.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -70,6 +71,9 @@ std::vector<Way> ways_for(const ConvolutionJob& job);
 std::unique_ptr<Step> make_convolution(const ConvolutionJob& job, Way way,
                                        const std::shared_ptr<Scratch>& scratch,
                                        PackedWeights& weights);
+
+/// The matrix G of F(m x m, 3 x 3): a kernel's row in the form that the transformed input meets.
+std::vector<std::array<double, 3>> winograd_kernel_transform(int m);
 
 /// Multiply-accumulate operations of the plain convolution, without what a way saves.
 double multiplications(const ConvolutionJob& job);

@@ -24,6 +24,9 @@ struct Kernels {
   /// c[m][n] = sum over k of a[m][k] b[k][n]. b is packed (pack); n must be a multiple of lanes.
   void (*gemm)(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b,
                float* c, int64_t ldc);
+  /// c[m][n] += sum over k of a[k][m] b[k][n]; n must be a multiple of lanes.
+  void (*add_outer)(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b,
+                    int64_t ldb, float* c, int64_t ldc);
   /// b[k][n] with row length ldb into the form that gemm reads; n * k floats.
   void (*pack)(int64_t n, int64_t k, const float* b, int64_t ldb, float* packed);
 
@@ -37,6 +40,11 @@ struct Kernels {
   void (*winograd_output)(int m, const float* sums, int64_t sums_stride, int64_t channels,
                           const float* bias, const float* const* residual, float slope,
                           float* const* out);
+
+  /// One tile of the output's gradient, of m^2 pixels, in the form whose products with those of
+  /// winograd_input are the gradient of the kernels in theirs; otherwise as winograd_input.
+  void (*winograd_gradient)(int m, const float* const* pixels, int64_t channels, float* u,
+                            int64_t u_stride);
 
   /// d[c] = a[c] - b[c]; n values. Null stands for zeros.
   void (*difference)(int64_t n, const float* a, const float* b, float* d);

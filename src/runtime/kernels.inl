@@ -74,6 +74,63 @@ void gemm(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const fl
   if (n > 0) panel<1>(m, k, a, lda, b, c, ldc);
 }
 
+// The same of a's transpose, added to what c has.
+template <int R, int N>
+void outer_tile(int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
+                int64_t ldc) {
+  V sum[R][N];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int n = 0; n < N; ++n) sum[r][n] = load(c + r * ldc + n * kLanes);
+  for (int64_t i = 0; i < k; ++i) {
+    V w[N];
+#pragma GCC unroll 2
+    for (int n = 0; n < N; ++n) w[n] = load(b + i * ldb + n * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int n = 0; n < N; ++n) sum[r][n] += a[i * lda + r] * w[n];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int n = 0; n < N; ++n) store(c + r * ldc + n * kLanes, sum[r][n]);
+}
+
+template <int N, int R>
+struct OuterRows {
+  static void run(int64_t m, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
+                  float* c, int64_t ldc) {
+    if (m == R) return outer_tile<R, N>(k, a, lda, b, ldb, c, ldc);
+    OuterRows<N, R - 1>::run(m, k, a, lda, b, ldb, c, ldc);
+  }
+};
+template <int N>
+struct OuterRows<N, 0> {
+  static void run(int64_t, int64_t, const float*, int64_t, const float*, int64_t, float*,
+                  int64_t) {}
+};
+
+template <int N>
+void outer_panel(int64_t m, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
+                 float* c, int64_t ldc) {
+  for (int64_t parts = (m + kRows - 1) / kRows; parts > 0; --parts) {
+    const int64_t rows = (m + parts - 1) / parts;
+    OuterRows<N, kRows>::run(rows, k, a, lda, b, ldb, c, ldc);
+    m -= rows;
+    a += rows;
+    c += rows * ldc;
+  }
+}
+
+void add_outer(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b,
+               int64_t ldb, float* c, int64_t ldc) {
+  for (; n >= 2 * kLanes; n -= 2 * kLanes, b += 2 * kLanes, c += 2 * kLanes)
+    outer_panel<2>(m, k, a, lda, b, ldb, c, ldc);
+  if (n > 0) outer_panel<1>(m, k, a, lda, b, ldb, c, ldc);
+}
+
 void pack(int64_t n, int64_t k, const float* b, int64_t ldb, float* packed) {
   for (int64_t at = 0; at < n;) {
     const int64_t columns = n - at >= 2 * kLanes ? 2 * kLanes : kLanes;
@@ -101,6 +158,12 @@ struct Transform<2> {
     y[0] = t[0] + t[1] + t[2];
     y[1] = t[1] - t[2] - t[3];
   }
+  static VEILNET_INLINE void gradient(const V* y, V* t) {
+    t[0] = y[0];
+    t[1] = y[0] + y[1];
+    t[2] = y[0] - y[1];
+    t[3] = -y[1];
+  }
 };
 
 template <>
@@ -120,6 +183,15 @@ struct Transform<4> {
     y[1] = b + 2 * e;
     y[2] = a + 4 * c;
     y[3] = b + 8 * e + t[5];
+  }
+  static VEILNET_INLINE void gradient(const V* y, V* t) {
+    const V a = y[0] + y[2], b = y[1] + y[3], c = y[0] + 4 * y[2], e = 2 * y[1] + 8 * y[3];
+    t[0] = y[0];
+    t[1] = a + b;
+    t[2] = a - b;
+    t[3] = c + e;
+    t[4] = c - e;
+    t[5] = y[3];
   }
 };
 
@@ -179,6 +251,30 @@ void tile_output(const float* sums, int64_t sums_stride, int64_t channels, const
   }
 }
 
+template <int M>
+void tile_gradient(const float* const* pixels, int64_t channels, float* u, int64_t u_stride) {
+  constexpr int S = M + 2;
+  for (int64_t c = 0; c < channels; c += kLanes) {
+    V columns[M][S];  // [column][row]
+#pragma GCC unroll 4
+    for (int x = 0; x < M; ++x) {
+      V d[M];
+#pragma GCC unroll 4
+      for (int y = 0; y < M; ++y) d[y] = load(pixels[y * M + x] + c);
+      Transform<M>::gradient(d, columns[x]);
+    }
+#pragma GCC unroll 6
+    for (int y = 0; y < S; ++y) {
+      V d[M], t[S];
+#pragma GCC unroll 4
+      for (int x = 0; x < M; ++x) d[x] = columns[x][y];
+      Transform<M>::gradient(d, t);
+#pragma GCC unroll 6
+      for (int x = 0; x < S; ++x) store(u + (y * S + x) * u_stride + c, t[x]);
+    }
+  }
+}
+
 void winograd_input(int m, const float* const* pixels, int64_t channels, float* v,
                     int64_t v_stride) {
   if (m == 4) return tile_input<4>(pixels, channels, v, v_stride);
@@ -190,6 +286,12 @@ void winograd_output(int m, const float* sums, int64_t sums_stride, int64_t chan
                      float* const* out) {
   if (m == 4) return tile_output<4>(sums, sums_stride, channels, bias, residual, slope, out);
   tile_output<2>(sums, sums_stride, channels, bias, residual, slope, out);
+}
+
+void winograd_gradient(int m, const float* const* pixels, int64_t channels, float* u,
+                       int64_t u_stride) {
+  if (m == 4) return tile_gradient<4>(pixels, channels, u, u_stride);
+  tile_gradient<2>(pixels, channels, u, u_stride);
 }
 
 // -- Loops over channels: vectors, then what is left of them ---------------------------------------
@@ -323,8 +425,8 @@ bool sigmoid_bytes(int64_t n, const float* x, uint8_t* out) {
 
 #undef VEILNET_INLINE
 
-constexpr Kernels kTable = {kName,        kLanes,       kRows,
-                            gemm,         pack,         winograd_input,
-                            winograd_output, difference, sum4,
+constexpr Kernels kTable = {kName, kLanes, kRows,
+                            gemm, add_outer, pack, winograd_input,
+                            winograd_output, winograd_gradient, difference, sum4,
                             finish,       scale_shift,  add,
                             max_pool,     average_pool, sigmoid_bytes};

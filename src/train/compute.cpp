@@ -11,7 +11,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
-#include "nn/weight_gradients.h"
+#include "nn/convolution.h"
 
 namespace veilnet::train {
 namespace {
@@ -79,7 +79,7 @@ Compute configure_compute(Config& config) {
       config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
   if (compute.threads == 0) compute.threads = physical_cores();
   at::set_num_threads(compute.threads);
-  nn::divide_weight_gradients();
+  nn::use_own_convolutions();
   const bool cuda = device == "cuda" ||
                     (device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 8 &&
                      device.find_first_not_of("0123456789", 5) == std::string::npos);

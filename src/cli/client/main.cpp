@@ -28,7 +28,7 @@ bool computes(std::string_view word) {
 /// At the end of every operation OpenMP's threads wait for each other, by default spinning for
 /// milliseconds. On a machine that others use too, they spin while the thread that they wait for
 /// has no processor (bench/busy.py). Spinning for a few microseconds costs an idle machine next to
-/// nothing. The other half is nn/weight_gradients.h. Read when libgomp is loaded, hence set here
+/// nothing. The other half is nn/convolution.h. Read when libgomp is loaded, hence set here
 /// for programs that begin from here; what the user has set stands. False if something is set
 /// already.
 bool spin_briefly() {

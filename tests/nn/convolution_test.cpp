@@ -1,4 +1,4 @@
-#include "nn/weight_gradients.h"
+#include "nn/convolution.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -29,14 +29,14 @@ std::vector<torch::Tensor> gradients(const Case& c, int threads) {
   return torch::autograd::grad({(y.to(torch::kFloat) * torch::rand(y.sizes())).sum()}, {x, w, b});
 }
 
-class WeightGradients : public testing::Test {
+class Convolutions : public testing::Test {
  protected:
   void TearDown() override { at::set_num_threads(before_); }
   int before_ = at::get_num_threads();
 };
 
-TEST_F(WeightGradients, AreThoseOfOneThreadForEveryKindOfConvolution) {
-  divide_weight_gradients();
+TEST_F(Convolutions, GiveTheGradientsOfOneThreadForEveryKind) {
+  use_own_convolutions();
   using Options = torch::nn::functional::Conv2dFuncOptions;
   const std::vector<Case> cases = {
       {8, 3, 16, 12, Options().padding(1)},
@@ -62,15 +62,65 @@ TEST_F(WeightGradients, AreThoseOfOneThreadForEveryKindOfConvolution) {
   }
 }
 
-TEST_F(WeightGradients, AreTheSameEveryTime) {
-  divide_weight_gradients();
+// Sizes that end within a tile, channels of whole vectors and not, more and fewer than a block.
+TEST_F(Convolutions, AreThoseOfDoublePrecision) {
+  use_own_convolutions();
+  at::set_num_threads(2);
+  struct Size {
+    int64_t pictures, in, out, height, width;
+  };
+  const auto all = std::vector<Size>{{16, 64, 64, 32, 32}, {3, 32, 48, 9, 7},   {1, 64, 128, 5, 4},
+                                     {128, 64, 64, 8, 8},  {40, 128, 64, 6, 2}, {2, 64, 64, 1, 1},
+                                     {33, 16, 32, 13, 18}, {2, 3, 64, 16, 16}};
+  for (const auto& size : all) {
+    torch::manual_seed(3);
+    const auto draw = [](std::vector<int64_t> shape) {
+      auto t = torch::randn(shape);
+      return shape.size() == 4 ? t.contiguous(torch::MemoryFormat::ChannelsLast) : t;
+    };
+    const std::vector<torch::Tensor> inputs = {
+        draw({size.pictures, size.in, size.height, size.width}), draw({size.out, size.in, 3, 3}),
+        draw({size.out})};
+    const auto upstream = draw({size.pictures, size.out, size.height, size.width});
+    const auto compute = [&](torch::ScalarType type) {
+      std::vector<torch::Tensor> own;
+      for (const auto& t : inputs) own.push_back(t.detach().to(type).requires_grad_());
+      const auto y = torch::conv2d(own[0], own[1], own[2], 1, 1);
+      auto result = torch::autograd::grad({y}, own, {upstream.to(type)});
+      result.insert(result.begin(), y.detach());
+      return result;
+    };
+    const auto expected = compute(torch::kDouble), found = compute(torch::kFloat);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const double difference = (found[i] - expected[i]).abs().max().item<double>();
+      const double largest = expected[i].abs().max().item<double>();
+      EXPECT_LT(difference, 2e-5 * largest)
+          << size.pictures << "x" << size.in << "x" << size.height << "x" << size.width << " to "
+          << size.out << ", result " << i;
+    }
+  }
+}
+
+TEST_F(Convolutions, TakeAGradientThatIsNoPicture) {
+  use_own_convolutions();
+  const auto x = torch::randn({2, 64, 8, 8}).contiguous(torch::MemoryFormat::ChannelsLast);
+  const auto w = torch::randn({64, 64, 3, 3}).requires_grad_();
+  const auto y = torch::conv2d(x, w, {}, 1, 1);
+  const auto expanded = torch::autograd::grad({y.sum()}, {w})[0];  // strides of 0
+  const auto whole =
+      torch::autograd::grad({torch::conv2d(x, w, {}, 1, 1)}, {w}, {torch::ones({2, 64, 8, 8})})[0];
+  EXPECT_LT((expanded - whole).abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(Convolutions, GiveTheSameEveryTime) {
+  use_own_convolutions();
   const Case c{9, 16, 16, 12, torch::nn::functional::Conv2dFuncOptions().padding(1)};
   const auto first = gradients(c, 2);
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(torch::equal(first[1], gradients(c, 2)[1]));
 }
 
-TEST_F(WeightGradients, LetSecondDerivativesThrough) {
-  divide_weight_gradients();
+TEST_F(Convolutions, LetSecondDerivativesThrough) {
+  use_own_convolutions();
   at::set_num_threads(2);
   const auto x = torch::rand({4, 3, 8, 8}).requires_grad_();
   const auto w = torch::rand({5, 3, 3, 3}).requires_grad_();
