@@ -8,6 +8,7 @@
 #include <torch/nn/modules/pixelshuffle.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -25,7 +26,7 @@ class SequentialAdaptation : public AdaptationNetwork {
  public:
   SequentialAdaptation(torch::nn::Sequential layers, int64_t out_channels)
       : layers_(register_module("layers", std::move(layers))), out_channels_(out_channels) {}
-  torch::Tensor forward(torch::Tensor input) override { return layers_->forward(input); }
+  torch::Tensor forward(torch::Tensor input) override { return run_fused(*layers_, input); }
   int64_t out_channels() const override { return out_channels_; }
 
  private:

@@ -3,6 +3,7 @@
 #include <torch/nn/functional.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 #include "nn/unet_parts.h"
 
 namespace veilnet::nn {
@@ -52,8 +53,8 @@ torch::Tensor CodedTransform::values(const torch::Tensor& pictures, bool train_e
 torch::Tensor CodedTransform::draw(const torch::Tensor& signs) {
   auto x = start_(signs.flatten(1)).unsqueeze(2).unsqueeze(3);
   x = torch::pixel_shuffle(torch::relu(start_norm_(x)), side_ / 16);
-  for (auto& up : up_) x = up->forward(x);
-  return head_(last_->forward(x));
+  for (auto& up : up_) x = run_fused(*up, x);
+  return head_(run_fused(*last_, x));
 }
 
 torch::Tensor CodedTransform::encode(const torch::Tensor& pictures) {

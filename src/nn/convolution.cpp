@@ -79,7 +79,7 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight,
   const auto b = biased ? bias->contiguous() : at::Tensor();
   auto y = empty_pictures(own->count, own->out, own->height, own->width, input);
   runtime::convolve(*own, x.data_ptr<float>(), w.data_ptr<float>(),
-                    biased ? b.data_ptr<float>() : nullptr, y.data_ptr<float>());
+                    biased ? b.data_ptr<float>() : nullptr, false, y.data_ptr<float>());
   return y;
 }
 // The gradient of the weights, every thread's over an equal share of the pictures.

@@ -3,6 +3,7 @@
 #include <torch/nn/init.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -23,7 +24,7 @@ class DenseLayer : public torch::nn::Module {
     conv2_ = register_module("conv2", conv(4 * kGrowth, kGrowth, 3));
   }
   torch::Tensor forward(const torch::Tensor& x) {
-    return torch::cat({x, conv2_(torch::relu(bn2_(conv1_(torch::relu(bn1_(x))))))}, 1);
+    return torch::cat({x, conv2_(norm_relu(*bn2_, conv1_(norm_relu(*bn1_, x))))}, 1);
   }
 
  private:
@@ -38,7 +39,7 @@ class Transition : public torch::nn::Module {
     conv1_ = register_module("conv1", conv(in, out, 1));
   }
   torch::Tensor forward(const torch::Tensor& x) {
-    return torch::avg_pool2d(conv1_(torch::relu(bn1_(x))), 2);
+    return torch::avg_pool2d(conv1_(norm_relu(*bn1_, x)), 2);
   }
 
  private:
@@ -75,7 +76,7 @@ DenseNet::DenseNet(int64_t classes, int64_t channels) {
 torch::Tensor DenseNet::forward(torch::Tensor input) {
   auto x = conv1_(input);
   for (auto& stage : stages_) x = stage->forward(x);
-  return fc_(torch::relu(bn1_(x)).mean({2, 3}));
+  return fc_(norm_relu(*bn1_, x).mean({2, 3}));
 }
 
 }  // namespace veilnet::nn

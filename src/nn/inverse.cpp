@@ -7,6 +7,7 @@
 #include <torch/nn/modules/pixelshuffle.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -44,7 +45,7 @@ PixelInverse::PixelInverse() : layers_(register_module("layers", Sequential())) 
   layers_->push_back(Conv2d(Conv2dOptions(256, 3, 1)));
 }
 
-torch::Tensor PixelInverse::forward(torch::Tensor input) { return layers_->forward(input); }
+torch::Tensor PixelInverse::forward(torch::Tensor input) { return run_fused(*layers_, input); }
 
 BlockInverse::BlockInverse(int64_t block) : layers_(register_module("layers", Sequential())) {
   if (block < 1 || block > 64) {
@@ -59,7 +60,7 @@ BlockInverse::BlockInverse(int64_t block) : layers_(register_module("layers", Se
   layers_->push_back(Conv2d(Conv2dOptions(32, 3, 1)));
 }
 
-torch::Tensor BlockInverse::forward(torch::Tensor input) { return layers_->forward(input); }
+torch::Tensor BlockInverse::forward(torch::Tensor input) { return run_fused(*layers_, input); }
 
 PositionInverse::PositionInverse(int64_t width, int64_t block, int64_t height, int64_t image_width)
     : block_(block) {

@@ -4,6 +4,7 @@
 #include <torch/nn/init.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -37,9 +38,8 @@ class BasicBlock : public torch::nn::Module {
   }
 
   torch::Tensor forward(const torch::Tensor& x) {
-    auto y = torch::relu(bn1_(conv1_(x)));
-    y = bn2_(conv2_(y));
-    return torch::relu(y + shortcut(x));
+    const auto y = norm_relu(*bn1_, conv1_(x));
+    return norm_relu(*bn2_, conv2_(y), shortcut(x));
   }
 
  private:
@@ -99,7 +99,7 @@ ResNet::ResNet(int64_t depth, int64_t classes, int64_t channels) {
 }
 
 torch::Tensor ResNet::forward(torch::Tensor input) {
-  auto x = torch::relu(bn1_(conv1_(input)));
+  auto x = norm_relu(*bn1_, conv1_(input));
   x = layer3_->forward(layer2_->forward(layer1_->forward(x)));
   return linear_(x.mean({2, 3}));
 }
@@ -120,7 +120,7 @@ ResNet18::ResNet18(int64_t classes, int64_t channels) {
 }
 
 torch::Tensor ResNet18::forward(torch::Tensor input) {
-  auto x = torch::relu(bn1_(conv1_(input)));
+  auto x = norm_relu(*bn1_, conv1_(input));
   for (auto& stage : stages_) x = stage->forward(x);
   return fc_(x.mean({2, 3}));
 }

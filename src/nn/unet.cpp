@@ -4,6 +4,7 @@
 #include <torch/nn/functional.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 #include "nn/unet_parts.h"
 
 namespace veilnet::nn {
@@ -35,8 +36,8 @@ TransformNetwork::Output UNet::forward_in_training(torch::Tensor input, bool tra
   }
   auto x = levels.back();
   for (size_t i = 0; i < up_.size(); ++i) {
-    x = up_[i]->forward(x);
-    x = up_conv_[i]->forward(torch::cat({levels[3 - i], x}, 1));
+    x = run_fused(*up_[i], x);
+    x = run_fused(*up_conv_[i], torch::cat({levels[3 - i], x}, 1));
   }
   x = head_(x);
   if (pad_bottom != 0 || pad_right != 0) x = x.slice(2, 0, height).slice(3, 0, width);

@@ -7,6 +7,7 @@
 #include <torch/nn/modules/upsampling.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -61,7 +62,7 @@ std::vector<torch::Tensor> encode(const std::vector<torch::nn::Sequential>& leve
   std::vector<torch::Tensor> outputs;
   for (size_t level = 0; level < levels.size(); ++level) {
     if (level > 0) x = torch::max_pool2d(x, 2, 2);
-    x = torch::nn::Sequential(levels[level])->forward(x);
+    x = run_fused(*levels[level].ptr(), x);
     outputs.push_back(x);
   }
   return outputs;

@@ -10,6 +10,7 @@
 #include <torch/nn/modules/pooling.h>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace veilnet::nn {
 namespace {
@@ -57,7 +58,7 @@ Vgg16Bn::Vgg16Bn(int64_t classes, int64_t channels) {
 }
 
 torch::Tensor Vgg16Bn::forward(torch::Tensor input) {
-  return classifier->forward(features->forward(input).mean({2, 3}));
+  return classifier->forward(run_fused(*features, input).mean({2, 3}));
 }
 
 const std::vector<std::string>& FeatureExtractor::layers() {
@@ -89,7 +90,7 @@ FeatureExtractor::FeatureExtractor(const std::string& layer) {
               "feature layer is \"" + layer + "\"; allowed: " + allowed);
 }
 
-torch::Tensor FeatureExtractor::forward(torch::Tensor input) { return features->forward(input); }
+torch::Tensor FeatureExtractor::forward(torch::Tensor input) { return run_fused(*features, input); }
 
 std::shared_ptr<FeatureExtractor> FeatureExtractor::cut_from(const Vgg16Bn& vgg,
                                                              const std::string& layer) {

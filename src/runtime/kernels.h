@@ -60,6 +60,23 @@ struct Kernels {
   void (*scale_shift)(int64_t pixels, int64_t channels, const float* in, int64_t in_stride,
                       const float* scale, const float* shift, float slope, float* out,
                       int64_t out_stride);
+  /// sums[c] and squares[c] of x[p][c] - x[0][c]. channels must be a multiple of lanes, here and in
+  /// the three below.
+  void (*moments)(int64_t pixels, int64_t channels, const float* x, float* sums, float* squares);
+  /// With g[p][c] = gradient[p][c] where y > 0, else 0: sums[c] of g and products[c] of g (x -
+  /// mean). Where y is null, it is x scale + shift.
+  void (*relu_sums)(int64_t pixels, int64_t channels, const float* gradient, const float* x,
+                    const float* scale, const float* shift, const float* y, const float* mean,
+                    float* sums, float* products);
+  /// With the same g: x_gradient = by_gradient g + by_x x + constant, and g itself to
+  /// added_gradient, which may be null. x_gradient may be `gradient`.
+  void (*relu_gradient)(int64_t pixels, int64_t channels, const float* gradient, const float* x,
+                        const float* scale, const float* shift, const float* y,
+                        const float* by_gradient, const float* by_x, const float* constant,
+                        float* x_gradient, float* added_gradient);
+  /// out = max(y, slope y), y = in scale + shift + added.
+  void (*scale_shift_add)(int64_t pixels, int64_t channels, const float* in, const float* scale,
+                          const float* shift, const float* added, float slope, float* out);
   /// out[c] = max(x[c] + y[c], slope * (x[c] + y[c])).
   void (*add)(int64_t n, const float* x, const float* y, float slope, float* out);
   /// One row of a pooled picture: `width` pixels from two rows of 2 * width.

@@ -343,6 +343,118 @@ void add(int64_t n, const float* x, const float* y, float slope, float* out) {
   for (; i < n; ++i) out[i] = bent(x[i] + y[i], slope);
 }
 
+// -- Batch normalisation in a training; channels in whole vectors -----------------------------------
+
+// f(c, accumulators) for up to four vectors of channels at once, c their first channel.
+template <int A, class F>
+VEILNET_INLINE void by_channels(int64_t channels, F&& f) {
+  constexpr int64_t kWide = A * kLanes;
+  int64_t c = 0;
+  for (; c + kWide <= channels; c += kWide) f.template run<A>(c);
+  for (; c < channels; c += kLanes) f.template run<1>(c);
+}
+
+struct Moments {
+  int64_t pixels, channels;
+  const float* x;
+  float *sums, *squares;
+  template <int A>
+  VEILNET_INLINE void run(int64_t c) const {
+    V about[A], sum[A], square[A];
+#pragma GCC unroll 4
+    for (int i = 0; i < A; ++i) {
+      about[i] = load(x + c + i * kLanes);
+      sum[i] = square[i] = V{};
+    }
+    for (int64_t p = 0; p < pixels; ++p) {
+#pragma GCC unroll 4
+      for (int i = 0; i < A; ++i) {
+        const V d = load(x + p * channels + c + i * kLanes) - about[i];
+        sum[i] += d;
+        square[i] += d * d;
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < A; ++i) {
+      store(sums + c + i * kLanes, sum[i]);
+      store(squares + c + i * kLanes, square[i]);
+    }
+  }
+};
+
+void moments(int64_t pixels, int64_t channels, const float* x, float* sums, float* squares) {
+  by_channels<4>(channels, Moments{pixels, channels, x, sums, squares});
+}
+
+// The gradient before the ReLU, whose output y is where given.
+VEILNET_INLINE V before_relu(V gradient, V x, V scale, V shift, const float* y) {
+  const V out = y ? load(y) : x * scale + shift;
+  return out > 0.0f ? gradient : V{};
+}
+
+struct ReluSums {
+  int64_t pixels, channels;
+  const float *gradient, *x, *scale, *shift, *y, *mean;
+  float *sums, *products;
+  template <int A>
+  VEILNET_INLINE void run(int64_t c) const {
+    V sum[A], product[A];
+#pragma GCC unroll 4
+    for (int i = 0; i < A; ++i) sum[i] = product[i] = V{};
+    for (int64_t p = 0; p < pixels; ++p) {
+#pragma GCC unroll 4
+      for (int i = 0; i < A; ++i) {
+        const int64_t k = c + i * kLanes, at = p * channels + k;
+        const V value = load(x + at);
+        const V g = before_relu(load(gradient + at), value, load(scale + k), load(shift + k),
+                                y ? y + at : nullptr);
+        sum[i] += g;
+        product[i] += g * (value - load(mean + k));
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < A; ++i) {
+      store(sums + c + i * kLanes, sum[i]);
+      store(products + c + i * kLanes, product[i]);
+    }
+  }
+};
+
+void relu_sums(int64_t pixels, int64_t channels, const float* gradient, const float* x,
+               const float* scale, const float* shift, const float* y, const float* mean,
+               float* sums, float* products) {
+  by_channels<4>(channels, ReluSums{pixels, channels, gradient, x, scale, shift, y, mean, sums,
+                                    products});
+}
+
+void relu_gradient(int64_t pixels, int64_t channels, const float* gradient, const float* x,
+                   const float* scale, const float* shift, const float* y, const float* by_gradient,
+                   const float* by_x, const float* constant, float* x_gradient,
+                   float* added_gradient) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const int64_t at = p * channels + c;
+      const V value = load(x + at);
+      const V g = before_relu(load(gradient + at), value, load(scale + c), load(shift + c),
+                              y ? y + at : nullptr);
+      if (added_gradient) store(added_gradient + at, g);
+      store(x_gradient + at,
+            load(by_gradient + c) * g + (load(by_x + c) * value + load(constant + c)));
+    }
+  }
+}
+
+void scale_shift_add(int64_t pixels, int64_t channels, const float* in, const float* scale,
+                     const float* shift, const float* added, float slope, float* out) {
+  for (int64_t p = 0; p < pixels; ++p) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const int64_t at = p * channels + c;
+      store(out + at, bent(load(in + at) * load(scale + c) + load(shift + c) + load(added + at),
+                           slope));
+    }
+  }
+}
+
 void max_pool(int64_t width, int64_t channels, const float* row0, const float* row1, float* out) {
   for (int64_t x = 0; x < width; ++x) {
     const float *a = row0 + 2 * x * channels, *b = row1 + 2 * x * channels;
@@ -428,5 +540,5 @@ bool sigmoid_bytes(int64_t n, const float* x, uint8_t* out) {
 constexpr Kernels kTable = {kName, kLanes, kRows,
                             gemm, add_outer, pack, winograd_input,
                             winograd_output, winograd_gradient, difference, sum4,
-                            finish,       scale_shift,  add,
+                            finish,       scale_shift,  moments, relu_sums, relu_gradient, scale_shift_add, add,
                             max_pool,     average_pool, sigmoid_bytes};

@@ -30,8 +30,10 @@ bool is_winograd(Way way) { return way == Way::Winograd2 || way == Way::Winograd
 
 // `fill` writes the weights, [out][in][3][3].
 template <class Fill>
-void compute(const Convolution3x3& c, const float* x, const float* bias, float* y, Fill&& fill) {
+void compute(const Convolution3x3& c, const float* x, const float* bias, float slope, float* y,
+             Fill&& fill) {
   const auto convolution = kernel_of(c);
+  convolution->slope = slope;
   convolution->weights.resize(static_cast<size_t>(c.in * c.out * 9));
   fill(convolution->weights.data());
   convolution->bias.assign(static_cast<size_t>(c.out), 0.0f);
@@ -58,13 +60,14 @@ bool winograd_pays_for_weights(const Convolution3x3& c) {
 }
 
 void convolve(const Convolution3x3& c, const float* x, const float* weights, const float* bias,
-              float* y) {
-  compute(c, x, bias, y, [&](float* to) { std::copy_n(weights, c.in * c.out * 9, to); });
+              bool relu, float* y) {
+  compute(c, x, bias, relu ? 0.0f : kNoActivation, y,
+          [&](float* to) { std::copy_n(weights, c.in * c.out * 9, to); });
 }
 
 void input_gradient(const Convolution3x3& c, const float* y_gradient, const float* weights,
                     float* x_gradient) {
-  compute(c.reversed(), y_gradient, nullptr, x_gradient, [&](float* to) {
+  compute(c.reversed(), y_gradient, nullptr, kNoActivation, x_gradient, [&](float* to) {
     for (int64_t i = 0; i < c.in; ++i)
       for (int64_t o = 0; o < c.out; ++o)
         for (int64_t k = 0; k < 9; ++k) *to++ = weights[(o * c.in + i) * 9 + 8 - k];

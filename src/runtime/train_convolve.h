@@ -19,9 +19,9 @@ struct Convolution3x3 {
 /// called only then.
 bool winograd_pays(const Convolution3x3& convolution);
 
-/// y[count][height][width][out]; bias[out] may be null.
+/// y[count][height][width][out]; bias[out] may be null. With `relu` nothing below 0.
 void convolve(const Convolution3x3& convolution, const float* x, const float* weights,
-              const float* bias, float* y);
+              const float* bias, bool relu, float* y);
 
 /// The gradient of x, from that of y. Asks for winograd_pays of the reversed one.
 void input_gradient(const Convolution3x3& convolution, const float* y_gradient,
