@@ -134,8 +134,14 @@ class FrozenConvolution : public torch::autograd::Function<FrozenConvolution> {
     const auto dy = torch::threshold_backward(gradients[0].contiguous(kNhwc), y, 0);
     auto dx = torch::empty({y.size(0), w.size(1), y.size(2), y.size(3)},
                            y.options().memory_format(kNhwc));
-    runtime::input_gradient(shape_of(dx, w), dy.data_ptr<float>(), w.data_ptr<float>(),
-                            dx.data_ptr<float>());
+    const auto shape = shape_of(dx, w);
+    if (!runtime::winograd_pays(shape.reversed())) {
+      const auto input = std::get<0>(
+          at::convolution_backward(dy, dx, w.contiguous(kNhwc), c10::nullopt, {1, 1}, {1, 1},
+                                   {1, 1}, false, {0, 0}, 1, {true, false, false}));
+      return {input, {}, {}, {}};
+    }
+    runtime::input_gradient(shape, dy.data_ptr<float>(), w.data_ptr<float>(), dx.data_ptr<float>());
     return {dx, {}, {}, {}};
   }
 
@@ -156,7 +162,7 @@ class FrozenConvolution : public torch::autograd::Function<FrozenConvolution> {
         layer.weight.scalar_type() != torch::kFloat)
       return false;
     const auto shape = shape_of(x, layer.weight);
-    return runtime::winograd_pays(shape) && runtime::winograd_pays(shape.reversed());
+    return runtime::own_way_pays(shape);
   }
 };
 

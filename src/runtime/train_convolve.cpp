@@ -42,7 +42,9 @@ void compute(const Convolution3x3& c, const float* x, const float* bias, float s
   // The memory is the calling thread's and stays with it.
   thread_local const auto scratch = std::make_shared<Scratch>();
   PackedWeights packed;
-  const auto step = make_convolution(job, ways_for(job).front(), scratch, packed);
+  // oneDNN is slow where pictures of three channels come in.
+  const auto way = c.in < kernels().lanes ? Way::Pixels : ways_for(job).front();
+  const auto step = make_convolution(job, way, scratch, packed);
   scratch->allocate();
   step->run();
 }
@@ -53,6 +55,8 @@ bool winograd_pays(const Convolution3x3& convolution) {
   return is_winograd(
       ways_for(job_of(convolution, kernel_of(convolution), nullptr, nullptr)).front());
 }
+
+bool own_way_pays(const Convolution3x3& c) { return c.in < kernels().lanes || winograd_pays(c); }
 
 bool winograd_pays_for_weights(const Convolution3x3& c) {
   const int lanes = kernels().lanes;

@@ -15,9 +15,10 @@ struct Convolution3x3 {
   Convolution3x3 reversed() const { return {count, height, width, out, in, threads}; }
 };
 
-/// Whether Winograd's way can compute these sums and is expected to be the fastest; convolve may be
-/// called only then.
+/// Whether Winograd's way can compute these sums and is expected to be the fastest.
 bool winograd_pays(const Convolution3x3& convolution);
+/// The same, or a plain matrix product, with a ReLU computed along.
+bool own_way_pays(const Convolution3x3& convolution);
 
 /// y[count][height][width][out]; bias[out] may be null. With `relu` nothing below 0.
 void convolve(const Convolution3x3& convolution, const float* x, const float* weights,

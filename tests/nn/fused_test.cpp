@@ -97,11 +97,12 @@ TEST(Fused, RefusesSecondDerivatives) {
 TEST(Fused, AFrozenConvolutionIsWhatItsLayersAre) {
   torch::manual_seed(5);
   torch::nn::Sequential layers(
+      torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 3).padding(1)), torch::nn::ReLU(),
       torch::nn::Conv2d(torch::nn::Conv2dOptions(64, 64, 3).padding(1)), torch::nn::ReLU(),
       torch::nn::MaxPool2d(2), torch::nn::Conv2d(torch::nn::Conv2dOptions(64, 128, 3).padding(1)),
       torch::nn::ReLU(), torch::nn::Conv2d(torch::nn::Conv2dOptions(128, 32, 1)));
   for (auto& p : layers->parameters()) p.set_requires_grad(false);
-  const auto x = draw({8, 64, 16, 16}).requires_grad_();
+  const auto x = draw({8, 3, 16, 16}).requires_grad_();
   const auto y = run_fused(*layers, x), expected = layers->forward(x);
   expect_near(y, expected, "output");
   const auto upstream = draw({8, 32, 8, 8});
