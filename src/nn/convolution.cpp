@@ -6,6 +6,7 @@
 #include <ATen/ops/convolution_native.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/sum.h>
 #include <algorithm>
 #include <exception>
 #include <memory>
@@ -143,6 +144,11 @@ Gradients convolution_backward(const at::Tensor& gradient, const at::Tensor& inp
       std::get<1>(gradients) = dw;
       wanted[1] = false;
     }
+  }
+  // Asked for it alone, LibTorch would compute the gradient of the weights with it.
+  if (wanted[2] && gradient.dim() == 4) {
+    std::get<2>(gradients) = gradient.sum({0, 2, 3});
+    wanted[2] = false;
   }
   const auto threads = at::get_num_threads();
   const bool divide = wanted[1] && threads > 1 && !omp_in_parallel() && input.dim() == 4 &&

@@ -7,11 +7,13 @@
 #include <torch/autograd.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/pooling.h>
 #include <torch/utils.h>
 
 #include "core/error.h"
 #include "runtime/train_convolve.h"
 #include "runtime/train_norm.h"
+#include "runtime/train_pool.h"
 
 namespace veilnet::nn {
 namespace {
@@ -166,17 +168,61 @@ class FrozenConvolution : public torch::autograd::Function<FrozenConvolution> {
   }
 };
 
+class MaxPool : public torch::autograd::Function<MaxPool> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x) {
+    auto y = torch::empty({x.size(0), x.size(1), x.size(2) / 2, x.size(3) / 2},
+                          x.options().memory_format(kNhwc));
+    runtime::max_pool(size_of(x), x.data_ptr<float>(), y.data_ptr<float>());
+    context->save_for_backward({x, y});
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    refuse_second_derivatives();
+    const auto saved = context->get_saved_variables();
+    const auto &x = saved[0], &y = saved[1];
+    const auto dy = gradients[0].contiguous(kNhwc);
+    auto dx = torch::empty_like(x);
+    runtime::max_pool_gradient(size_of(x), x.data_ptr<float>(), y.data_ptr<float>(),
+                               dy.data_ptr<float>(), dx.data_ptr<float>());
+    return {dx};
+  }
+
+  static bool fits(const torch::Tensor& x) {
+    return is_picture(x) && x.size(1) % runtime::vector_lanes() == 0 && x.size(2) % 2 == 0 &&
+           x.size(3) % 2 == 0;
+  }
+
+ private:
+  static runtime::PoolSize size_of(const torch::Tensor& x) {
+    return {x.size(0), x.size(2), x.size(3), x.size(1),
+            omp_in_parallel() ? 1 : at::get_num_threads()};
+  }
+};
+
 bool fits(const torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x,
           const torch::Tensor& added) {
   const bool known = norm.options.affine() && norm.options.track_running_stats() &&
                      norm.options.momentum().has_value() &&
                      norm.weight.scalar_type() == torch::kFloat;
   if (!known || !is_picture(x) || x.size(1) != norm.options.num_features()) return false;
-  if (x.size(1) % runtime::norm_lanes() != 0) return false;
+  if (x.size(1) % runtime::vector_lanes() != 0) return false;
   if (added.defined() && (!is_picture(added) || !added.sizes().equals(x.sizes()))) return false;
   // Of one pixel there is no variance: an error of LibTorch's.
   if (norm.is_training()) return x.numel() > x.size(1);
   return !norm.weight.requires_grad() && !norm.bias.requires_grad();
+}
+
+bool is_pool_of_two(const torch::nn::MaxPool2dImpl* pool) {
+  const auto all = [](torch::IntArrayRef values, int64_t value) {
+    return std::ranges::all_of(values, [&](int64_t v) { return v == value; });
+  };
+  if (!pool) return false;
+  const auto& o = pool->options;
+  return all(*o.kernel_size(), 2) && all(*o.stride(), 2) && all(*o.padding(), 0) &&
+         all(*o.dilation(), 1) && !o.ceil_mode();
 }
 
 }  // namespace
@@ -204,6 +250,10 @@ torch::Tensor norm_relu(torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x
                           norm.is_training());
 }
 
+torch::Tensor max_pool(const torch::Tensor& x) {
+  return MaxPool::fits(x) ? MaxPool::apply(x) : torch::max_pool2d(x, 2, 2);
+}
+
 torch::Tensor run_fused(torch::nn::SequentialImpl& layers, torch::Tensor x) {
   for (size_t i = 0; i < layers.size(); ++i) {
     const auto* next = i + 1 < layers.size() ? layers.ptr(i + 1)->as<torch::nn::ReLU>() : nullptr;
@@ -216,6 +266,8 @@ torch::Tensor run_fused(torch::nn::SequentialImpl& layers, torch::Tensor x) {
       x = FrozenConvolution::apply(x, FrozenConvolution::shape_of(x, layer->weight), layer->weight,
                                    if_defined(layer->bias));
       ++i;
+    } else if (is_pool_of_two(layers.ptr(i)->as<torch::nn::MaxPool2d>())) {
+      x = max_pool(x);
     } else {
       x = (layers.begin() + static_cast<std::ptrdiff_t>(i))->forward<torch::Tensor>(x);
     }

@@ -61,7 +61,7 @@ std::vector<torch::Tensor> encode(const std::vector<torch::nn::Sequential>& leve
                                   torch::Tensor x) {
   std::vector<torch::Tensor> outputs;
   for (size_t level = 0; level < levels.size(); ++level) {
-    if (level > 0) x = torch::max_pool2d(x, 2, 2);
+    if (level > 0) x = max_pool(x);
     x = run_fused(*levels[level].ptr(), x);
     outputs.push_back(x);
   }

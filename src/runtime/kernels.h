@@ -82,6 +82,11 @@ struct Kernels {
   /// One row of a pooled picture: `width` pixels from two rows of 2 * width.
   void (*max_pool)(int64_t width, int64_t channels, const float* row0, const float* row1,
                    float* out);
+  /// Its gradient, to the first of the four that is the largest: `out` is what max_pool wrote,
+  /// `gradient` its gradient; to0 and to1 are the rows of the pictures' gradient. channels must be
+  /// a multiple of lanes.
+  void (*max_pool_gradient)(int64_t width, int64_t channels, const float* row0, const float* row1,
+                            const float* out, const float* gradient, float* to0, float* to1);
   void (*average_pool)(int64_t width, int64_t channels, const float* row0, const float* row1,
                        float* out);
 

@@ -474,6 +474,26 @@ void max_pool(int64_t width, int64_t channels, const float* row0, const float* r
   }
 }
 
+void max_pool_gradient(int64_t width, int64_t channels, const float* row0, const float* row1,
+                       const float* out, const float* gradient, float* to0, float* to1) {
+  for (int64_t x = 0; x < width; ++x) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const int64_t left = 2 * x * channels + c, right = left + channels;
+      const V high = load(out + x * channels + c), none = {};
+      V g = load(gradient + x * channels + c);
+      const auto give = [&](const float* from, float* to) {
+        const V of = load(from) == high ? g : none;
+        g -= of;  // to the first one alone
+        store(to, of);
+      };
+      give(row0 + left, to0 + left);
+      give(row0 + right, to0 + right);
+      give(row1 + left, to1 + left);
+      give(row1 + right, to1 + right);
+    }
+  }
+}
+
 void average_pool(int64_t width, int64_t channels, const float* row0, const float* row1,
                   float* out) {
   for (int64_t x = 0; x < width; ++x) {
@@ -541,4 +561,4 @@ constexpr Kernels kTable = {kName, kLanes, kRows,
                             gemm, add_outer, pack, winograd_input,
                             winograd_output, winograd_gradient, difference, sum4,
                             finish,       scale_shift,  moments, relu_sums, relu_gradient, scale_shift_add, add,
-                            max_pool,     average_pool, sigmoid_bytes};
+                            max_pool, max_pool_gradient,     average_pool, sigmoid_bytes};

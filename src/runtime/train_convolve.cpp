@@ -51,6 +51,8 @@ void compute(const Convolution3x3& c, const float* x, const float* bias, float s
 
 }  // namespace
 
+int64_t vector_lanes() { return kernels().lanes; }
+
 bool winograd_pays(const Convolution3x3& convolution) {
   return is_winograd(
       ways_for(job_of(convolution, kernel_of(convolution), nullptr, nullptr)).front());

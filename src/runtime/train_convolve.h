@@ -5,6 +5,9 @@
 
 namespace veilnet::runtime {
 
+/// What channel counts must be a multiple of where a function asks for whole vectors.
+int64_t vector_lanes();
+
 /// A 3x3 convolution of stride 1 and padding 1 over float32 NHWC; weights are [out][in][3][3].
 struct Convolution3x3 {
   int64_t count = 0, height = 0, width = 0;

@@ -24,8 +24,6 @@ void over_blocks(const NormSize& size, F&& f) {
 
 }  // namespace
 
-int64_t norm_lanes() { return kernels().lanes; }
-
 Moments moments(const NormSize& size, const float* x) {
   const auto channels = static_cast<size_t>(size.channels);
   struct Part {

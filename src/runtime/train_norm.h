@@ -7,13 +7,11 @@
 namespace veilnet::runtime {
 
 /// Values are float32 NHWC: `pixels` of all pictures, of `channels` values each. Channels must be a
-/// multiple of norm_lanes().
+/// multiple of vector_lanes().
 struct NormSize {
   int64_t pixels = 0, channels = 0;
   int threads = 1;
 };
-
-int64_t norm_lanes();
 
 /// Of every channel.
 struct Moments {

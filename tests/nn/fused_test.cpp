@@ -112,6 +112,20 @@ TEST(Fused, AFrozenConvolutionIsWhatItsLayersAre) {
   EXPECT_LT((g - wanted).abs().mean().item<double>(), 1e-4 * wanted.abs().mean().item<double>());
 }
 
+TEST(Fused, MaximaAreLibTorchs) {
+  torch::manual_seed(6);
+  for (const auto& shape : std::vector<std::vector<int64_t>>{
+           {4, 32, 8, 12}, {1, 64, 2, 2}, {3, 16, 5, 7}, {2, 6, 4, 4}}) {
+    // Of few values, so that some of the four are equal.
+    const auto x = torch::randint(4, shape).to(torch::kFloat).contiguous(kNhwc).requires_grad_();
+    const auto y = max_pool(x), expected = torch::max_pool2d(x, 2, 2);
+    EXPECT_TRUE(torch::equal(y, expected));
+    const auto upstream = torch::randn(y.sizes());
+    EXPECT_TRUE(torch::equal(torch::autograd::grad({y}, {x}, {upstream})[0],
+                             torch::autograd::grad({expected}, {x}, {upstream})[0]));
+  }
+}
+
 TEST(Fused, WeightsThatLearnKeepTheirGradients) {
   torch::nn::Sequential layers(torch::nn::Conv2d(torch::nn::Conv2dOptions(64, 64, 3).padding(1)),
                                torch::nn::ReLU());
