@@ -149,10 +149,12 @@ struct BatchLoader::Impl {
       order_epoch = epoch;
     }
     const auto begin = static_cast<std::size_t>(step % steps_per_epoch) * options.batch_size;
-    const auto count = std::min(options.batch_size, order.size() - begin);
+    const auto whole = std::min(options.batch_size, order.size() - begin);
+    const auto first = static_cast<std::size_t>(options.part.first),
+               stride = static_cast<std::size_t>(options.part.step);
+    const auto count = static_cast<std::size_t>(options.part.of(static_cast<std::int64_t>(whole)));
     Minibatch batch;
-    batch.indices.assign(order.begin() + static_cast<std::ptrdiff_t>(begin),
-                         order.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    for (std::size_t i = first; i < whole; i += stride) batch.indices.push_back(order[begin + i]);
     const auto black = [count](const image::Batch& like) {
       return image::Batch(like.height(), like.width(), count);
     };
@@ -164,7 +166,7 @@ struct BatchLoader::Impl {
         fail(ErrorCode::InvalidArgument, "picture index {} for {}, which has {} pictures", index,
              source.text, source.pictures.count());
       }
-      const Random random({options.seed, epoch, begin + i});
+      const Random random({options.seed, epoch, begin + first + i * stride});
       copy(source.pictures, index, random, batch.pictures.picture(i));
       if (source.plain)
         copy(*source.plain, index, random, batch.plain.picture(i));
@@ -193,6 +195,9 @@ BatchLoader::BatchLoader(const Source& source, std::vector<std::uint32_t> indice
   if (indices.empty()) fail(wrong, "no pictures to make batches of from {}", source.text);
   if (options.batch_size == 0) fail(wrong, "batch size 0; it must be at least 1");
   if (source.plain && options.encrypt) fail(wrong, "pairs of pictures cannot be encrypted");
+  if (const auto [first, step] = options.part; first < 0 || first >= step || step < 1)
+    fail(wrong, "part {} of {} of every batch; allowed: 0 to the number of parts less 1", first,
+         step);
   const int padding = options.augmentation ? options.augmentation->crop_padding : 0;
   if (const int side = std::max(source.pictures.height(), source.pictures.width());
       padding < 0 || padding > side) {

@@ -26,6 +26,15 @@ struct Augmentation {
       4;  ///< random crop of the original size from the zero-padded picture; 0 for none
 };
 
+/// The share of every batch that one of several processes takes: pictures first, first + step, ...
+/// of it. All have equally many of any number of first pictures, give or take one.
+struct Part {
+  std::int64_t first = 0, step = 1;
+
+  /// How many of the batch's first `count` pictures are in it.
+  std::int64_t of(std::int64_t count) const { return (count - first + step - 1) / step; }
+};
+
 /// The pictures of one training step.
 struct Minibatch {
   image::Batch pictures;               ///< of pairs the protected ones
@@ -42,7 +51,8 @@ void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
 /// Endless shuffled epochs of equal batches, prepared ahead of use by one background thread.
 ///
 /// The order and the augmentation depend only on (seed, epoch, position), so a loader started at
-/// any step yields exactly what one started at step 0 would yield there. The last, smaller batch of
+/// any step yields exactly what one started at step 0 would yield there, and the parts of a batch
+/// are together exactly the batch. The last, smaller batch of
 /// an epoch is kept unless drop_last.
 class BatchLoader {
  public:
@@ -55,6 +65,7 @@ class BatchLoader {
     std::uint64_t seed = 1;
     bool drop_last = false;
     std::uint64_t start_step = 0;  ///< batches to skip, for resuming
+    Part part;                     ///< only these pictures of every batch
     std::size_t prefetch = 4;      ///< batches held ready; 0 counts as 1
   };
 

@@ -31,7 +31,8 @@ int64_t TrainingSet::steps_per_epoch(const Recipe& recipe) const {
   return static_cast<int64_t>(split_.train.size()) / batch_size(recipe);
 }
 
-data::BatchLoader TrainingSet::loader(const Recipe& recipe, int64_t start_step) const {
+data::BatchLoader TrainingSet::loader(const Recipe& recipe, int64_t start_step,
+                                      const data::Part& part) const {
   data::BatchLoader::Options options;
   options.batch_size = static_cast<size_t>(batch_size(recipe));
   options.augmentation = recipe.augmentation();
@@ -39,15 +40,18 @@ data::BatchLoader TrainingSet::loader(const Recipe& recipe, int64_t start_step) 
   options.seed = recipe.seed;
   options.drop_last = true;
   options.start_step = static_cast<uint64_t>(start_step);
+  options.part = part;
   if (pairs_) return {*pairs_, split_.train, options};
   return {*pictures_, split_.train, options};
 }
 
 void TrainingSet::for_each_validation_batch(const Recipe& recipe, const torch::Device& device,
-                                            const std::function<void(const Batch&)>& fn) const {
+                                            const std::function<void(const Batch&)>& fn,
+                                            const data::Part& part) const {
   const std::span<const uint32_t> all = split_.validation;
   const auto size = static_cast<size_t>(2 * recipe.batch_size);
-  for (size_t begin = 0; begin < all.size(); begin += size) {
+  const auto stride = size * static_cast<size_t>(part.step);
+  for (size_t begin = size * static_cast<size_t>(part.first); begin < all.size(); begin += stride) {
     const auto some = all.subspan(begin, std::min(size, all.size() - begin));
     data::Minibatch batch;
     if (pairs_) {

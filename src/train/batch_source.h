@@ -29,12 +29,15 @@ class TrainingSet {
   int64_t steps_per_epoch(const Recipe& recipe) const;
 
   /// Endless batches, shuffled and augmented by (seed, epoch, position) alone, prepared by a thread
-  /// of their own. @param start_step how many to skip.
-  data::BatchLoader loader(const Recipe& recipe, int64_t start_step) const;
+  /// of their own. @param start_step how many to skip. @param part which pictures of each.
+  data::BatchLoader loader(const Recipe& recipe, int64_t start_step,
+                           const data::Part& part = {}) const;
 
-  /// The validation pictures in order, twice the recipe's batch size at a time.
+  /// The validation pictures in order, twice the recipe's batch size at a time. @param part which
+  /// of these batches.
   void for_each_validation_batch(const Recipe& recipe, const torch::Device& device,
-                                 const std::function<void(const Batch&)>& fn) const;
+                                 const std::function<void(const Batch&)>& fn,
+                                 const data::Part& part = {}) const;
 
  private:
   const data::Dataset* pictures_ = nullptr;

@@ -301,6 +301,31 @@ TEST(BatchLoader, TurnsPairsAsOneStackedPicture) {
   EXPECT_LT(flipped, 45);  // of the 60 that may be
 }
 
+TEST(BatchLoader, PartsOfABatchAreTogetherTheBatch) {
+  const auto set = numbered(23, 6, 6, 5);
+  BatchLoader::Options options{.batch_size = 7, .augmentation = Augmentation{}, .start_step = 2};
+  BatchLoader whole(set, all(set), options);
+  std::vector<std::unique_ptr<BatchLoader>> parts;
+  for (options.part = {0, 3}; options.part.first < 3; ++options.part.first)
+    parts.push_back(std::make_unique<BatchLoader>(set, all(set), options));
+  for (int step = 0; step < 9; ++step) {
+    const auto expected = whole.next();
+    const auto count = expected.indices.size();  // also that of the last, smaller one
+    for (std::size_t part = 0; part < 3; ++part) {
+      const auto batch = parts[part]->next();
+      ASSERT_EQ(batch.indices.size(),
+                static_cast<std::size_t>(
+                    Part{static_cast<std::int64_t>(part), 3}.of(static_cast<std::int64_t>(count))));
+      for (std::size_t i = 0; i < batch.indices.size(); ++i) {
+        const auto at = part + 3 * i;
+        ASSERT_EQ(batch.indices[i], expected.indices.at(at)) << step << ' ' << at;
+        ASSERT_EQ(batch.labels[i], expected.labels[at]);
+        ASSERT_TRUE(std::ranges::equal(batch.pictures.picture(i), expected.pictures.picture(at)));
+      }
+    }
+  }
+}
+
 TEST(BatchLoader, CropsBothPicturesOfAPairAtOnePlace) {
   const auto set = numbered(9, 4, 5, 3);
   const Pairs same(set.pictures, set.pictures);
@@ -321,6 +346,7 @@ TEST(BatchLoader, RefusesWhatCannotGiveBatches) {
   };
   refused({}, {}, {"no pictures", "'numbered'"});
   refused({0}, {.batch_size = 0, .augmentation = {}}, {"batch size 0", "at least 1"});
+  refused({0}, {.augmentation = {}, .part = {2, 2}}, {"part 2 of 2"});
   refused({0, 1}, {.batch_size = 3, .augmentation = {}, .drop_last = true},
           {"batch size 3", "2 pictures"});
   refused({0}, {.augmentation = Augmentation{.crop_padding = -1}}, {"crop padding -1", "0 to 2"});
