@@ -10,7 +10,7 @@ packages=(
   libboost-dev libsimdjson-dev libssl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc
   libgtest-dev libgmock-dev
 )
-lab_packages=(libtorch-dev libopenblas0-pthread libboost-dev)
+lab_packages=(libtorch-dev libgloo-dev libopenblas0-pthread libboost-dev)
 ci_packages=(clang-format-14 clang-tidy-14 libonnx-dev chromium nginx-light pybind11-dev python3-dev python3-numpy)
 
 case "${1-}" in

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -200,7 +201,9 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
     return refuse(app, e);
   } catch (const Error& e) {
     spdlog::error("{}", e.what());
-    if (e.code() == ErrorCode::Interrupted) return interrupt_status();
+    // Where a signal to another process has stopped this one, it has seen none itself.
+    if (e.code() == ErrorCode::Interrupted)
+      return interrupted() ? interrupt_status() : static_cast<int>(128 + SIGTERM);
     if (e.code() == ErrorCode::Exceeded) return 3;
     return e.code() == ErrorCode::InvalidArgument ? 2 : 1;
   } catch (const std::exception& e) {

@@ -204,9 +204,10 @@ void require_sides(const data::TrainTest& data, const std::string& architecture)
 }
 
 // Judges a classifier: in the log and in its card, where it stays.
-void say_whether_it_learned(nn::Model& psi, const Workspace& w, const train::Run& run) {
+void say_whether_it_learned(nn::Model& psi, const Workspace& w, const train::Run& run,
+                            bool writes) {
   constexpr size_t kFewest = 10;
-  if (w.split.validation.size() < kFewest) return;
+  if (w.split.validation.size() < kFewest || !writes) return;
   const auto verdict = measure::look_at(psi, w.data.train, w.split);
   spdlog::log(verdict.learned() ? spdlog::level::info : spdlog::level::warn, "{}: {}", run.title,
               verdict.text());
@@ -263,7 +264,8 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
         train::ClassifierTask task(std::move(fresh), recipe.label_smoothing);
         const auto& pictures = encrypted ? training.pictures : w.data.train;
         run_training(task, {pictures, w.split, training.encrypt}, recipe, e.compute, run);
-        if (!encrypted && !run.rehearsal) say_whether_it_learned(task.model(), w, run);
+        if (!encrypted && !run.rehearsal)
+          say_whether_it_learned(task.model(), w, run, e.compute.writes());
         return task.model();
       });
   check_fits(model, w.data, folder / "model.safetensors");
@@ -345,7 +347,7 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
 
 // Looks at how h hides some validation pictures, spread over all of them.
 train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Card& card,
-                                     const Workspace& w) {
+                                     const Workspace& w, train::Group* group) {
   constexpr size_t kFewest = 20, kMost = 40;
   const auto& all = w.split.validation;
   if (all.size() < kFewest)
@@ -355,8 +357,12 @@ train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Car
          all.size(), kFewest);
   std::vector<uint32_t> some(std::min(all.size(), kMost));
   for (size_t i = 0; i < some.size(); ++i) some[i] = all[i * all.size() / some.size()];
-  return [&phi, card, pictures = w.data.train.pictures.subset(some)](const nn::Model& h) {
-    return measure::look_at(h, phi, card, pictures).margin();
+  return [&phi, card, group, pictures = w.data.train.pictures.subset(some)](const nn::Model& h) {
+    auto margin =
+        torch::tensor({measure::look_at(h, phi, card, pictures).margin()}, torch::kDouble);
+    // Of several processes one judges, or two machines that round differently would drift apart.
+    if (group) group->take_from_first(margin);
+    return margin.item<double>();
   };
 }
 
@@ -463,11 +469,26 @@ nn::Model train_stage(const Experiment& e, const fs::path& folder, Stage stage, 
     }
     return work({.folder = folder, .title = title, .key = stage.key(), .rehearsal = e.rehearsal});
   }
-  StageFolder place(folder, std::move(stage), training_files(), machine_of(e.compute), mode);
-  if (place.finished()) return load_result(folder, place.result(), role, e.compute.device);
-  write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
-  auto model = work({folder, title, place.key(), place.resumes(), e.checkpoint_minutes});
-  place.finish(nn::content_hash(model));
+  const auto key = stage.key();
+  std::optional<StageFolder> place;  // of several processes the first's
+  const auto open = [&] {
+    place.emplace(folder, std::move(stage), training_files(), machine_of(e.compute), mode);
+    if (!place->finished()) write_file(folder / "config.toml", e.resolved_toml, Overwrite::Yes);
+    return nlohmann::json{{"key", key},
+                          {"result", place->finished() ? place->result() : ""},
+                          {"resumes", place->resumes()}}
+        .dump();
+  };
+  const auto& group = e.compute.group;
+  const auto found = nlohmann::json::parse(group ? group->from_first(open) : open());
+  if (found["key"] != key)
+    fail(ErrorCode::InvalidArgument,
+         "{}: process {} has other settings or other data than process 0; all need the same "
+         "configuration, data and compute.precision",
+         title, group->rank());
+  if (found["result"] != "") return load_result(folder, found["result"], role, e.compute.device);
+  auto model = work({folder, title, key, found["resumes"], e.checkpoint_minutes});
+  if (place) place->finish(nn::content_hash(model));
   return model;
 }
 
@@ -542,9 +563,10 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
             psi, phi.net, e.transform.options,
             dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
         if (e.transform.options.drive == "protection")
-          task.judge_by(judge_of(*phi.net, psi.card, w));
+          task.judge_by(judge_of(*phi.net, psi.card, w, e.compute.group.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
-        if (!run.rehearsal) say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
+        if (!run.rehearsal && e.compute.writes())
+          say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();
       });
 }

@@ -11,6 +11,7 @@
 #include <torch/utils.h>
 
 #include "core/error.h"
+#include "nn/whole_batch_norm.h"
 #include "runtime/train_convolve.h"
 #include "runtime/train_norm.h"
 #include "runtime/train_pool.h"
@@ -211,7 +212,7 @@ bool fits(const torch::nn::BatchNorm2dImpl& norm, const torch::Tensor& x,
   if (x.size(1) % runtime::vector_lanes() != 0) return false;
   if (added.defined() && (!is_picture(added) || !added.sizes().equals(x.sizes()))) return false;
   // Of one pixel there is no variance: an error of LibTorch's.
-  if (norm.is_training()) return x.numel() > x.size(1);
+  if (norm.is_training()) return x.numel() > x.size(1) && !WholeBatchNorm::lives();
   return !norm.weight.requires_grad() && !norm.bias.requires_grad();
 }
 

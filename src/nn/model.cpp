@@ -147,17 +147,21 @@ std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::
   return phi;
 }
 
+torch::Tensor at_least_float32(const torch::Tensor& x) {
+  return x.scalar_type() == torch::kDouble ? x : x.to(torch::kFloat);
+}
+
 torch::Tensor normalise(const torch::Tensor& pictures, const model::Card& card) {
   return (pictures - channel_constant(card.mean_rgb, pictures)) /
          channel_constant(card.std_rgb, pictures);
 }
 
 torch::Tensor classify(const Model& psi, const torch::Tensor& pictures) {
-  return psi.net->forward(normalise(pictures, psi.card)).to(torch::kFloat);
+  return at_least_float32(psi.net->forward(normalise(pictures, psi.card)));
 }
 
 torch::Tensor transform(const Model& h, const torch::Tensor& pictures) {
-  return torch::sigmoid(h.net->forward(pictures).to(torch::kFloat));
+  return torch::sigmoid(at_least_float32(h.net->forward(pictures)));
 }
 
 torch::Tensor to_tensor(std::span<const uint8_t> images_nhwc, int64_t count, int64_t height,

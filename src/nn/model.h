@@ -58,6 +58,9 @@ size_t start_from(torch::nn::Module& network, const torch::nn::Module& other);
 std::shared_ptr<FeatureExtractor> load_feature_extractor(const std::filesystem::path& path,
                                                          const std::string& layer);
 
+/// What losses are computed from: bfloat16 as float32, the rest as it is.
+torch::Tensor at_least_float32(const torch::Tensor& x);
+
 /// (x - mean) / std per channel. pictures: float [N, 3, H, W] in [0, 1].
 torch::Tensor normalise(const torch::Tensor& pictures, const model::Card& card);
 

@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
@@ -83,6 +84,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& what,
   archive.write("state", c10::IValue(json{
                              {"key", what.key},
                              {"step", state.step},
+                             {"validated", state.validated},
                              {"best_epoch", state.best_epoch},
                              {"best_figures", state.best_figures},
                              {"best_names",
@@ -115,6 +117,8 @@ TrainingState load_checkpoint(const std::filesystem::path& path, const Checkpoin
       fail(ErrorCode::BadData, "{}: step is {}; allowed: a whole number from 0 to {}", file,
            step.dump(), total_steps);
     state.step = step;
+    // Checkpoints were once saved after a validation only.
+    state.validated = kept.value("validated", std::numeric_limits<std::int64_t>::max());
     state.best_epoch = kept.at("best_epoch");
     state.best_figures = kept.at("best_figures").get<std::map<std::string, double>>();
     archive.read("model", model_part);

@@ -12,6 +12,8 @@ namespace veilnet::train {
 /// Where a training is, besides its weights.
 struct TrainingState {
   std::int64_t step = 0;
+  /// Epochs that were validated: where the last of a step was not, that comes first.
+  std::int64_t validated = 0;
   std::int64_t best_epoch = 0;  ///< 0: no epoch has ended yet
   /// Validation figures of the best epoch so far; "loss" is among them.
   std::map<std::string, double> best_figures;

@@ -3,8 +3,11 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <spdlog/spdlog.h>
 #include <sstream>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -77,7 +80,9 @@ Compute configure_compute(Config& config) {
   compute.threads = static_cast<int>(config.get_int("compute.threads", 0, 0, 1024));
   const auto precision =
       config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
-  if (compute.threads == 0) compute.threads = physical_cores();
+  compute.peer_seconds = config.get_double("compute.peer_seconds", 60, 1, 86'400);
+  compute.place = place_from(environment());
+  if (compute.threads == 0) compute.threads = std::max(1, physical_cores() / compute.place.share);
   at::set_num_threads(compute.threads);
   nn::use_own_convolutions();
   const bool cuda = device == "cuda" ||
@@ -104,6 +109,21 @@ Compute configure_compute(Config& config) {
   return compute;
 }
 
+void join(Compute& compute) {
+  const auto& place = compute.place;
+  if (place.size == 1) return;
+  if (!compute.device.is_cpu())
+    fail(ErrorCode::Unsupported,
+         "compute.device is \"{}\" with {} processes; allowed: cpu. Several processes meet over "
+         "Gloo, which adds up on the CPU",
+         compute.device.str(), place.size);
+  compute.group = std::make_shared<Group>(
+      place, std::chrono::seconds(static_cast<int64_t>(std::ceil(compute.peer_seconds))));
+  if (place.rank == 0) return;
+  spdlog::set_level(spdlog::level::err);
+  Progress::show(false);
+}
+
 std::string describe(const Compute& compute) {
   std::ostringstream out;
   out << "device: " << compute.device.str() << " (" << proc_value("/proc/cpuinfo", "model name")
@@ -113,6 +133,7 @@ std::string describe(const Compute& compute) {
       << "LibTorch: " << TORCH_VERSION << "\n"
       << "BLAS: " << loaded_blas() << "\n"
       << "ISA: " << cpu_capability();
+  if (compute.place.size > 1) out << "\nprocesses: " << compute.place.size;
   return out.str();
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <spdlog/spdlog.h>
 #include <sstream>
 #include <torch/nn/modules/batchnorm.h>
@@ -13,6 +14,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/signals.h"
+#include "nn/whole_batch_norm.h"
 #include "train/checkpoint.h"
 #include "train/step.h"
 
@@ -37,15 +39,20 @@ std::map<std::string, double> validate(Task& task, const TrainingSet& set, const
   torch::NoGradGuard no_grad;
   auto& net = *task.model().net;
   net.eval();
+  constexpr const char* kBatches = " batches";  // no figure has a name with a blank
   std::map<std::string, double> sums;
-  int64_t batches = 0;
-  set.for_each_validation_batch(recipe, compute.device, [&](const Batch& batch) {
-    Autocast autocast(compute);
-    for (const auto& [name, value] : task.validation_means(batch, info)) sums[name] += value;
-    ++batches;
-  });
+  set.for_each_validation_batch(
+      recipe, compute.device,
+      [&](const Batch& batch) {
+        Autocast autocast(compute);
+        for (const auto& [name, value] : task.validation_means(batch, info)) sums[name] += value;
+        ++sums[kBatches];
+      },
+      info.part);
   net.train();
-  for (auto& [name, sum] : sums) sum /= static_cast<double>(batches);
+  if (compute.group) sums = compute.group->sum(sums);
+  const double batches = sums.extract(kBatches).mapped();
+  for (auto& [name, sum] : sums) sum /= batches;
   return sums;
 }
 
@@ -73,7 +80,7 @@ void settle_batch_norm(Task& task, const TrainingSet& set, const Recipe& recipe,
     layer->options.momentum(c10::nullopt);  // the mean over all batches
   }
   torch::NoGradGuard no_grad;
-  auto loader = set.loader(recipe, 0);
+  auto loader = set.loader(recipe, 0, info.part);
   for (int64_t i = 0; i < kBatches; ++i) {
     Autocast autocast(compute);
     task.training_losses(to_device(loader.next(), compute.device), info);
@@ -98,9 +105,9 @@ class Journal {
                    .dump());
   }
 
-  // info.step steps are done, the last of them on `batch_size` pictures.
-  void step(const Losses& losses, const StepInfo& info, int64_t batch_size) {
-    const double images_per_s = static_cast<double>((info.step - logged_step_) * batch_size) /
+  // info.step steps are done.
+  void step(const Losses& losses, const StepInfo& info) {
+    const double images_per_s = static_cast<double>((info.step - logged_step_) * info.batch_size) /
                                 std::max(seconds_since(since_), 1e-9);
     json line = {
         {"step", info.step},
@@ -159,11 +166,17 @@ class Journal {
 };
 
 // The best epoch's weights become the model's, which is written.
-void keep_best(nn::Model& model, const TrainingState& state, const Run& run) {
+void keep_best(nn::Model& model, const TrainingState& state, const Run& run,
+               const Compute& compute) {
   auto& net = *model.net;
   {
     torch::NoGradGuard no_grad;
-    for (auto& [name, tensor] : nn::state_tensors(net)) tensor.copy_(state.best.at(name));
+    for (auto& [name, tensor] : nn::state_tensors(net)) {
+      auto best = state.best.at(name).contiguous();
+      // Where machines round differently, what is built on the model must not.
+      if (compute.group) compute.group->take_from_first(best);
+      tensor.copy_(best);
+    }
   }
   net.eval();
   for (auto& p : net.parameters()) p.set_requires_grad(false);
@@ -171,7 +184,30 @@ void keep_best(nn::Model& model, const TrainingState& state, const Run& run) {
     model.card.notes["metric.validation_" + name] = json(value).dump();
   model.card.notes["epoch"] = std::to_string(state.best_epoch);
   model.card.notes[kStageNote] = run.key;
-  save_model(model, run.folder / "model.safetensors", Overwrite::Yes);
+  if (compute.writes()) save_model(model, run.folder / "model.safetensors", Overwrite::Yes);
+}
+
+// What of a training's batches this process takes: the first of all of them is the first of the
+// group.
+data::Part part_of(const Compute& compute, int64_t batch_size) {
+  if (!compute.group) return {};
+  const int64_t size = compute.group->size();
+  if (batch_size < size)
+    fail(ErrorCode::InvalidArgument,
+         "a batch has {} pictures and there are {} processes; each takes one or more (batch_size)",
+         batch_size, size);
+  return {compute.group->rank(), size};
+}
+
+// All go on from the same step, or some have read another checkpoint than the first has.
+void check_same_step(Group& group, int64_t step) {
+  const auto first = group.from_first([&] { return std::to_string(step); });
+  if (first != std::to_string(step))
+    fail(
+        ErrorCode::BadData,
+        "process {} would go on from step {}, process 0 from step {}; all must see the same folder "
+        "of the run",
+        group.rank(), step, first);
 }
 
 }  // namespace
@@ -182,10 +218,16 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     return rehearse(task, set, recipe, compute, run.title, run.key, *run.rehearsal);
   const InterruptGuard guard;
   auto& net = *task.model().net;
-  Step step(task, recipe, compute);
+  auto* const group = compute.group.get();
   StepInfo info;
   info.steps_per_epoch = set.steps_per_epoch(recipe);
   info.total_steps = info.steps_per_epoch * recipe.epochs;
+  info.batch_size = set.batch_size(recipe);
+  info.part = part_of(compute, info.batch_size);
+  if (group) group->meet();
+  Step step(task, recipe, compute);
+  std::optional<nn::WholeBatchNorm> whole_batch_norm;
+  if (group) whole_batch_norm.emplace([group](const torch::Tensor& sums) { group->sum(sums); });
 
   TrainingState state;
   const Checkpoint checkpoint{run.key, net, step.auxiliary(), step.optimizer()};
@@ -195,56 +237,81 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     nn::move_to(net, compute.device);
     info.step = state.step;
   }
-  auto loader = set.loader(recipe, info.step);
-  Journal journal(run, recipe, compute, info);
+  if (group) check_same_step(*group, info.step);
+  auto loader = set.loader(recipe, info.step, info.part);
+  std::optional<Journal> journal;
+  if (compute.writes()) journal.emplace(run, recipe, compute, info);
   // The first step also allocates; nine more tell how long the rest will take.
   const int64_t first = info.step + 1, enough = first + 9;
   Clock::time_point begin;
 
   auto saved = Clock::now();
   const auto save = [&] {
+    if (!compute.writes()) return;
     state.step = info.step;
     save_checkpoint(checkpoint_path, checkpoint, state);
     saved = Clock::now();
   };
-  while (info.step < info.total_steps) {
-    const auto batch = to_device(loader.next(), compute.device);
-    const auto losses = step.take(batch, info);
-    ++info.step;
-    if (info.step == first) begin = Clock::now();
-    if (info.step == enough) journal.estimate(begin, first, info);
-
-    const bool epoch_ends = info.step % info.steps_per_epoch == 0;
-    const bool stop = interrupted() && info.step < info.total_steps;
-    const bool due = seconds_since(saved) > run.checkpoint_minutes * 60;
-    const bool log = info.step % run.log_every_steps == 0;
-    if (log || epoch_ends || stop || due) step.check(losses, info.step);
-    if (log) journal.step(losses, info, batch.pictures.size(0));
-    if (epoch_ends) {
-      settle_batch_norm(task, set, recipe, compute, info);
-      const auto figures = validate(task, set, recipe, compute, info);
-      const double loss = figures.at("loss");
-      if (!std::isfinite(loss))
-        fail(ErrorCode::Diverged,
-             "training diverged: the validation loss after step {} is not finite", info.step);
-      journal.validation(figures, info);
-      if (recipe.select == "last" || state.best_epoch == 0 ||
-          loss <= state.best_figures.at("loss")) {
-        state.best = copy_weights(net);
-        state.best_figures = figures;
-        state.best_epoch = info.step / info.steps_per_epoch;
-      }
+  const auto agreed = [&](bool mine) { return group ? group->any(mine) : mine; };
+  const auto end_epoch = [&] {
+    settle_batch_norm(task, set, recipe, compute, info);
+    const auto figures = validate(task, set, recipe, compute, info);
+    const double loss = figures.at("loss");
+    if (!std::isfinite(loss))
+      fail(ErrorCode::Diverged,
+           "training diverged: the validation loss after step {} is not finite", info.step);
+    if (journal) journal->validation(figures, info);
+    state.validated = info.step / info.steps_per_epoch;
+    if (recipe.select == "last" || state.best_epoch == 0 || loss <= state.best_figures.at("loss")) {
+      state.best = copy_weights(net);
+      state.best_figures = figures;
+      state.best_epoch = state.validated;
     }
-    if (stop || due) save();
-    if (stop)
-      fail(ErrorCode::Interrupted,
-           "interrupted at step {} of {}; the state is in {}. The same command goes on from there "
-           "(train and attack: with --resume)",
-           info.step, info.total_steps, checkpoint_path.string());
+  };
+  const auto train = [&] {
+    // A process was lost before this epoch was validated.
+    if (info.step % info.steps_per_epoch == 0 && state.validated < info.step / info.steps_per_epoch)
+      end_epoch();
+    while (info.step < info.total_steps) {
+      const auto batch = to_device(loader.next(), compute.device);
+      const auto losses = step.take(batch, info);
+      ++info.step;
+      if (info.step == first) begin = Clock::now();
+      if (info.step == enough && journal) journal->estimate(begin, first, info);
+
+      const bool epoch_ends = info.step % info.steps_per_epoch == 0;
+      const bool stop = agreed(interrupted()) && info.step < info.total_steps;
+      const bool due =
+          agreed(compute.writes() && seconds_since(saved) > run.checkpoint_minutes * 60);
+      const bool log = info.step % run.log_every_steps == 0;
+      if (log || epoch_ends || stop || due) step.check(losses, info.step);
+      if (log && journal) journal->step(losses, info);
+      if (epoch_ends) end_epoch();
+      if (stop || due) save();
+      if (stop)
+        fail(
+            ErrorCode::Interrupted,
+            "interrupted at step {} of {}; the state is in {}. The same command goes on from there "
+            "(train and attack: with --resume)",
+            info.step, info.total_steps, checkpoint_path.string());
+    }
+  };
+  try {
+    train();
+  } catch (const std::exception& e) {
+    if (!group || !group->lost()) throw;
+    step.undo();
+    save();
+    fail(ErrorCode::Io,
+         "stopped after step {} of {}: {}. {} in {}; the same command with --resume goes on from "
+         "there, with any number of processes",
+         info.step, info.total_steps, e.what(),
+         compute.writes() ? "The state is" : "What process 0 has saved is",
+         checkpoint_path.string());
   }
   save();
-  keep_best(task.model(), state, run);
-  journal.done(state);
+  keep_best(task.model(), state, run, compute);
+  if (journal) journal->done(state);
 }
 
 }  // namespace veilnet::train

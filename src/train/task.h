@@ -7,15 +7,18 @@
 #include <utility>
 #include <vector>
 
+#include "data/batches.h"
 #include "nn/model.h"
 
 namespace veilnet::train {
 
-/// Position in a training.
+/// Position in a training, and what of its batches this process has.
 struct StepInfo {
   int64_t step = 0;  ///< 0-based
   int64_t total_steps = 0;
   int64_t steps_per_epoch = 0;
+  int64_t batch_size = 0;  ///< of the whole batch; given wherever `part` is not all of it
+  data::Part part;
 };
 
 /// Pictures of one step, on the compute device.
@@ -39,7 +42,12 @@ class Task {
   virtual nn::Model& model() = 0;
   /// A module trained along with the model but not part of it, or null.
   virtual std::shared_ptr<torch::nn::Module> auxiliary() { return nullptr; }
-  /// Called with the model in training mode, autocast set.
+  /// Why the pictures of a batch cannot be divided among processes; empty where they can: where
+  /// the loss is a mean over pictures, plus what depends on the weights alone.
+  virtual std::string indivisible() const { return ""; }
+  /// Called with the model in training mode, autocast set. Of a part of a batch: means over that
+  /// part, such that the parts' losses, weighted by their numbers of pictures, add up to the whole
+  /// batch's.
   virtual Losses training_losses(const Batch& batch, const StepInfo& info) = 0;
   /// Called with the model in evaluation mode and gradients off; means over the batch. A part named
   /// "loss" selects the epoch.

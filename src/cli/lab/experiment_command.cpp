@@ -7,23 +7,35 @@
 #include <spdlog/spdlog.h>
 #include <sstream>
 
+#include "core/error.h"
 #include "experiment/matrix.h"
 #include "record/io.h"
 #include "report/tables.h"
 
 namespace veilnet::cli {
 
-std::optional<experiment::Experiment> open_experiment(const CommonOptions& options) {
-  return open_experiment(load_config(options), options.print_config);
+std::optional<experiment::Experiment> open_experiment(const CommonOptions& options,
+                                                      Processes processes) {
+  if (options.dry_run) processes = Processes::One;
+  return open_experiment(load_config(options), options.print_config, processes);
 }
 
-std::optional<experiment::Experiment> open_experiment(Config config, bool print_config) {
+std::optional<experiment::Experiment> open_experiment(Config config, bool print_config,
+                                                      Processes processes) {
   auto experiment = experiment::read_experiment(config);
   if (print_config) {
     std::cout << experiment.resolved_toml;
     return std::nullopt;
   }
-  std::istringstream lines(describe(experiment.compute));
+  auto& compute = experiment.compute;
+  if (compute.place.size > 1 && processes == Processes::One)
+    fail(ErrorCode::InvalidArgument,
+         "this command is for one process; the environment says that this is process {} of {} "
+         "(WORLD_SIZE, OMPI_COMM_WORLD_SIZE or SLURM_NTASKS). Several train together with `train` "
+         "and `attack itn`, without --on and --dry-run",
+         compute.place.rank, compute.place.size);
+  train::join(compute);
+  std::istringstream lines(describe(compute));
   for (std::string line; std::getline(lines, line);) spdlog::info("{}", line);
   return experiment;
 }

@@ -10,10 +10,17 @@
 
 namespace veilnet::cli {
 
+/// What a command does where several processes are started together (train/place.h).
+enum class Processes {
+  One,   ///< refuse: each would do the same work in the same folder
+  Many,  ///< meet, and train together
+};
 /// Reads the configuration and logs device, threads, LibTorch, BLAS and ISA. Nothing when
 /// --print-config was given: it is printed instead.
-std::optional<experiment::Experiment> open_experiment(const CommonOptions& options);
-std::optional<experiment::Experiment> open_experiment(Config config, bool print_config);
+std::optional<experiment::Experiment> open_experiment(const CommonOptions& options,
+                                                      Processes processes = Processes::One);
+std::optional<experiment::Experiment> open_experiment(Config config, bool print_config,
+                                                      Processes processes = Processes::One);
 
 /// Adds --dry-run.
 void add_dry_run(CLI::App& command, CommonOptions& options);

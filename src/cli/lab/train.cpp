@@ -33,8 +33,9 @@ nn::Model trained_psi(const experiment::Experiment& e, const experiment::Workspa
                               "train classifier");
 }
 
-void report(const TrainOptions& options, const nn::Model& model,
+void report(const TrainOptions& options, const experiment::Experiment& e, const nn::Model& model,
             const std::filesystem::path& folder) {
+  if (!e.compute.writes()) return;
   spdlog::info("model: {}", (folder / "model.safetensors").string());
   nlohmann::json out = {{"model", (folder / "model.safetensors").string()},
                         {"notes", model.card.notes}};
@@ -57,14 +58,15 @@ void add_train(CLI::App& command) {
   examples(*classifier, {"veilnet train classifier --config configs/demo.toml",
                          "veilnet train classifier --config configs/demo.toml --resume"});
   classifier->callback([classifier_options] {
-    auto e = open_experiment(classifier_options->common);
+    auto e = open_experiment(classifier_options->common, Processes::Many);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto all = [&](const experiment::Experiment& tried) {
       experiment::train_classifier(tried, w, experiment::Mode::Complete);
     };
     if (dry_run(classifier_options->common, *e, all)) return;
-    report(*classifier_options, experiment::train_classifier(*e, w, mode_of(*classifier_options)),
+    report(*classifier_options, *e,
+           experiment::train_classifier(*e, w, mode_of(*classifier_options)),
            e->classifier_folder());
   });
 
@@ -83,7 +85,8 @@ void add_train(CLI::App& command) {
            {"veilnet train scheme --config configs/demo.toml --scheme le",
             "veilnet train scheme --config configs/demo.toml --scheme pe --key-mode independent"});
   scheme->callback([scheme_options] {
-    auto e = open_experiment(with_flags(scheme_options->common, scheme_options->flags));
+    auto e =
+        open_experiment(with_flags(scheme_options->common, scheme_options->flags), Processes::Many);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const bool gan = e->scheme.options.id == "gan";
@@ -97,11 +100,11 @@ void add_train(CLI::App& command) {
     if (dry_run(scheme_options->common, *e, all)) return;
     if (gan) {
       const auto psi = trained_psi(*e, w);
-      report(*scheme_options, experiment::train_gan(*e, w, psi, mode_of(*scheme_options)),
+      report(*scheme_options, *e, experiment::train_gan(*e, w, psi, mode_of(*scheme_options)),
              e->scheme_folder());
       return;
     }
-    report(*scheme_options, experiment::train_scheme(*e, w, mode_of(*scheme_options)),
+    report(*scheme_options, *e, experiment::train_scheme(*e, w, mode_of(*scheme_options)),
            e->scheme_folder());
   });
 
@@ -116,7 +119,7 @@ void add_train(CLI::App& command) {
            {"veilnet train transform --config configs/demo.toml",
             "veilnet train transform --config configs/demo.toml --set transform.alpha=0.05"});
   transform->callback([transform_options] {
-    auto e = open_experiment(transform_options->common);
+    auto e = open_experiment(transform_options->common, Processes::Many);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto all = [&](const experiment::Experiment& tried) {
@@ -125,7 +128,8 @@ void add_train(CLI::App& command) {
     };
     if (dry_run(transform_options->common, *e, all)) return;
     const auto psi = trained_psi(*e, w);
-    report(*transform_options, experiment::train_transform(*e, w, psi, mode_of(*transform_options)),
+    report(*transform_options, *e,
+           experiment::train_transform(*e, w, psi, mode_of(*transform_options)),
            e->transform_folder());
   });
 }
@@ -146,12 +150,12 @@ void add_attack(CLI::App& command) {
   itn->callback([options] {
     options->cell.common = options->common;
     if (run_cell(options->cell)) return;
-    auto e = open_experiment(options->common);
+    auto e = open_experiment(options->common, Processes::Many);
     if (!e) return;
     const auto w = experiment::open_workspace(*e);
     const auto h = experiment::required(experiment::finished_transform(*e, w),
                                         e->transform_folder(), "train transform");
-    report(*options, experiment::train_itn(*e, w, h, mode_of(*options)), e->itn_folder());
+    report(*options, *e, experiment::train_itn(*e, w, h, mode_of(*options)), e->itn_folder());
     spdlog::info("figures for every test picture: veilnet evaluate");
   });
   add_chosen_plaintext(command);

@@ -42,6 +42,9 @@ class GanTask : public Task {
 
   nn::Model& model() override { return g_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
+  std::string indivisible() const override {
+    return "the GAN-based transformation mixes the pictures of a batch";
+  }
   Losses training_losses(const Batch& batch, const StepInfo& info) override;
   /// "loss" is psi's cross entropy on the protected pictures; also its accuracy and the cycle's
   /// PSNR in dB.

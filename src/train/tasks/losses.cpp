@@ -7,7 +7,7 @@ namespace veilnet::train {
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                                   double label_smoothing) {
   return torch::nn::functional::cross_entropy(
-      logits.to(torch::kFloat), labels,
+      nn::at_least_float32(logits), labels,
       torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(label_smoothing));
 }
 
@@ -17,10 +17,11 @@ torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_car
   torch::Tensor plain_features;
   {
     torch::NoGradGuard no_grad;
-    plain_features = phi.forward(nn::normalise(plain_pictures, psi_card)).to(torch::kFloat);
+    plain_features = nn::at_least_float32(phi.forward(nn::normalise(plain_pictures, psi_card)));
   }
-  return torch::mse_loss(phi.forward(nn::normalise(protected_pictures, psi_card)).to(torch::kFloat),
-                         plain_features);
+  return torch::mse_loss(
+      nn::at_least_float32(phi.forward(nn::normalise(protected_pictures, psi_card))),
+      plain_features);
 }
 
 torch::Tensor distance_correlation(const torch::Tensor& a, const torch::Tensor& b) {
@@ -43,7 +44,7 @@ TransformLoss transform_loss(const nn::Model& psi, nn::FeatureExtractor& phi,
                              const torch::Tensor& unet_output, const torch::Tensor& plain_pictures,
                              const torch::Tensor& labels, double alpha) {
   TransformLoss loss;
-  const auto protected_pictures = torch::sigmoid(unet_output.to(torch::kFloat));
+  const auto protected_pictures = torch::sigmoid(nn::at_least_float32(unet_output));
   loss.logits = nn::classify(psi, protected_pictures);
   loss.class_loss = classification_loss(loss.logits, labels);
   loss.feature_loss = feature_loss(phi, psi.card, protected_pictures, plain_pictures);

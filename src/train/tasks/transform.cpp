@@ -87,6 +87,12 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
 
 std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return auxiliary_; }
 
+std::string TransformTask::indivisible() const {
+  return options_.correlation_weight > 0
+             ? "transform.correlation_weight is of all pairs of pictures of a batch"
+             : "";
+}
+
 // alpha in force. Doubling takes it from the start of `quick` to the most in five looks; it comes
 // down slower, so that h can follow.
 double TransformTask::alpha_at(const StepInfo& info) {
@@ -115,13 +121,23 @@ double TransformTask::alpha_at(const StepInfo& info) {
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
   const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
-  const auto protected_pictures = torch::sigmoid(output.picture.to(torch::kFloat));
+  const auto protected_pictures = torch::sigmoid(nn::at_least_float32(output.picture));
   const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
 
-  const auto share = std::max<int64_t>(
-      1, std::llround(options_.feature_share * static_cast<double>(pictures.size(0))));
-  const auto feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, share),
-                                      pictures.slice(0, 0, share));
+  // Of the whole batch's first pictures those that are here, weighted such that the mean over them
+  // is the whole's (Task::training_losses).
+  const auto& part = info.part;
+  const auto whole = part.step == 1 ? pictures.size(0) : info.batch_size;
+  const auto first =
+      std::max<int64_t>(1, std::llround(options_.feature_share * static_cast<double>(whole)));
+  const auto here = part.of(first);
+  auto feat_loss = torch::zeros({}, pictures.options());
+  if (here > 0)
+    feat_loss = feature_loss(*phi_, psi_.card, protected_pictures.slice(0, 0, here),
+                             pictures.slice(0, 0, here));
+  if (part.step > 1)
+    feat_loss = feat_loss *
+                (static_cast<double>(here * whole) / static_cast<double>(first * part.of(whole)));
 
   // After the forward pass, from which autocast keeps the weights that gradients go through.
   const double alpha = alpha_at(info);

@@ -90,6 +90,7 @@ class TransformTask : public Task {
 
   nn::Model& model() override { return h_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
+  std::string indivisible() const override;
   Losses training_losses(const Batch& batch, const StepInfo& info) override;
   /// "loss" is L at the final alpha; also L_class, L_feat and psi's accuracy on the protected
   /// pictures.

@@ -1,0 +1,41 @@
+// Which of the processes that train together this one is, as who started them says it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace veilnet::train {
+
+/// One of `size` processes. Process 0 keeps the store where the others meet, at host and port.
+struct Place {
+  int rank = 0, size = 1;
+  /// How many of them share this machine and its cores without being confined to some; 1 where
+  /// nobody says.
+  int share = 1;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// The value of an environment variable, or nothing.
+using Environment = std::function<std::optional<std::string>(const char* name)>;
+Environment environment();
+
+/// Reads, in this order, the variables of
+/// - torchrun: RANK, WORLD_SIZE, LOCAL_WORLD_SIZE;
+/// - mpirun (Open MPI): OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE;
+/// - srun: SLURM_PROCID, SLURM_NTASKS, within a step only (SLURM_STEP_ID): a batch script that
+///   starts one process has the others as well.
+/// MASTER_ADDR and MASTER_PORT say where process 0 is. Without MASTER_ADDR it is the first of
+/// Slurm's nodes, or this machine where mpirun started all of them here; without MASTER_PORT,
+/// 29500, or of a Slurm job one that follows from its number, so that two jobs on a node do not
+/// meet. One process where none of them is set.
+/// @throws Error{InvalidArgument} for a number that is none or out of range, one of a pair without
+/// the other, and several processes without an address.
+Place place_from(const Environment& environment);
+
+/// The first of a list of nodes as Slurm writes it: "gpu[03-05,9],login1" -> "gpu03".
+std::string first_node(const std::string& nodes);
+
+}  // namespace veilnet::train
