@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """How fast a training step is beside plain PyTorch: psi (ResNet-20), and h (U-Net of width 16) with the published loss,
-phi on the whole batch; float32, batches of 128 pictures of 32x32, the same threads.
+phi on the whole batch; float32, batches of 128 pictures of 32x32, the same threads. And how far two processes' weights
+are from one's (bench/data_parallel.cpp), where the program for it was built.
 
 usage: train.py TRAIN_STEP [RESULT.json]      TRAIN_STEP: build/release/train_step (-DVEILNET_BENCH=ON)
 
@@ -195,6 +196,10 @@ def main():
             metrics[metric + "_pytorch_pictures_per_s"] = rates[task, "pytorch"]
     flags = pathlib.Path("/proc/cpuinfo").read_text()
     metrics = {k: round(v, 3) for k, v in metrics.items()}
+    data_parallel = ours.parent / "data_parallel"
+    if data_parallel.exists():
+        found = json.loads(subprocess.run([data_parallel], check=True, capture_output=True, text=True).stdout)
+        metrics["ddp_2_process_max_rel_diff"] = found["ddp_2_process_max_rel_diff"]
     metrics["isa"] = "avx512" if "avx512f" in flags else "avx2" if "avx2" in flags else "other"
     processor = next(l.split(": ")[1] for l in flags.splitlines() if l.startswith("model name"))
     version = subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"], text=True,
