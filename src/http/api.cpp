@@ -322,6 +322,10 @@ void compute(service::Scheduler& scheduler, const std::shared_ptr<const Served>&
                      const auto& computed = std::get<service::Computed>(result);
                      response = write(computed.logits);
                      response.pictures = computed.pictures;
+                     response.unprotected = computed.unprotected;
+                     if (computed.unprotected > 0)
+                       response.headers.emplace_back("Veilnet-Unprotected",
+                                                     std::to_string(computed.unprotected));
                    }
                    response.model = served->name;
                    response.version = served->version;

@@ -72,7 +72,7 @@ struct Response {
   // For the access log.
   std::string_view route = "-";
   std::string model{};
-  int64_t version = 0, pictures = 0;
+  int64_t version = 0, pictures = 0, unprotected = 0;
 
   const std::string& content() const { return file ? *file : body; }
 };

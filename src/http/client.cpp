@@ -177,6 +177,9 @@ struct Connection::Impl {
     const auto response = parser.release();
     if (!response.keep_alive()) close();
     Received received{{static_cast<int>(response.result_int()), response.body()}, {}};
+    const auto unprotected = response["Veilnet-Unprotected"];
+    std::from_chars(unprotected.data(), unprotected.data() + unprotected.size(),
+                    received.answer.unprotected);
     const auto wait = response[wire::field::retry_after];
     int seconds = 0;
     std::from_chars(wait.data(), wait.data() + wait.size(), seconds);

@@ -34,6 +34,7 @@ struct ConnectionOptions {
 struct Answer {
   int status = 0;
   std::string body;
+  int64_t unprotected = 0;  ///< pictures that the server's leak guard warns of
 };
 
 /// One connection, opened when it is needed and again when it was lost. For one thread at a time.

@@ -125,7 +125,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
                                              .begin = begin,
                                              .model = response.model,
                                              .version = response.version,
-                                             .pictures = response.pictures}));
+                                             .pictures = response.pictures,
+                                             .unprotected = response.unprotected}));
   }
 
   void add(const std::shared_ptr<SessionBase>& session) {

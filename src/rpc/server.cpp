@@ -123,7 +123,8 @@ class GrpcServer : public Server, public Protocol::CallbackService {
                                   .begin = begin_,
                                   .model = served ? std::string_view(served->name) : "",
                                   .version = served ? served->version : 0,
-                                  .pictures = pictures}));
+                                  .pictures = pictures,
+                                  .unprotected = unprotected}));
       Finish(status);
     }
 
@@ -134,7 +135,7 @@ class GrpcServer : public Server, public Protocol::CallbackService {
     std::stop_source cancelled;
     std::shared_ptr<const service::Served> served;  ///< of a request that a model answers
     service::InferRequest infer;
-    int64_t pictures = 0;
+    int64_t pictures = 0, unprotected = 0;
 
    private:
     GrpcServer& server_;
@@ -323,11 +324,15 @@ class GrpcServer : public Server, public Protocol::CallbackService {
             job.cancelled = call.cancelled.get_token();
             return job;
           },
-          [&call, response](const service::Result& result) {
+          [&call, context, response](const service::Result& result) {
             if (const auto* failure = std::get_if<service::Failure>(&result))
               return call.finish(status_of(*failure));
             const auto& computed = std::get<service::Computed>(result);
             call.pictures = computed.pictures;
+            call.unprotected = computed.unprotected;
+            if (computed.unprotected > 0)
+              context->AddTrailingMetadata("veilnet-unprotected",
+                                           std::to_string(computed.unprotected));
             write_infer(call.infer, computed.logits, call.served->form, call.served->name,
                         call.served->version, *response);
             call.finish(Status::OK);

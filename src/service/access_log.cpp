@@ -35,6 +35,7 @@ std::string access_line(const AccessEntry& entry) {
     line["model"] = entry.model;
     line["version"] = entry.version;
     line["pictures"] = entry.pictures;
+    if (entry.unprotected > 0) line["unprotected"] = entry.unprotected;
   }
   return line.dump();
 }

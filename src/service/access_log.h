@@ -20,6 +20,7 @@ struct AccessEntry {
   Clock::time_point begin;
   std::string_view model;  ///< "" where the answer is of none, and then no version or pictures
   int64_t version = 0, pictures = 0;
+  int64_t unprotected = 0;  ///< of the pictures, where the leak guard warns
 };
 
 /// A line of JSON, without its end.

@@ -15,7 +15,12 @@
 namespace veilnet::service {
 
 /// What a guard does with a request that holds a picture which looks unprotected.
-enum class GuardAction { Refuse, Count, Off };
+enum class GuardAction {
+  Refuse,
+  Warn,   ///< answer it, and say so in the answer and in the access log
+  Count,  ///< answer it, and count
+  Off,
+};
 
 /// Statistics of one picture in which protected and plain ones differ: levels, contrast, how
 /// neighbours and channels go together, a coarse map, the phases of enlarging twice. Their number

@@ -1,27 +1,20 @@
 #include "service/inference.h"
 
 #include <fmt/format.h>
-#include <optional>
 
 #include "core/error.h"
 
 namespace veilnet::service {
 namespace {
 
-// Why the guard does not let these pictures pass, if so.
-std::optional<Failure> guarded(const Served& served, const Pictures& pictures) {
-  if (!served.unprotected) return std::nullopt;
+// How many of these pictures the guard takes for unprotected ones.
+int64_t unprotected_among(const Served& served, const Pictures& pictures) {
+  if (!served.unprotected) return 0;
   const auto bytes = static_cast<size_t>(served.form.height * served.form.width * 3);
   int64_t doubtful = 0;
   for (size_t at = 0; at < pictures.pixels_nhwc.size(); at += bytes)
     doubtful += served.unprotected(pictures.pixels_nhwc.subspan(at, bytes));
-  if (doubtful > 0 && served.guard_action == GuardAction::Refuse)
-    return Failure{Reason::Unprotected,
-                   fmt::format("{} of {} pictures look unprotected and were not looked at; protect "
-                               "them first (veilnet protect)",
-                               doubtful, pictures.count)};
-  served.statistics->doubted(doubtful);
-  return std::nullopt;
+  return doubtful;
 }
 
 }  // namespace
@@ -44,8 +37,19 @@ void infer(Scheduler& scheduler, const std::shared_ptr<const Served>& served,
   } catch (const Error& e) {
     return finish(Failure{Reason::Malformed, e.what()});
   }
-  if (auto failure = guarded(*served, job.pictures)) return finish(std::move(*failure));
+  const auto doubtful = unprotected_among(*served, job.pictures);
+  if (doubtful > 0 && served->guard_action == GuardAction::Refuse)
+    return finish(Failure{Reason::Unprotected,
+                          fmt::format("{} of {} pictures look unprotected and were not looked at; "
+                                      "protect them first (veilnet protect)",
+                                      doubtful, job.pictures.count)});
+  served->statistics->doubted(doubtful);
   job.done = std::move(finish);
+  if (doubtful > 0 && served->guard_action == GuardAction::Warn)
+    job.done = [doubtful, done = std::move(job.done)](Result result) {
+      if (auto* computed = std::get_if<Computed>(&result)) computed->unprotected = doubtful;
+      done(std::move(result));
+    };
   scheduler.submit(served->queue, std::move(job));
 }
 

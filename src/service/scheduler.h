@@ -64,6 +64,7 @@ struct Computed {
   int64_t pictures = 0;
   std::vector<float> logits;  ///< [pictures, classes]
   Times times;
+  int64_t unprotected = 0;  ///< pictures whose sender is to be warned of
 };
 using Result = std::variant<Computed, Failure>;
 

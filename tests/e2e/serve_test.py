@@ -952,17 +952,18 @@ class LeakGuard(unittest.TestCase):
             measured = json.loads(record.read_text())
             self.assertLess(measured["false_alarm_rate"], 0.05)
             self.assertLess(measured["miss_rates"]["synthetic"], 0.05)
-            for how, plain_status in (("refuse", 422), ("count", 200), ("off", 200)):
+            for how, plain_status in (("refuse", 422), ("warn", 200), ("count", 200), ("off", 200)):
                 server = Server(folder, "--guard", how, models=("--models", models))
                 try:
                     photo = pathlib.Path(folder, "plain.png")
                     photo.write_bytes(png(bytes(BYTES)))
-                    status, body, _ = server.post("/v2/models/m/classify", photo.read_bytes())
+                    status, body, headers = server.post("/v2/models/m/classify", photo.read_bytes())
                     self.assertEqual(status, plain_status, body)
+                    self.assertEqual(headers.get("Veilnet-Unprotected"), "1" if how == "warn" else None)
                     metrics = server.get("/metrics")[1].decode()
                     found = dict(re.findall(r"veilnet_guard_(\w+)_total\{.*\} (\d+)", metrics))
                     self.assertEqual(found, {"refused": "1" if how == "refuse" else "0",
-                                             "doubted": "1" if how == "count" else "0"})
+                                             "doubted": "1" if how in ("warn", "count") else "0"})
                 finally:
                     server.stop()
 

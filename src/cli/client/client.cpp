@@ -1,6 +1,7 @@
 // `veilnet client`: protects pictures here, sends only what is protected, prints the labels.
 #include "http/client.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
@@ -87,6 +88,10 @@ class Pool {
     } catch (const Error&) {
       if (answer.status == 200) throw;
     }
+    if (answer.unprotected > 0 && !warned_.exchange(true))
+      spdlog::warn(
+          "the server says that a picture looks unprotected: is this h the one that its "
+          "leak guard was made for?");
     if (answer.status == 200) return value;
     const auto error = value.is_object() ? value.value("error", json()) : json();
     fail(ErrorCode::BadData, "the server answers {}: {}", answer.status,
@@ -106,6 +111,7 @@ class Pool {
   http::ConnectionOptions options_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<http::Connection>> idle_;
+  std::atomic<bool> warned_ = false;
 };
 
 std::string text_at(const json& value, const char* key) {

@@ -136,6 +136,7 @@ void run(ServeOptions o) {
   }
   o.repository.guard = o.guard == "off"     ? service::GuardAction::Off
                        : o.guard == "count" ? service::GuardAction::Count
+                       : o.guard == "warn"  ? service::GuardAction::Warn
                                             : service::GuardAction::Refuse;
   o.repository.precision = precision_of(o.precision);
   std::optional<service::KeyRing> keys;
@@ -221,8 +222,8 @@ void add_serve(CLI::App& command) {
   command
       .add_option("--guard", o->guard,
                   "With guard.safetensors beside a model: refuse requests whose pictures look "
-                  "unprotected, only count them, or off")
-      ->check(CLI::IsMember({"refuse", "count", "off"}))
+                  "unprotected, warn in the answer, only count them, or off")
+      ->check(CLI::IsMember({"refuse", "warn", "count", "off"}))
       ->capture_default_str();
   command
       .add_option("--codebook", o->codebooks,
