@@ -29,7 +29,8 @@ def card_of(path):
 def figures_of(card, record):
     """Of the record, what belongs to the model of this card."""
     if card["role"] == "classifier":
-        return {"plain_accuracy": record["metrics"]["plain_accuracy"]}
+        plain = record["metrics"]["plain_accuracy"]
+        return {"plain_accuracy": plain["mean"] if isinstance(plain, dict) else plain}
     notes = json.loads(card["notes"])
     inverse = card["role"] == "inverse"
     alpha, bits = float(notes["attacks_alpha" if inverse else "alpha"]), json.loads(card["parameters"]).get("bits", 0)
