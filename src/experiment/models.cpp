@@ -141,7 +141,8 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   }
   // Apart, so that the keys of trainings without it stay as they were.
   if (e.transform.options.drive != train::TransformOptions().drive)
-    add(stage, {{"transform.drive", e.transform.options.drive}});
+    add(stage, {{"transform.drive", e.transform.options.drive},
+                {"transform.driver", std::to_string(train::TransformTask::kDriverVersion)}});
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;

@@ -75,7 +75,8 @@ std::vector<double> driven_alphas(TransformTask& task, const Parts& parts, int64
   });
   std::vector<double> alphas;
   for (int64_t step = first; step < last; ++step) {
-    const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {step, 100, 100});
+    const auto losses =
+        task.training_losses({parts.pictures, parts.labels, {}}, {step, 1000, 1000});
     EXPECT_TRUE(parts.h.net->is_training());
     for (const auto& [name, value] : losses.parts)
       if (name == "alpha") alphas.push_back(value.item<double>());
@@ -89,20 +90,21 @@ TEST(TransformTask, ProtectionDrivesAlpha) {
       "[transform]\nrecipe = 'paper'\nalpha = 0.01\nalpha_start = 0.05\n"
       "drive = 'protection'\n");
   TransformTask task(parts.h, parts.psi, parts.phi, options);
-  // A look every second of 100 steps: shown twice, then just hidden, then hidden well.
-  const auto alphas = driven_alphas(task, parts, 0, 100, [](int look) {
-    return look <= 2 ? 0.5 : look == 3 ? 1.3 : 3.0;
+  // A look every 20th of 1000 steps: shown twice, then better, just hidden, and hidden well.
+  const auto alphas = driven_alphas(task, parts, 0, 400, [](int look) {
+    return look <= 2 ? 0.5 : look == 3 ? 0.9 : look == 4 ? 1.3 : 3.0;
   });
-  ASSERT_EQ(alphas.size(), 100u);
+  ASSERT_EQ(alphas.size(), 400u);
   EXPECT_DOUBLE_EQ(alphas[0], 0.05);
-  EXPECT_DOUBLE_EQ(alphas[1], 0.05);
-  EXPECT_DOUBLE_EQ(alphas[2], 0.1);
-  EXPECT_DOUBLE_EQ(alphas[4], 0.2);
-  EXPECT_DOUBLE_EQ(alphas[7], 0.2) << "held";
-  EXPECT_DOUBLE_EQ(alphas[8], 0.16);
-  EXPECT_DOUBLE_EQ(alphas[99], 0.01) << "not below transform.alpha";
+  EXPECT_DOUBLE_EQ(alphas[19], 0.05);
+  EXPECT_DOUBLE_EQ(alphas[20], 0.05) << "better than the nothing before";
+  EXPECT_DOUBLE_EQ(alphas[40], 0.1);
+  EXPECT_DOUBLE_EQ(alphas[60], 0.1) << "waits while it gets better";
+  EXPECT_DOUBLE_EQ(alphas[80], 0.1) << "held";
+  EXPECT_DOUBLE_EQ(alphas[100], 0.06);
+  EXPECT_DOUBLE_EQ(alphas[399], 0.01) << "not below transform.alpha";
   TransformTask shown(parts.h, parts.psi, parts.phi, options);
-  EXPECT_DOUBLE_EQ(driven_alphas(shown, parts, 0, 100, [](int) { return 0.1; }).back(), 1)
+  EXPECT_DOUBLE_EQ(driven_alphas(shown, parts, 0, 160, [](int) { return 0.1; }).back(), 1)
       << "at most";
 }
 
@@ -110,13 +112,13 @@ TEST(TransformTask, WhatDrivesAlphaIsPartOfTheStateThatACheckpointKeeps) {
   Parts parts;
   const auto options = options_of("[transform]\ndrive = 'protection'\n");
   TransformTask task(parts.h, parts.psi, parts.phi, options);
-  const auto before = driven_alphas(task, parts, 0, 7, [](int) { return 0.5; });
+  const auto before = driven_alphas(task, parts, 0, 45, [](int) { return 0.5; });
   std::stringstream kept;
   torch::save(task.auxiliary(), kept);
   TransformTask again(parts.h, parts.psi, parts.phi, options);
   auto auxiliary = again.auxiliary();
   torch::load(auxiliary, kept);
-  EXPECT_DOUBLE_EQ(driven_alphas(again, parts, 7, 8, [](int) { return 0.5; }).back(),
+  EXPECT_DOUBLE_EQ(driven_alphas(again, parts, 45, 46, [](int) { return 0.5; }).back(),
                    before.back());
 }
 

@@ -93,24 +93,26 @@ std::string TransformTask::indivisible() const {
              : "";
 }
 
-// alpha in force. Doubling takes it from the start of `quick` to the most in five looks; it comes
-// down slower, so that h can follow.
+// alpha in force. It waits while h comes to hide more: what is added meanwhile would drive all
+// pictures into one pattern, from which a short training does not find back to the classes.
 double TransformTask::alpha_at(const StepInfo& info) {
   if (!driven_.defined()) {
     const bool started = static_cast<double>(info.step) >=
                          options_.alpha_start_share * static_cast<double>(info.total_steps);
     return started ? options_.alpha : options_.alpha_start;
   }
-  constexpr int64_t kLooks = 50;
-  constexpr double kMost = 1, kUp = 2, kDown = 0.8, kAmple = 1.5, kScarce = 1.2;
+  constexpr int64_t kLooks = 50, kLeastSteps = 20;
+  constexpr double kMost = 1, kUp = 2, kDown = 0.6, kAmple = 1.5, kScarce = 1.2, kBetter = 1.1;
   double alpha = driven_[0].item<double>();
-  const auto between = std::max<int64_t>(1, info.total_steps / kLooks);
+  const auto between = std::max(kLeastSteps, info.total_steps / kLooks);
   if (info.step > 0 && info.step % between == 0 && torch::GradMode::is_enabled()) {
     if (!judge_) fail(ErrorCode::InvalidArgument, "nobody judges what drives alpha");
     h_.net->eval();
     const double margin = judge_(h_);
     h_.net->train();
-    if (margin < kScarce) alpha = std::min(kUp * alpha, std::max(kMost, options_.alpha_start));
+    const bool better = margin > kBetter * driven_[1].item<double>();
+    if (margin < kScarce && !better)
+      alpha = std::min(kUp * alpha, std::max(kMost, options_.alpha_start));
     if (margin > kAmple) alpha = std::max(kDown * alpha, options_.alpha);
     driven_[0] = alpha;
     driven_[1] = margin;
