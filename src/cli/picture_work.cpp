@@ -10,7 +10,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <regex>
 #include <set>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -23,6 +22,7 @@
 #include "core/files.h"
 #include "core/output_folder.h"
 #include "core/progress.h"
+#include "core/shard.h"
 #include "core/signals.h"
 #include "core/streams.h"
 #include "core/text.h"
@@ -47,23 +47,6 @@ constexpr std::size_t kErrorLines = 20;
 // Single runs on two cores, 4,000 pictures, width 64: one after the other 15.8 s, beside the
 // network 16.1 s at 0, 15.6 at 5, 15.1 at 10, 15.3 at 19.
 constexpr int kBesideNice = 10;
-
-/// Which of `count` pictures --shard means, from 0, and how far apart.
-struct Shard {
-  std::size_t first = 0, step = 1;
-};
-Shard shard_of(const std::string& text) {
-  if (text.empty()) return {};
-  static const std::regex form("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})");
-  std::smatch parts;
-  Shard shard;
-  if (std::regex_match(text, parts, form)) shard = {std::stoul(parts[1]) - 1, std::stoul(parts[2])};
-  if (parts.empty() || shard.first >= shard.step)
-    fail(ErrorCode::InvalidArgument,
-         "--shard is \"{}\"; allowed is I/N with I from 1 to N, as 3/16: the third of sixteen",
-         printable(text, 40));
-  return shard;
-}
 
 std::string shown(const fs::path& path) { return printable(path.native(), 4096); }
 
@@ -219,7 +202,7 @@ class Run {
   // After names were given and checked: those of twins must not depend on the shard.
   void keep_shard() {
     const auto shard = shard_of(o_.shard);
-    if (shard.step == 1) return;
+    if (shard.whole()) return;
     std::vector<Input> inputs;
     std::vector<fs::path> names;
     for (auto i = shard.first; i < inputs_.size(); i += shard.step) {

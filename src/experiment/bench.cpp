@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 #include <spdlog/spdlog.h>
 
@@ -431,6 +432,49 @@ void Bench::rehearse() const {
   }
 }
 
+Stage Bench::extra_stage(const Row& row, const char* name) const {
+  auto stage = measuring_stage(row, name, 1);
+  std::string ids, ways;
+  for (const auto* attack : attacks) ids += attack->id + " ";
+  for (const auto& way : e_.attacks.transports) ways += way + " ";
+  stage.settings["attacks.only"] = ids;
+  if (std::string_view(name) == "transport") stage.settings["attacks.transports"] = ways;
+  if (row.service) stage.inputs["service"] = nn::content_hash(*row.service);
+  return stage;
+}
+
+std::vector<record::Attribute> Bench::kept_attributes(const Row& row) const {
+  if (!e_.attacks.attributes) return {};
+  return kept<std::vector<record::Attribute>>(row, "attributes", extra_stage(row, "attributes"),
+                                              "entries.json", [&] { return attributes(row); });
+}
+
+std::vector<record::Curve> Bench::kept_curves(const Row& row) const {
+  if (!e_.attacks.curve) return {};
+  return kept<std::vector<record::Curve>>(row, "curve", extra_stage(row, "curve"), "entries.json",
+                                          [&] { return curves(row); });
+}
+
+void Bench::measure_shard() const {
+  size_t next = 0;
+  const auto mine = [&] { return shard.has(next++); };
+  for (const auto& row : rows) {
+    // What uses one training belongs together: two processes would both begin it.
+    std::map<std::string, bool> mine_by_training;
+    const auto is_mine = [&](const std::string& training) {
+      if (training.empty()) return mine();
+      const auto [known, is_new] = mine_by_training.try_emplace(training, false);
+      if (is_new) known->second = mine();
+      return known->second;
+    };
+    for (const auto* attack : attacks)
+      if (is_mine(attack->training)) cell(row, *attack);
+    if (!extras) continue;
+    if (mine()) kept_attributes(row);
+    if (is_mine("itn")) kept_curves(row);
+  }
+}
+
 record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
   if (e_.rehearsal) {
     rehearse();
@@ -438,6 +482,10 @@ record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
   }
   files.insert(files.end(), {"config.toml", "matrix.json", "report.html"});
   refuse_foreign(page_, files);
+  if (!shard.whole()) {
+    measure_shard();
+    return m;
+  }
   const auto append = [](auto& to, auto entries) {
     to.insert(to.end(), std::make_move_iterator(entries.begin()),
               std::make_move_iterator(entries.end()));
@@ -451,27 +499,11 @@ record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
       if (cell.refused.empty()) page.inputs[cell.protection + "/" + cell.attack] = cell.key;
     }
     if (extras) {
-      const auto stage = [&](const char* name) {
-        auto stage = measuring_stage(row, name, 1);
-        std::string ids, ways;
-        for (const auto* attack : attacks) ids += attack->id + " ";
-        for (const auto& way : e_.attacks.transports) ways += way + " ";
-        stage.settings["attacks.only"] = ids;
-        if (std::string_view(name) == "transport") stage.settings["attacks.transports"] = ways;
-        if (row.service) stage.inputs["service"] = nn::content_hash(*row.service);
-        return stage;
-      };
-      using Transports = std::vector<record::Transport>;
-      using Attributes = std::vector<record::Attribute>;
-      using Curves = std::vector<record::Curve>;
-      append(m.transport, kept<Transports>(row, "transport", stage("transport"), "entries.json",
-                                           [&] { return transport(row, cells); }));
-      if (e_.attacks.attributes)
-        append(m.attributes, kept<Attributes>(row, "attributes", stage("attributes"),
-                                              "entries.json", [&] { return attributes(row); }));
-      if (e_.attacks.curve)
-        append(m.curve, kept<Curves>(row, "curve", stage("curve"), "entries.json",
-                                     [&] { return curves(row); }));
+      append(m.transport, kept<std::vector<record::Transport>>(
+                              row, "transport", extra_stage(row, "transport"), "entries.json",
+                              [&] { return transport(row, cells); }));
+      append(m.attributes, kept_attributes(row));
+      append(m.curve, kept_curves(row));
     }
     append(m.cells, std::move(cells));
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "attack/attack.h"
+#include "core/shard.h"
 #include "experiment/models.h"
 #include "image/transport.h"
 #include "measure/grant.h"
@@ -47,12 +48,15 @@ class Bench {
   std::vector<const attack::Attack*> attacks;  ///< in the order of the table
   bool writes_page = true;
   bool extras = false;  ///< transport, attributes, budget curves, as [attacks] says
+  Shard shard;          ///< of the cells, and of the attributes and curves of each row
 
   /// Measures every cell, keeps what is kept and writes the page. @param files that the page's
   /// folder may hold besides matrix.json, report.html and pictures.
+  /// A part of them is only kept, for a bench that measures all: no page, and `frame` comes back.
   record::Matrix run(record::Matrix frame, std::vector<std::string> files);
 
  private:
+  void measure_shard() const;
   /// Tries the trainings of the attacks, for e_.rehearsal.
   void rehearse() const;
   using Against = std::variant<attack::ThreatModel, std::string>;
@@ -68,6 +72,10 @@ class Bench {
   void keep_pictures(const Row& row, const record::Cell& cell, const image::Batch& recovered) const;
   record::Figures figures(const image::Batch& recovered) const;
 
+  /// Of what is measured of a row beside the cells.
+  Stage extra_stage(const Row& row, const char* name) const;
+  std::vector<record::Attribute> kept_attributes(const Row& row) const;
+  std::vector<record::Curve> kept_curves(const Row& row) const;
   const attack::Attack* strongest(const Row& row, const std::vector<record::Cell>& cells) const;
   std::vector<record::Transport> transport(const Row& row,
                                            const std::vector<record::Cell>& cells) const;

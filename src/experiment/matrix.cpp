@@ -325,7 +325,8 @@ std::vector<const attack::Attack*> chosen(const std::vector<std::string>& only) 
 
 enum class Extent { Cell, Page, Defences };
 
-record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
+record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent,
+                          const Shard& shard = {}) {
   const bool whole = extent != Extent::Cell;
   const auto attacks = chosen(e.attacks.only);
   const auto budget = budget_of(e);
@@ -336,6 +337,7 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
   Bench bench(e, w, budget, std::move(sets), folder, folder);
   bench.extras = bench.writes_page = whole;
   bench.attacks = attacks;
+  bench.shard = shard;
   for (const auto& label : e.attacks.schemes)
     bench.rows.push_back(
         named_row(e, w, label, extent == Extent::Defences ? w.data.test : attacked));
@@ -347,7 +349,7 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
   m.commands = {fmt::format("veilnet reproduce {} --config {}", defences ? "defences" : "attacks",
                             (folder / "config.toml").string())};
   auto matrix = bench.run(std::move(m), {"boxes-*.svg"});
-  if (!whole) return matrix;
+  if (!whole || !shard.whole()) return matrix;
   for (const auto& [label, svg] : report::box_plots(matrix))
     write_file(folder / ("boxes-" + label + ".svg"), svg, Overwrite::Yes);
   return matrix;
@@ -355,9 +357,9 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent) {
 
 }  // namespace
 
-record::Matrix run_attacks(Experiment e) {
+record::Matrix run_attacks(Experiment e, const Shard& shard) {
   const auto w = open_workspace(e);
-  return attack_all(std::move(e), w, Extent::Page);
+  return attack_all(std::move(e), w, Extent::Page, shard);
 }
 
 record::Matrix reproduce_defences(Experiment e) {

@@ -5,6 +5,7 @@
 // was made from, so that an interrupted run is continued by running it again.
 #pragma once
 
+#include "core/shard.h"
 #include "experiment/models.h"
 #include "record/matrix.h"
 
@@ -30,7 +31,10 @@ record::Matrix evaluate(const Experiment& experiment, const Workspace& workspace
 /// boxes-<protection>.svg}.
 /// @throws Error{InvalidArgument} for an unknown scheme or transport; Error{NotFound} for
 /// "transform" or "gan" before its training.
-record::Matrix run_attacks(Experiment experiment);
+///
+/// With a shard, several processes divide the cells: each keeps its own and writes no page, and a
+/// call for the whole puts them together and measures what needs them all.
+record::Matrix run_attacks(Experiment experiment, const Shard& shard = {});
 
 /// The same, with psi and the transformation networks among its [attacks] schemes trained first
 /// where they are missing, and every accuracy over all test pictures: defences side by side.

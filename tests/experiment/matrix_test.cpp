@@ -3,7 +3,10 @@
 #include "experiment/matrix.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 
+#include "core/files.h"
 #include "data/sources.h"
 #include "image/codecs.h"
 #include "record/io.h"
@@ -100,6 +103,32 @@ Experiment tiny(const test::TemporaryFolder& folder, const std::string& transfor
                         transform + "[attack]\nwidth = 2\nepochs = 1\n" + tables,
                     "test.toml");
   return read_experiment(config);
+}
+
+TEST(Attacks, ShardsDivideTheCellsAndTheWholePutsThemTogether) {
+  const test::TemporaryFolder folder;
+  const auto e = experiment_of(folder, "['pe-same', 'le']");
+  const auto cells = [&] {
+    std::map<std::string, std::string> found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path()))
+      if (entry.path().filename() == "cell.json")
+        found[entry.path().string()] = read_text(entry.path(), 1 << 30);
+    return found;
+  };
+  run_attacks(e, {0, 2});
+  const auto first = cells();
+  EXPECT_FALSE(std::filesystem::exists(attacks_folder(e) / "matrix.json"));
+  run_attacks(e, {1, 2});
+  const auto both = cells();
+  EXPECT_GT(first.size(), 3u);
+  EXPECT_GT(both.size(), first.size() + 3);
+  for (const auto& [path, text] : first) EXPECT_EQ(both.at(path), text) << path;
+
+  const auto matrix = run_attacks(e);
+  EXPECT_EQ(cells(), both) << "nothing was left to measure, and nothing measured again";
+  EXPECT_EQ(std::ranges::count_if(matrix.cells, [](auto& cell) { return cell.refused.empty(); }),
+            static_cast<std::ptrdiff_t>(both.size()));
+  EXPECT_FALSE(matrix.curve.empty());
 }
 
 TEST(Rehearsal, TriesEveryTrainingAndWritesNothing) {

@@ -4,6 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
+#include "core/error.h"
+#include "core/shard.h"
 #include "experiment/matrix.h"
 #include "experiment/table.h"
 #include "record/io.h"
@@ -57,6 +59,7 @@ void add_reproduce(CLI::App& command) {
     CommonOptions common;
     std::string what = "experiment";
     std::filesystem::path result, results = "results";
+    std::string shard;
   };
   const auto options = std::make_shared<Options>();
   command
@@ -77,11 +80,20 @@ void add_reproduce(CLI::App& command) {
                   "Folder of records. table1: one a row, rows found there are kept; attacks and "
                   "defences: attacks-<data>.json and defences-<data>.json, replaced")
       ->type_name("FOLDER");
+  command
+      .add_option("--shard", options->shard,
+                  "attacks: measure the I-th of N parts of the cells and keep them; without it, "
+                  "all, and those that are kept are not measured again")
+      ->type_name("I/N");
   examples(
       command,
       {"veilnet reproduce --config configs/cifar10-cpu.toml",
        "veilnet reproduce attacks --config configs/attacks-cifar10-cpu.toml --results results"});
   command.callback([options] {
+    const auto shard = shard_of(options->shard);
+    if (!shard.whole() && options->what != "attacks")
+      fail(ErrorCode::InvalidArgument, "--shard is for `reproduce attacks`, not for `reproduce {}`",
+           options->what);
     const auto e = open_experiment(options->common);
     if (!e) return;
     const auto all = [&](const experiment::Experiment& tried) {
@@ -105,7 +117,8 @@ void add_reproduce(CLI::App& command) {
     }
     if (options->what == "attacks") {
       const auto name = "attacks-" + e->data.source;
-      const auto matrix = experiment::run_attacks(*e);
+      const auto matrix = experiment::run_attacks(*e, shard);
+      if (!shard.whole()) return;
       show(options->common, matrix);
       record::write(options->results / (name + ".json"), record::attacks_result(name, matrix),
                     Overwrite::Yes);
