@@ -186,6 +186,42 @@ PYBIND11_MODULE(veilnet, m) {
           },
           py::arg("images"), "float32 (count, classes).");
 
+  py::class_<veilnet::Client>(m, "Client",
+                              "psi behind a server: pictures are protected here, and nothing else "
+                              "is sent.")
+      .def(py::init([](const std::filesystem::path& model, const std::string& server,
+                       const std::string& name, const std::string& classifier_sha256,
+                       const std::string& api_key, const std::filesystem::path& ca_file,
+                       int timeout_ms, int tries, int threads) {
+             const py::gil_scoped_release release;
+             return veilnet::Client(
+                 veilnet::Protector(model.string(), {threads}), server,
+                 {name, classifier_sha256, api_key, ca_file.string(), timeout_ms, tries});
+           }),
+           py::arg("model"), py::arg("server"), py::kw_only(), py::arg("name") = "",
+           py::arg("classifier_sha256") = "", py::arg("api_key") = "", py::arg("ca_file") = "",
+           py::arg("timeout_ms") = 10'000, py::arg("tries") = 6, py::arg("threads") = 0,
+           "model: h, as for Protector. server: https://HOST:PORT.")
+      .def(
+          "classify",
+          [](const veilnet::Client& client, const py::array& image, int top_k) {
+            const auto plain = to_picture(image);
+            std::vector<veilnet::Label> labels;
+            {
+              const py::gil_scoped_release release;
+              labels = client.classify(plain, top_k);
+            }
+            std::vector<std::pair<std::string, double>> out;
+            for (auto& label : labels) out.emplace_back(std::move(label.name), label.probability);
+            return out;
+          },
+          py::arg("image"), py::arg("top_k") = 1,
+          "[(name, probability), ...], the likeliest first; the probability is NaN where the "
+          "server "
+          "does not say it.")
+      .def_property_readonly("warned", &veilnet::Client::warned,
+                             "The server's leak guard said that a picture looks unprotected.");
+
   py::class_<veilnet::Cipher>(m, "Cipher", "A conventional scheme with its key.")
       .def_static("generate", &veilnet::Cipher::generate, py::arg("scheme"),
                   py::arg("block_size") = 4, "A new key from the operating system.")

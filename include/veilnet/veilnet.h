@@ -114,7 +114,7 @@ class VEILNET_API Protector {
 
 struct Label {
   std::string name;
-  double probability = 0;  ///< softmax, from 0 to 1
+  double probability = 0;  ///< softmax, from 0 to 1; NaN where a server does not say
 };
 
 /// A classifier psi.
@@ -137,6 +137,39 @@ class VEILNET_API Classifier {
   /// Protector::protect.
   std::vector<float> logits(const std::uint8_t* images_nhwc, std::size_t count, int height,
                             int width) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct ServerOptions {
+  std::string name;               ///< the model there; the only one that is ready where empty
+  std::string classifier_sha256;  ///< psi that h was trained for, where its file does not say
+  std::string api_key;            ///< sent as a bearer token unless empty
+  std::string ca_file;            ///< PEM that the certificate is checked with; else the system's
+  int timeout_ms = 10'000;        ///< of one try
+  int tries = 6;                  ///< of a request, with growing waits between
+};
+
+/// psi behind `veilnet serve`: pictures are protected here, and nothing else is sent.
+class VEILNET_API Client {
+ public:
+  /// Asks the server which psi it has. @param server "https://HOST:PORT", or http where the network
+  /// is trusted. @throws Failure{BadData} for a psi that h was not trained for, {InvalidArgument}
+  /// where several models are ready and none is named or nobody says which psi h was trained for,
+  /// {Io} where there is no answer, {Unsupported} if the library was built without a client.
+  Client(Protector h, const std::string& server, const ServerOptions& options = {});
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  /// As Classifier::classify of h's picture. probability is NaN: servers keep it to themselves
+  /// unless they are told otherwise. @throws Failure{Io, BadData} when the server does not answer,
+  /// or refuses.
+  std::vector<Label> classify(const Picture& plain, int top_k = 1) const;
+  /// The server's leak guard said that a picture looks unprotected.
+  bool warned() const;
 
  private:
   struct Impl;

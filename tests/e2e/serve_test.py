@@ -940,6 +940,45 @@ class Client(Case):
         self.assertEqual(done.returncode, 1, done)
 
 
+class Library(unittest.TestCase):
+    def test_its_client_says_what_the_command_says(self):
+        built = sorted(pathlib.Path(VEILNET).resolve().parent.glob("python/veilnet*.so"))
+        if not built:
+            self.skipTest("no Python module in the build (-DVEILNET_PYTHON=ON)")
+        script = """
+import json, math, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np, veilnet
+h, server, psi = sys.argv[2:]
+client = veilnet.Client(h, server, classifier_sha256=psi)
+image = np.arange(32 * 32 * 3, dtype=np.uint32).reshape(32, 32, 3).astype(np.uint8)
+veilnet.write_png("plain.png", image)
+try:
+    veilnet.Client(h, server, classifier_sha256="0" * 64)
+except veilnet.Error as e:
+    refused = str(e)
+labels = client.classify(image, top_k=2)
+print(json.dumps([labels[0][0], len(labels), math.isnan(labels[0][1]), client.warned, refused]))
+"""
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder)
+            try:
+                url = f"http://127.0.0.1:{server.port}"
+                done = subprocess.run(["python3", "-c", script, built[0].parent, H, url, server.psi()], cwd=folder,
+                                      capture_output=True, text=True)
+                if "No module named" in done.stderr:
+                    self.skipTest(done.stderr.strip().splitlines()[-1])
+                self.assertEqual(done.returncode, 0, done.stderr)
+                name, count, silent, warned, refused = json.loads(done.stdout)
+                line = subprocess.run([VEILNET, "client", f"{folder}/plain.png", "--model", H, "--server", url,
+                                       "--psi-sha256", server.psi(), "--format", "jsonl"], capture_output=True, text=True)
+                self.assertEqual(json.loads(line.stdout)["name"], name)
+                self.assertEqual((count, silent, warned), (2, True, False))
+                self.assertIn("nothing was sent", refused)
+            finally:
+                server.stop()
+
+
 class LeakGuard(unittest.TestCase):
     def test_plain_pictures_are_refused_and_protected_ones_are_not(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -50,7 +50,7 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("data/a.h", "#include <torch/torch.h>\n", 1, "LibTorch belongs in attack, cli/lab, experiment, measure, nn, train only")
         self.refuses("cli/a.cpp", "  #  include <ATen/Parallel.h>\n", 1, "LibTorch")
         self.refuses("nn/a.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", 1, "oneDNN belongs in runtime only")
-        self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http only")
+        self.refuses("service/a.cpp", "#include <boost/asio.hpp>\n", 1, "the HTTP library belongs in http, remote only")
 
     def test_the_client_does_not_reach_the_lab(self):
         for header in ("nn/unet.h", "train/loop.h", "experiment/stage.h", "measure/grant.h", "cli/lab/experiment_command.h"):

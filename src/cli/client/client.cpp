@@ -1,11 +1,8 @@
 // `veilnet client`: protects pictures here, sends only what is protected, prints the labels.
-#include "http/client.h"
-
-#include <atomic>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <spdlog/spdlog.h>
 
 #include "cli/client/models.h"
@@ -14,6 +11,7 @@
 #include "core/json_file.h"
 #include "core/text.h"
 #include "model/prepare.h"
+#include "remote/service.h"
 #include "runtime/coded.h"
 
 namespace veilnet::cli {
@@ -26,7 +24,7 @@ struct ClientOptions : PictureOptions {
 
   ModelOptions model;
   std::string server = "http://127.0.0.1:8000", name, psi_sha256, format = "text";
-  http::ConnectionOptions connection;
+  remote::ConnectionOptions connection;
   int64_t timeout_ms = 10'000;
   int top_k = 1;
   bool dry_run = false;
@@ -66,96 +64,6 @@ class Protector {
   std::optional<runtime::Network> network_;
 };
 
-/// Connections that are handed out and come back.
-class Pool {
- public:
-  explicit Pool(const ClientOptions& o)
-      : endpoint_(http::endpoint_of(o.server)), options_(o.connection) {}
-
-  /// The answer's JSON. @throws Error{Io, BadData} as Connection::request, and Error{BadData},
-  /// with what the server says, for every status but 200.
-  json request(const std::string& target, std::optional<std::span<const uint8_t>> body,
-               const std::string& content_type = "application/json") {
-    auto connection = take();
-    const auto answer = connection->request(target, body, content_type);
-    {
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(std::move(connection));
-    }
-    json value;
-    try {
-      value = parse_json(answer.body, "the server's answer");
-    } catch (const Error&) {
-      if (answer.status == 200) throw;
-    }
-    if (answer.unprotected > 0 && !warned_.exchange(true))
-      spdlog::warn(
-          "the server says that a picture looks unprotected: is this h the one that its "
-          "leak guard was made for?");
-    if (answer.status == 200) return value;
-    const auto error = value.is_object() ? value.value("error", json()) : json();
-    fail(ErrorCode::BadData, "the server answers {}: {}", answer.status,
-         error.is_string() ? printable(error.get<std::string>(), 400) : "no reason given");
-  }
-
- private:
-  std::unique_ptr<http::Connection> take() {
-    const std::lock_guard lock(mutex_);
-    if (idle_.empty()) return std::make_unique<http::Connection>(endpoint_, options_);
-    auto connection = std::move(idle_.back());
-    idle_.pop_back();
-    return connection;
-  }
-
-  http::Endpoint endpoint_;
-  http::ConnectionOptions options_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<http::Connection>> idle_;
-  std::atomic<bool> warned_ = false;
-};
-
-std::string text_at(const json& value, const char* key) {
-  const auto found = value.is_object() ? value.find(key) : value.end();
-  if (found == value.end() || !found->is_string())
-    fail(ErrorCode::BadData, "the server's answer holds no \"{}\"", key);
-  return *found;
-}
-
-/// The one model that the server has.
-std::string only_model(Pool& pool) {
-  const auto index = pool.request("/v2/repository/index", std::span<const uint8_t>());
-  std::vector<std::string> ready;
-  if (index.is_array())
-    for (const auto& one : index)
-      if (text_at(one, "state") == "READY") ready.push_back(text_at(one, "name"));
-  if (ready.size() == 1) return ready.front();
-  std::string names;
-  for (const auto& name : ready) names += " " + printable(name);
-  fail(ErrorCode::InvalidArgument, "the server has {} models ready; --name chooses one of:{}",
-       ready.size(), names);
-}
-
-/// Refuses a server whose psi is not the one that h was trained for: its labels would be worth
-/// nothing, and its h may be known to others.
-void check_psi(Pool& pool, const ClientOptions& o, const model::Card& h, const std::string& name) {
-  const auto metadata = pool.request("/v2/models/" + name, {});
-  const auto parameters = metadata.is_object() ? metadata.value("parameters", json()) : json();
-  const auto has = text_at(parameters, "content_sha256");
-  const auto note = h.notes.find("classifier_sha256");
-  const auto wants = !o.psi_sha256.empty()   ? o.psi_sha256
-                     : note != h.notes.end() ? note->second
-                                             : std::string();
-  if (wants.empty())
-    fail(ErrorCode::InvalidArgument,
-         "the card of h does not say which psi it was trained for; --psi-sha256 does. The server's "
-         "is {}",
-         printable(has));
-  if (wants != has)
-    fail(ErrorCode::BadData,
-         "h was trained for the psi {}, and the server has {}: nothing was sent",
-         printable(wants, 64), printable(has, 64));
-}
-
 std::string csv_field(std::string text) {
   if (text.find_first_of(",\"\r\n") == text.npos) return text;
   for (size_t at = 0; (at = text.find('"', at)) != text.npos; at += 2) text.insert(at, 1, '"');
@@ -175,7 +83,7 @@ std::string line_of(const ClientOptions& o, const Item& item) {
   auto line = fmt::format("{}  {}", printable(item.path.native(), 4096), printable(name));
   if (item.result.contains("top") && o.top_k > 1)
     for (size_t i = 1; i < item.result["top"].size(); ++i)
-      line += ", " + printable(text_at(item.result["top"][i], "name"));
+      line += ", " + printable(remote::text_at(item.result["top"][i], "name"));
   return line;
 }
 
@@ -186,15 +94,13 @@ void run(ClientOptions o) {
   if (const char* key = std::getenv("VEILNET_API_KEY")) o.connection.api_key = key;
   o.connection.timeout = std::chrono::milliseconds(o.timeout_ms);
   const Protector h(o.model);
-  Pool pool(o);
   json record{{"model", as_utf8(h.file().native())}, {"server", o.server}};
-  std::string target;
+  std::optional<remote::Service> service;
   if (!o.dry_run) {
-    const auto name = o.name.empty() ? only_model(pool) : o.name;
-    check_psi(pool, o, h.card(), name);
-    record["name"] = name;
-    target = fmt::format("/v2/models/{}/classify", name);
-    if (o.top_k > 1) target += fmt::format("?top_k={}", o.top_k);
+    const auto note = h.card().notes.find("classifier_sha256");
+    if (o.psi_sha256.empty() && note != h.card().notes.end()) o.psi_sha256 = note->second;
+    service.emplace(o.server, o.connection, o.name, o.psi_sha256);
+    record["name"] = service->name();
     if (o.format == "csv") fmt::print("input,label,name\n");
   }
   PictureWork work{.title = o.dry_run ? "protect" : "classify",
@@ -214,11 +120,7 @@ void run(ClientOptions o) {
     work.each = [&](Item& item) {
       const auto body = image::encode_png(item.picture);
       try {
-        auto answer = pool.request(target, body, "image/png");
-        if (!answer.is_object() || !answer.value("label", json()).is_number_integer())
-          fail(ErrorCode::BadData, "the server's answer holds no label");
-        text_at(answer, "name");
-        item.result = std::move(answer);
+        item.result = service->classify(body, o.top_k);
       } catch (const Error& e) {
         fail(e.code(), "{}: {}", item.path.string(), e.what());
       }
@@ -226,6 +128,10 @@ void run(ClientOptions o) {
     };
   }
   run_pictures(o, std::move(work));
+  if (service && service->warned())
+    spdlog::warn(
+        "the server says that a picture looks unprotected: is this h the one that its leak guard "
+        "was made for?");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What sends requests to a server: one connection, kept open, and retries.
+// One connection to a server, kept open, and its retries.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace veilnet::http {
+namespace veilnet::remote {
 
 struct Endpoint {
   bool tls = false;
@@ -59,4 +59,4 @@ class Connection {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace veilnet::http
+}  // namespace veilnet::remote

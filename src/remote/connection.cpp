@@ -1,4 +1,4 @@
-#include "http/client.h"
+#include "remote/connection.h"
 
 #include <algorithm>
 #include <charconv>
@@ -16,7 +16,7 @@
 #include "core/error.h"
 #include "core/text.h"
 
-namespace veilnet::http {
+namespace veilnet::remote {
 namespace {
 
 namespace net = boost::asio;
@@ -223,4 +223,4 @@ Answer Connection::request(const std::string& target, std::optional<std::span<co
   }
 }
 
-}  // namespace veilnet::http
+}  // namespace veilnet::remote
