@@ -1,5 +1,6 @@
 #include "measure/hiding.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -14,39 +15,57 @@
 namespace veilnet::measure {
 namespace {
 
-constexpr int64_t kProbe = 5;
+constexpr int64_t kProbe = 5, kInputs = 3 * kProbe * kProbe, kHidden = 256;
 
 torch::Tensor floats(const image::Batch& pictures) {
   return nn::to_tensor(pictures.pixels(), static_cast<int64_t>(pictures.count()), pictures.height(),
                        pictures.width(), torch::kCPU);
 }
 
-// Every pixel's surroundings and a one: [pixels, 3 kProbe^2 + 1].
-torch::Tensor surroundings(const torch::Tensor& pictures) {
+// A layer of random weights (extreme learning machine): outlines are seen in how much a pixel
+// differs, and a linear function knows no size without a sign.
+struct Hidden {
+  torch::Tensor weights, bias;
+  Hidden() {
+    auto generator = at::detail::createCPUGenerator(1);
+    weights = torch::randn({kInputs, kHidden}, generator) / std::sqrt(double{kInputs});
+    bias = torch::randn({kHidden}, generator);
+  }
+};
+
+// Every pixel's surroundings in terms of `scale`, what the layer makes of them, and a one.
+torch::Tensor inputs(const torch::Tensor& pictures, double scale, const Hidden& hidden) {
   namespace F = torch::nn::functional;
   const auto padded = F::pad(
       pictures,
       F::PadFuncOptions({kProbe / 2, kProbe / 2, kProbe / 2, kProbe / 2}).mode(torch::kReplicate));
   const auto columns = torch::im2col(padded, {kProbe, kProbe}, {1, 1}, {0, 0}, {1, 1});
-  const auto rows = columns.transpose(1, 2).flatten(0, 1);
-  return torch::cat({rows, torch::ones({rows.size(0), 1})}, 1);
+  const auto rows = columns.transpose(1, 2).flatten(0, 1) / scale;
+  return torch::cat({rows, torch::relu(torch::addmm(hidden.bias, rows, hidden.weights)),
+                     torch::ones({rows.size(0), 1})},
+                    1);
 }
 
 torch::Tensor pixels(const torch::Tensor& pictures) {
   return pictures.permute({0, 2, 3, 1}).reshape({-1, 3});
 }
 
-// Mean squared error of the linear probe on the second half, in terms of the mean picture's.
+// Mean squared error of the probe on the second half, in terms of the mean picture's.
 double probe_error(const torch::Tensor& protected_pictures, const torch::Tensor& plain) {
   const auto half = plain.size(0) / 2;
   // What is the same in all pictures says nothing of one.
   const auto seen_mean = protected_pictures.slice(0, 0, half).mean(0, true),
              mean = plain.slice(0, 0, half).mean(0, true);
+  const auto scale =
+      std::max((protected_pictures.slice(0, 0, half) - seen_mean).std().item<double>(), 1e-3);
+  const Hidden hidden;
   const auto seen = [&](int64_t begin, int64_t end) {
-    return surroundings(protected_pictures.slice(0, begin, end) - seen_mean).to(torch::kDouble);
+    return inputs(protected_pictures.slice(0, begin, end) - seen_mean, scale, hidden)
+        .to(torch::kDouble);
   };
-  auto normal = torch::zeros({3 * kProbe * kProbe + 1, 3 * kProbe * kProbe + 1}, torch::kDouble),
-       right = torch::zeros({3 * kProbe * kProbe + 1, 3}, torch::kDouble);
+  constexpr int64_t kAll = kInputs + kHidden + 1;
+  auto normal = torch::zeros({kAll, kAll}, torch::kDouble),
+       right = torch::zeros({kAll, 3}, torch::kDouble);
   for (int64_t i = 0; i < half; i += 50) {
     const auto end = std::min(i + 50, half);
     const auto x = seen(i, end);
@@ -93,7 +112,7 @@ std::string Hiding::text() const {
   const auto figures = fmt::format(
       "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
       "picture's, "
-      "a linear function rebuilds {:.1f} dB beyond the mean picture",
+      "a small inverse network rebuilds {:.1f} dB beyond the mean picture",
       ssim, feature_distance, std::max(probe_gain_db, 0.0));
   const auto broken = broken_limits();
   if (broken.empty()) return "protects: " + figures;

@@ -17,9 +17,9 @@ struct Hiding {
   /// L_feat, in terms of the same distance between different plain pictures: 1 is as far from its
   /// plain picture as from any other's.
   double feature_distance = 0;
-  /// What a linear function of how 5x5 protected pixels differ from their mean, fitted on one half
-  /// of the pictures, rebuilds of the other half beyond the mean picture, dB of mean squared error.
-  /// The least that an inverse network can do.
+  /// What a network with one hidden layer of random weights makes of how 5x5 protected pixels
+  /// differ from their mean: fitted on one half of the pictures, what it rebuilds of the other half
+  /// beyond the mean picture, dB of mean squared error. The least that an inverse network can do.
   double probe_gain_db = 0;
 
   bool hides() const { return broken_limits().empty(); }
@@ -35,7 +35,7 @@ struct Hiding {
 
 /// Limits that every h of the pattern regime keeps by far and every h that shows its pictures
 /// breaks: docs/recipes.md has the figures that they come from.
-inline constexpr double kMostSsim = 0.1, kLeastFeatureDistance = 2, kMostProbeGainDb = 1.5;
+inline constexpr double kMostSsim = 0.1, kLeastFeatureDistance = 2, kMostProbeGainDb = 0.5;
 
 /// @param plain pictures that h was not trained on, 20 or more, of 8x8 or more. @param card holds
 /// the normalisation that phi expects.
