@@ -39,7 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto graph = model::make_graph(card);
     fuzz::require(!model::describe(card).empty(), "a model has a name");
     fuzz::try_parse([&] { model::padded_shape(graph, card.height, card.width); });
-    fuzz::try_parse([&] { model::check_tensors(file, graph.tensors(), false); });
+    fuzz::try_parse(
+        [&] { model::check_tensors(file.name(), file.tensors(), graph.tensors(), false); });
   });
   return 0;
 }

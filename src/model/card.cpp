@@ -18,15 +18,6 @@ using nlohmann::json;
 
 constexpr std::string_view kFormat = "veilnet-model";
 constexpr std::string_view kFormatVersion = "1";
-constexpr std::array kRoles = {Role::Classifier, Role::Transform, Role::Inverse};
-
-Role role_of(const std::string& file, std::string_view name) {
-  for (const Role role : kRoles) {
-    if (name == role_name(role)) return role;
-  }
-  fail(ErrorCode::BadData, "{}: role is \"{}\"; allowed: classifier, transform, inverse", file,
-       printable(name));
-}
 
 }  // namespace
 
@@ -37,6 +28,45 @@ std::string_view role_name(Role role) {
     case Role::Inverse: return "inverse";
   }
   return "unknown";
+}
+
+Role role_of(std::string_view name) {
+  std::vector<std::string_view> allowed;
+  for (const Role role : kRoles) {
+    if (name == role_name(role)) return role;
+    allowed.push_back(role_name(role));
+  }
+  fail(ErrorCode::InvalidArgument, "role is \"{}\"; allowed: {}", printable(name),
+       fmt::join(allowed, ", "));
+}
+
+void check(const Card& card) {
+  if (card.height < 1 || card.width < 1 || card.height > 8192 || card.width > 8192) {
+    fail(ErrorCode::InvalidArgument, "input_size is [{}, {}]; allowed: sides of 1 to 8192",
+         card.height, card.width);
+  }
+  const auto fits = [](double value, double least, double most) {
+    return std::isfinite(value) && value >= least && value <= most;
+  };
+  for (size_t i = 0; i < 3; ++i) {
+    if (!fits(card.mean_rgb[i], -1e6, 1e6) || !fits(card.std_rgb[i], 1e-6, 1e6)) {
+      fail(ErrorCode::InvalidArgument,
+           "mean_rgb is {}, std_rgb {}; allowed: means of -1e6 to 1e6, deviations of 1e-6 to 1e6",
+           card.mean_rgb, card.std_rgb);
+    }
+  }
+  if (card.role == Role::Classifier &&
+      (card.class_names.size() < 2 || card.class_names.size() > 100'000)) {
+    fail(ErrorCode::InvalidArgument, "has {} class names; allowed: 2 to 100000",
+         card.class_names.size());
+  }
+  constexpr size_t kLongest = 100;
+  for (const auto& name : card.class_names) {
+    if (!name.empty() && printable(name, kLongest) == name) continue;
+    fail(ErrorCode::InvalidArgument,
+         "\"{}\" cannot name a class; allowed: 1 to {} bytes without control characters",
+         printable(name, kLongest), kLongest);
+  }
 }
 
 std::string describe(const Card& card) {
@@ -86,7 +116,6 @@ Card card_of(const Safetensors& file) {
          printable(text("format_version")), kFormatVersion);
   }
   Card card;
-  card.role = role_of(file.name(), text("role"));
   card.architecture = text("architecture");
   const auto malformed = [&](std::string_view key, std::string_view what) {
     fail(ErrorCode::BadData, "{}: metadata \"{}\" is malformed: {} in {}", file.name(), key, what,
@@ -128,32 +157,11 @@ Card card_of(const Safetensors& file) {
   card.std_rgb = list("std_rgb", 3, &json::is_number);
   card.class_names = strings("class_names", json::value_t::array);
   card.notes = strings("notes", json::value_t::object).get<decltype(card.notes)>();
-  if (card.height < 1 || card.width < 1 || card.height > 8192 || card.width > 8192) {
-    fail(ErrorCode::BadData, "{}: input_size is {}; allowed: sides of 1 to 8192", file.name(),
-         printable(text("input_size")));
-  }
-  const auto fits = [](double value, double least, double most) {
-    return std::isfinite(value) && value >= least && value <= most;
-  };
-  for (size_t i = 0; i < 3; ++i) {
-    if (!fits(card.mean_rgb[i], -1e6, 1e6) || !fits(card.std_rgb[i], 1e-6, 1e6)) {
-      fail(ErrorCode::BadData,
-           "{}: mean_rgb is {}, std_rgb {}; allowed: means of -1e6 to 1e6, deviations of 1e-6 to "
-           "1e6",
-           file.name(), printable(text("mean_rgb")), printable(text("std_rgb")));
-    }
-  }
-  if (card.role == Role::Classifier &&
-      (card.class_names.size() < 2 || card.class_names.size() > 100'000)) {
-    fail(ErrorCode::BadData, "{}: has {} class names; allowed: 2 to 100000", file.name(),
-         card.class_names.size());
-  }
-  constexpr size_t kLongest = 100;
-  for (const auto& name : card.class_names) {
-    if (!name.empty() && printable(name, kLongest) == name) continue;
-    fail(ErrorCode::BadData,
-         "{}: \"{}\" cannot name a class; allowed: 1 to {} bytes without control characters",
-         file.name(), printable(name, kLongest), kLongest);
+  try {
+    card.role = role_of(text("role"));
+    check(card);
+  } catch (const Error& e) {
+    fail(ErrorCode::BadData, "{}: {}", file.name(), e.what());
   }
   return card;
 }

@@ -19,7 +19,10 @@ enum class Role {
   Transform,   ///< h: plain picture -> protected picture
   Inverse      ///< an attacker's: protected picture -> reconstruction
 };
+inline constexpr std::array kRoles = {Role::Classifier, Role::Transform, Role::Inverse};
 std::string_view role_name(Role role);
+/// @throws Error{InvalidArgument} for a word that is none of these names.
+Role role_of(std::string_view name);
 
 /// The metadata of a model's file, in the program's types.
 struct Card {
@@ -50,12 +53,15 @@ inline constexpr const char* kVerdictNote = "verdict";
 /// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".
 std::string describe(const Card& card);
 
+/// Refuses a picture size, a normalisation or class names that no model can have: a class name is
+/// shown as it stands. @throws Error{InvalidArgument}.
+void check(const Card& card);
+
 /// The card as the metadata of a safetensors file, format version 1 (docs/architecture.md).
 std::map<std::string, std::string> to_metadata(const Card& card);
 
 /// The card in a file's metadata. Reads format version 1.
-/// @throws Error{BadData}, naming the file, if a field is missing, malformed or out of range, a
-/// class name among them: it is shown as it stands.
+/// @throws Error{BadData}, naming the file, if a field is missing or malformed, and as check.
 Card card_of(const Safetensors& file);
 
 /// SHA-256 over what a model computes: everything in the card but the notes, and the tensors by

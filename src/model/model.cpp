@@ -22,29 +22,28 @@ std::vector<float> values_of(const TensorView& view) {
   return values;
 }
 
-void check_form(const Safetensors& file, const TensorView& view, const TensorSpec& expected) {
+void check_form(const std::string& file, const TensorView& view, const TensorSpec& expected) {
   if (view.dtype != DType::F32) {
-    fail(ErrorCode::BadData, "{}: tensor \"{}\" has dtype {}; expected F32", file.name(), view.name,
+    fail(ErrorCode::BadData, "{}: tensor \"{}\" has dtype {}; expected F32", file, view.name,
          dtype_name(view.dtype));
   }
   if (view.shape != expected.shape) {
-    fail(ErrorCode::BadData, "{}: tensor \"{}\" has shape {}; expected {}", file.name(), view.name,
+    fail(ErrorCode::BadData, "{}: tensor \"{}\" has shape {}; expected {}", file, view.name,
          view.shape, expected.shape);
   }
 }
 
-void check_values(const Safetensors& file, const TensorView& view) {
+void check_values(const std::string& file, const TensorView& view) {
   const bool variance = view.name.ends_with(".running_var");
   for (size_t at = 0; at < view.bytes.size(); at += sizeof(float)) {
     float value;
     std::memcpy(&value, view.bytes.data() + at, sizeof value);
     if (!std::isfinite(value)) {
       fail(ErrorCode::BadData,
-           "{}: tensor \"{}\" holds a value that is not finite (NaN or infinity)", file.name(),
-           view.name);
+           "{}: tensor \"{}\" holds a value that is not finite (NaN or infinity)", file, view.name);
     }
     if (std::abs(value) > kLargest || (variance && value < 0)) {
-      fail(ErrorCode::BadData, "{}: tensor \"{}\" holds {:g}; allowed: {:g} to {:g}", file.name(),
+      fail(ErrorCode::BadData, "{}: tensor \"{}\" holds {:g}; allowed: {:g} to {:g}", file,
            view.name, value, variance ? 0.0f : -kLargest, kLargest);
     }
   }
@@ -52,23 +51,36 @@ void check_values(const Safetensors& file, const TensorView& view) {
 
 }  // namespace
 
-void check_tensors(const Safetensors& file, const std::vector<TensorSpec>& expected,
-                   bool allow_extra) {
+void check_tensors(const std::string& file, std::span<const TensorView> tensors,
+                   const std::vector<TensorSpec>& expected, bool allow_extra) {
+  std::map<std::string_view, const TensorView*> given;
+  for (const auto& view : tensors) given.emplace(view.name, &view);
   std::set<std::string_view> known;
   for (const auto& spec : expected) {
-    const auto* view = file.find(spec.name);
-    if (!view) fail(ErrorCode::BadData, "{}: tensor \"{}\" is missing", file.name(), spec.name);
-    check_form(file, *view, spec);
+    const auto found = given.find(spec.name);
+    if (found == given.end()) {
+      fail(ErrorCode::BadData, "{}: tensor \"{}\" is missing; expected with shape {}", file,
+           spec.name, spec.shape);
+    }
+    check_form(file, *found->second, spec);
     known.insert(spec.name);
   }
-  for (const auto& view : file.tensors()) {
+  for (const auto& view : tensors) {
     if (known.contains(view.name)) {
       check_values(file, view);
     } else if (!allow_extra) {
-      fail(ErrorCode::BadData, "{}: tensor \"{}\" does not belong to this architecture",
-           file.name(), printable(view.name, 80));
+      fail(ErrorCode::BadData, "{}: tensor \"{}\" of shape {} does not belong to this architecture",
+           file, printable(view.name, 80), view.shape);
     }
   }
+}
+
+Weights weights_of(const std::string& file, std::span<const TensorView> tensors,
+                   const std::vector<TensorSpec>& expected) {
+  check_tensors(file, tensors, expected, /*allow_extra=*/false);
+  Weights weights;
+  for (const auto& view : tensors) weights.emplace(view.name, Tensor{view.shape, values_of(view)});
+  return weights;
 }
 
 Shape padded_shape(const Graph& graph, int64_t height, int64_t width, uint64_t max_picture_bytes) {
@@ -94,9 +106,7 @@ Model load(const std::filesystem::path& path, const LoadLimits& limits) {
   } catch (const Error& e) {
     fail(ErrorCode::BadData, "{}: {}", file.name(), e.what());
   }
-  check_tensors(file, model.graph.tensors(), /*allow_extra=*/false);
-  for (const auto& view : file.tensors())
-    model.weights.emplace(view.name, Tensor{view.shape, values_of(view)});
+  model.weights = weights_of(file.name(), file.tensors(), model.graph.tensors());
   return model;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,9 +55,13 @@ Model load(const std::filesystem::path& path, Role role, const LoadLimits& limit
 /// Writes a file that `load` reads. @throws as save_safetensors.
 void save(const Model& model, const std::filesystem::path& path, Overwrite overwrite);
 
-/// Checks that a file holds these tensors, and unless allow_extra no others, with these shapes and
-/// usable values. @throws Error{BadData} as load.
-void check_tensors(const Safetensors& file, const std::vector<TensorSpec>& expected,
-                   bool allow_extra);
+/// Checks that tensors of a file are these, and unless allow_extra no others, with these shapes and
+/// usable values. @param file for messages. @throws Error{BadData} as load.
+void check_tensors(const std::string& file, std::span<const TensorView> tensors,
+                   const std::vector<TensorSpec>& expected, bool allow_extra);
+
+/// Those tensors and no others. @throws as check_tensors.
+Weights weights_of(const std::string& file, std::span<const TensorView> tensors,
+                   const std::vector<TensorSpec>& expected);
 
 }  // namespace veilnet::model

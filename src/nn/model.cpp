@@ -130,7 +130,7 @@ void load_weights(const std::filesystem::path& path, torch::nn::Module& module,
   std::vector<model::TensorSpec> expected;
   for (const auto& [name, tensor] : state_tensors(module))
     expected.push_back({prefix + name, tensor.sizes().vec()});
-  model::check_tensors(file, expected, allow_extra);
+  model::check_tensors(file.name(), file.tensors(), expected, allow_extra);
   for (auto& [name, tensor] : state_tensors(module)) {
     const auto& view = file.at(prefix + name);
     // The data begins at a multiple of 8 only where the header's length says so.

@@ -116,8 +116,8 @@ TEST_F(ModelFile, RefusesTensorsThatDoNotFit) {
   dtype.bytes["linear.bias"].resize(4);
   Parts shape(path);
   shape.at("linear.bias").shape = {2, 1};
-  expect_refused(missing, {"linear.bias", "missing"});
-  expect_refused(surplus, {"surplus", "does not belong"});
+  expect_refused(missing, {"linear.bias", "missing; expected with shape [2]"});
+  expect_refused(surplus, {"surplus", "of shape [2] does not belong"});
   expect_refused(dtype, {"linear.bias", "F16", "F32"});
   expect_refused(shape, {"linear.bias", "[2, 1]", "[2]"});
 }
