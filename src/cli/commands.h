@@ -29,6 +29,7 @@ class App;
   CLIENT(decrypt, "Turn encrypted pictures back into plain ones")                                 \
   CLIENT(schemes, "List the conventional schemes with their key spaces")                          \
   CLIENT(export,  "Write a model as ONNX, or as a folder for a Triton server")                     \
+  CLIENT(import,  "Make a model of a PyTorch state dict")                                           \
   CLIENT(calibrate, "Find the ranges of activations that --precision int8 needs")                   \
   CLIENT(bench,   "Measure how fast a model computes here, and how far from another back end")    \
   CLIENT(models,  "List the models that are there by name, with their figures")                   \

@@ -14,6 +14,7 @@ import zlib
 
 VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
 DATA = pathlib.Path(__file__).parents[1] / "data"
+ZOO = pathlib.Path(__file__).parents[2] / "models"
 H, PSI = DATA / "transform-format1.safetensors", DATA / "classifier-format1.safetensors"
 
 
@@ -29,6 +30,20 @@ def png(seed):
 def metadata(path):
     data = path.read_bytes()
     return json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]
+
+
+def stripped(model):
+    """A model's weights as a state dict from PyTorch: without a card, with num_batches_tracked."""
+    data = model.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header, body = json.loads(data[8:8 + size]), data[8 + size:]
+    del header["__metadata__"]
+    for name in [n for n in header if n.endswith("running_mean")]:
+        header[name.replace("running_mean", "num_batches_tracked")] = {
+            "dtype": "I64", "shape": [], "data_offsets": [len(body), len(body) + 8]}
+        body += struct.pack("<q", 7)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
 
 
 def safetensors(tensors):
@@ -78,6 +93,36 @@ class Models(unittest.TestCase):
         self.assertEqual((folder / "labels.txt").read_text(), "cat\ndog\n")
         self.assertEqual((folder / "1" / "model.onnx").read_bytes(), data)
         self.expect(2, ["letters"], "export", "--model", PSI, "--format", "triton", "-o", self.root / 'a "b"')
+
+    def test_import_makes_the_models_that_the_weights_came_from(self):
+        labels = self.root / "batches.meta.txt"
+        labels.write_text("\n".join(json.loads(metadata(ZOO / "cifar10-psi.safetensors")["class_names"])) + "\n\n")
+        for name, command, options in (
+                ("cifar10-psi", "classify", ["--role", "classifier", "--architecture", "resnet", "--labels", labels]),
+                ("cifar10-h", "protect", ["--role", "transform", "--architecture", "unet"])):
+            weights, model = self.root / "weights.safetensors", self.root / f"{name}.safetensors"
+            weights.write_bytes(stripped(ZOO / f"{name}.safetensors"))
+            self.expect(0, [model.name], "import", weights, *options, "--size", "32x32", "-o", model)
+            self.expect(1, ["exists"], "import", weights, *options, "--size", "32x32", "-o", model)
+            results = []
+            for used in (name, model):
+                out = self.root / f"out-{len(results)}-{name}"
+                words = ["--json", out] if command == "classify" else ["-o", out]
+                self.expect(0, [], command, self.photos, "--model", used, *words)
+                results.append(json.loads(out.read_text())["results"] if command == "classify"
+                               else [(out / f"{i}.png").read_bytes() for i in range(4)])
+            self.assertEqual(*results)
+        own = [0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]
+        weights.write_bytes(stripped(ZOO / "cifar10-psi.safetensors"))
+        psi = ["import", weights, "--role", "classifier", "--architecture", "resnet", "--size", "32x32", "-o", model, "--force"]
+        self.expect(0, [], *psi, "--labels", labels, "--mean", ",".join(map(str, own[0])), "--std", ",".join(map(str, own[1])))
+        self.assertEqual((json.loads(metadata(model)["mean_rgb"]), json.loads(metadata(model)["std_rgb"])), own)
+        self.expect(2, ["--labels"], *psi)
+        self.expect(2, ["--mean"], *psi, "--labels", labels, "--mean", "0.5,0.5")
+        labels.write_text("cat\ndog\n")
+        self.expect(1, ["linear.weight", "[10, 64]", "[2, 64]"], *psi, "--labels", labels)
+        (self.root / "psi.pth").write_bytes(b"PK\x03\x04")
+        self.expect(1, ["psi.pth", "convert it"], *psi[:1], self.root / "psi.pth", *psi[2:], "--labels", labels)
 
     def test_int8_needs_a_calibrated_model_and_stays_near(self):
         self.expect(2, ["calibrate"], "protect", self.photos, "--model", H, "--precision", "int8", "-o", self.root / "no")
