@@ -28,7 +28,7 @@ class App;
   CLIENT(encrypt, "Turn pictures into those of a conventional scheme (8-bit PNG)")                \
   CLIENT(decrypt, "Turn encrypted pictures back into plain ones")                                 \
   CLIENT(schemes, "List the conventional schemes with their key spaces")                          \
-  CLIENT(export,  "Write a model as ONNX, or as a folder for a Triton server")                     \
+  CLIENT(export,  "Write a model as ONNX, as TorchScript, or as a folder for a Triton server")      \
   CLIENT(import,  "Make a model of a PyTorch state dict")                                           \
   CLIENT(calibrate, "Find the ranges of activations that --precision int8 needs")                   \
   CLIENT(bench,   "Measure how fast a model computes here, and how far from another back end")    \

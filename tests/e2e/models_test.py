@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 import zlib
 
 VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -57,6 +58,30 @@ def safetensors(tensors):
     return struct.pack("<Q", len(text)) + text + body
 
 
+# What plain PyTorch computes of a TorchScript file, as `veilnet bench --against` wants it: of h before the sigmoid.
+PYTORCH = """
+import json, struct, sys
+import torch
+torch.manual_seed(1)
+pictures = torch.randint(0, 256, (3, 3, 32, 32)) / 255
+output = torch.jit.load(sys.argv[1])(pictures)
+header, body = {}, b""
+for name, t in (("pictures", pictures), ("output", output)):
+    data = struct.pack(f"<{t.numel()}f", *t.flatten().tolist())
+    header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(body), len(body) + len(data)]}
+    body += data
+text = json.dumps(header).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + body)
+"""
+
+
+def python_with_torch():
+    for python in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
 class Models(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -93,6 +118,29 @@ class Models(unittest.TestCase):
         self.assertEqual((folder / "labels.txt").read_text(), "cat\ndog\n")
         self.assertEqual((folder / "1" / "model.onnx").read_bytes(), data)
         self.expect(2, ["letters"], "export", "--model", PSI, "--format", "triton", "-o", self.root / 'a "b"')
+
+    def test_export_writes_torchscript(self):
+        module = self.root / "h.pt"
+        self.expect(0, ["h.pt"], "export", "--model", H, "--format", "torchscript", "-o", module)
+        with zipfile.ZipFile(module) as archive:
+            self.assertIsNone(archive.testzip())
+            self.assertIn("torch.sigmoid", archive.read("veilnet/code/__torch__.py").decode())
+            card = json.loads(archive.read("veilnet/extra/card.json"))
+        self.assertEqual(card, metadata(H))
+        self.expect(1, ["h.pt: exists"], "export", "--model", H, "--format", "torchscript", "-o", module)
+        self.expect(2, ["--size 48x32", "every size"], "export", "--model", H, "--format", "torchscript", "--size", "48x32",
+                    "-o", module, "--force")
+
+    def test_pytorch_computes_what_torchscript_says(self):
+        python = python_with_torch()
+        if not python:
+            self.skipTest("no Python with PyTorch (python3-torch)")
+        for model in (ZOO / "cifar10-h.safetensors", ZOO / "cifar10-psi.safetensors"):
+            module, stored, record = (self.root / name for name in ("m.pt", "m.safetensors", "m.json"))
+            self.expect(0, [], "export", "--model", model, "--format", "torchscript", "-o", module, "--force")
+            subprocess.run([python, "-c", PYTORCH, module, stored], check=True)
+            self.expect(0, [], "bench", "--model", model, "--seconds", "0.01", "--against", stored, "--json", record)
+            self.assertLess(json.loads(record.read_text())["against"]["max"], 1e-4)
 
     def test_import_makes_the_models_that_the_weights_came_from(self):
         labels = self.root / "batches.meta.txt"

@@ -14,6 +14,7 @@
 #include "core/signals.h"
 #include "image/image.h"
 #include "model/onnx.h"
+#include "model/torchscript.h"
 #include "runtime/coded.h"
 
 namespace veilnet::cli {
@@ -95,9 +96,20 @@ void run(const ExportOptions& o) {
   const auto model = model::load(o.model);
   if (o.format == "codebook") return export_codebook(o, model);
   const auto& card = model.card;
+  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  if (o.format == "torchscript") {
+    if (!o.size.empty())
+      fail(
+          ErrorCode::InvalidArgument,
+          "--size {}: goes with onnx and triton; a TorchScript module takes pictures of every size "
+          "that its network can take",
+          o.size);
+    write_file(o.output, model::to_torchscript(model), overwrite);
+    spdlog::info("{} written to {}", describe(card), o.output.string());
+    return;
+  }
   const auto [height, width] = picture_size(o.size, card);
   const auto onnx = model::to_onnx(model, height, width);
-  const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   if (o.format == "onnx") {
     write_file(o.output, onnx, overwrite);
   } else {
@@ -128,10 +140,11 @@ void add_export(CLI::App& command) {
   command
       .add_option(
           "--format", options->format,
-          "onnx: one file, with normalisation and sigmoid inside; triton: a model's folder "
-          "for a Triton repository; codebook: of a coded transformation, the folder of all its "
+          "onnx, torchscript: one file, with normalisation and sigmoid inside; triton: a model's "
+          "folder for a Triton repository; codebook: of a coded transformation, the folder of all "
+          "its "
           "pictures, 00000.png and so on, each named by its code")
-      ->check(CLI::IsMember({"onnx", "triton", "codebook"}))
+      ->check(CLI::IsMember({"onnx", "torchscript", "triton", "codebook"}))
       ->capture_default_str();
   command
       .add_option("--output,-o", options->output, "The file, or for triton and codebook the folder")
@@ -140,6 +153,7 @@ void add_export(CLI::App& command) {
   add_picture_size(command, options->size);
   command.add_flag("--force", options->force, "Replace existing files");
   examples(command, {"veilnet export --model h.safetensors -o h.onnx",
+                     "veilnet export --model h.safetensors --format torchscript -o h.pt",
                      "veilnet export --model psi.safetensors --format triton -o repository/psi"});
   command.callback([options] { run(*options); });
 }
