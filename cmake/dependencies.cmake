@@ -22,7 +22,10 @@ target_link_libraries(veilnet_onednn INTERFACE ${ONEDNN_LIBRARY})
 
 if(VEILNET_SERVE)
   find_package(Boost 1.74 REQUIRED)
-  find_package(simdjson 3 REQUIRED)
+  find_package(simdjson REQUIRED)  # asked for version 3, its file refuses 3.12
+  if(simdjson_VERSION VERSION_LESS 3)
+    message(FATAL_ERROR "simdjson ${simdjson_VERSION} is too old; needed: 3.0 or newer")
+  endif()
   find_package(OpenSSL 3 REQUIRED)
   if(VEILNET_GRPC)
     pkg_check_modules(grpc QUIET IMPORTED_TARGET grpc++ protobuf)

@@ -54,15 +54,15 @@ struct PictureWork {
   /// Decodes. Called on several threads at once.
   std::function<image::Image(std::span<const std::uint8_t> bytes, const std::string& name)> read;
   /// For pictures of one size together, in the order of the inputs; on one thread. May be empty.
-  std::function<void(std::span<Item> items)> together;
+  std::function<void(std::span<Item> items)> together = {};
   /// For one picture, after that; called on several threads at once. One that it throws for failed.
   /// May be empty.
-  std::function<void(Item& item)> each;
+  std::function<void(Item& item)> each = {};
   /// The PNG file. Called on several threads at once. Empty: nothing is written.
-  std::function<std::vector<std::uint8_t>(const image::Image&)> encode;
+  std::function<std::vector<std::uint8_t>(const image::Image&)> encode = {};
   /// When all are done: says what the user should know of all, and adds it to the record. May be
   /// empty.
-  std::function<void(nlohmann::json& record)> at_end;
+  std::function<void(nlohmann::json& record)> at_end = {};
 };
 
 /// Does the work on every input and writes what came of each to --json: `written` (or `results`),

@@ -153,7 +153,7 @@ class Models(unittest.TestCase):
             self.expect(0, [model.name], "import", weights, *options, "--size", "32x32", "-o", model)
             self.expect(1, ["exists"], "import", weights, *options, "--size", "32x32", "-o", model)
             results = []
-            for used in (name, model):
+            for used in (ZOO / f"{name}.safetensors", model):
                 out = self.root / f"out-{len(results)}-{name}"
                 words = ["--json", out] if command == "classify" else ["-o", out]
                 self.expect(0, [], command, self.photos, "--model", used, *words)

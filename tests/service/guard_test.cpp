@@ -1,5 +1,7 @@
 #include "service/guard.h"
 
+#include <algorithm>
+
 #include "core/random.h"
 #include "support.h"
 
