@@ -139,6 +139,11 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
     options.rivals(WriteFields(rivals, "transform."));
     add(stage, rivals);
   }
+  if (auto options = e.transform.options; options.start_noise > 0) {
+    Settings noise;
+    options.noise(WriteFields(noise, "transform."));
+    add(stage, noise);
+  }
   // Apart, so that the keys of trainings without it stay as they were.
   if (e.transform.options.drive != train::TransformOptions().drive)
     add(stage, {{"transform.drive", e.transform.options.drive},

@@ -60,6 +60,38 @@ TEST(TransformTask, FrozenEncoderGetsNoGradient) {
   }
 }
 
+TEST(TransformTask, ShowsPsiNoiseAtTheStartAlone) {
+  Parts parts;
+  parts.h.net->eval();  // batch statistics would make a picture's loss depend on the others
+  const auto class_loss = [&](double noise, const StepInfo& info) {
+    auto options = options_of("[transform]\nfreeze_encoder = true\nalpha_start_share = 0.5\n");
+    options.start_noise = noise;
+    torch::NoGradGuard no_grad;
+    const auto mine = [&](const torch::Tensor& x) {
+      return x.slice(0, info.part.first, c10::nullopt, info.part.step);
+    };
+    return TransformTask(parts.h, parts.psi, parts.phi, options)
+        .training_losses({mine(parts.pictures), mine(parts.labels), {}}, info)
+        .parts.front()
+        .second.item<double>();
+  };
+  const double with = class_loss(0.3, {3, 10, 10});
+  EXPECT_NE(with, class_loss(0, {3, 10, 10}));
+  EXPECT_NE(with, class_loss(0.3, {4, 10, 10}));
+  EXPECT_EQ(with, class_loss(0.3, {3, 10, 10})) << "a training that is resumed";
+  EXPECT_EQ(class_loss(0.3, {5, 10, 10}), class_loss(0, {5, 10, 10}));
+  const double divided =
+      (class_loss(0.3, {3, 10, 10, 4, {0, 2}}) + class_loss(0.3, {3, 10, 10, 4, {1, 2}})) / 2;
+  EXPECT_NEAR(divided, with, 1e-6);
+}
+
+TEST(TransformOptions, OnlyACodedHStartsWithNoiseUnlessSaidOtherwise) {
+  EXPECT_EQ(options_of("").start_noise, 0);
+  EXPECT_EQ(options_of("[transform]\nkind = 'coded'\n").start_noise, kCodedStartNoise);
+  EXPECT_EQ(options_of("[transform]\nrecipe = 'paper'\nkind = 'coded'\n").start_noise, 0);
+  EXPECT_EQ(options_of("[transform]\nstart_noise = 0.3\n").start_noise, 0.3);
+}
+
 TEST(TransformOptions, RefusesAFrozenEncoderThatWasNeverTrained) {
   test::expect_error(ErrorCode::InvalidArgument, {"freeze_encoder", "encoder_epochs 0"},
                      [] { options_of("[transform]\nrecipe = 'paper'\nfreeze_encoder = true\n"); });

@@ -20,6 +20,16 @@ torch::Tensor gradient_times(const torch::Tensor& x, double factor) {
   return same;
 }
 
+// Standard normal noise for pictures of a batch. It depends on the step and on their places in the
+// whole batch alone, so that a training may be resumed and divided.
+torch::Tensor noise_like(const torch::Tensor& pictures, const StepInfo& info) {
+  auto sizes = pictures.sizes().vec();
+  if (info.part.step > 1) sizes[0] = info.batch_size;
+  const auto whole = torch::randn(
+      sizes, at::detail::createCPUGenerator(static_cast<uint64_t>(info.step)), torch::kFloat);
+  return whole.slice(0, info.part.first, c10::nullopt, info.part.step).to(pictures.device());
+}
+
 }  // namespace
 
 TransformOptions transform_options_for(TransformOptions options, const std::string& recipe,
@@ -37,8 +47,10 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.encoder_epochs = 20;
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
+    if (config.get_string("transform.kind", "unet") == "coded") o.start_noise = kCodedStartNoise;
   }
   o.fields(ReadFields(config, "transform."));
+  o.noise(ReadFields(config, "transform."));
   o.rivals(ReadFields(config, "transform."));
   o.driven(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
@@ -93,14 +105,15 @@ std::string TransformTask::indivisible() const {
              : "";
 }
 
+bool TransformTask::is_start(const StepInfo& info) const {
+  return static_cast<double>(info.step) <
+         options_.alpha_start_share * static_cast<double>(info.total_steps);
+}
+
 // alpha in force. It waits while h comes to hide more: what is added meanwhile would drive all
 // pictures into one pattern, from which a short training does not find back to the classes.
 double TransformTask::alpha_at(const StepInfo& info) {
-  if (!driven_.defined()) {
-    const bool started = static_cast<double>(info.step) >=
-                         options_.alpha_start_share * static_cast<double>(info.total_steps);
-    return started ? options_.alpha : options_.alpha_start;
-  }
+  if (!driven_.defined()) return is_start(info) ? options_.alpha_start : options_.alpha;
   constexpr int64_t kLooks = 50, kLeastSteps = 20;
   constexpr double kMost = 1, kUp = 2, kDown = 0.6, kAmple = 1.5, kScarce = 1.2, kBetter = 1.1;
   double alpha = driven_[0].item<double>();
@@ -124,7 +137,10 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
   const auto& [pictures, labels, plain] = batch;
   const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
   const auto protected_pictures = torch::sigmoid(nn::at_least_float32(output.picture));
-  const auto class_loss = classification_loss(nn::classify(psi_, protected_pictures), labels);
+  auto shown = protected_pictures;
+  if (options_.start_noise > 0 && is_start(info))
+    shown = (shown + options_.start_noise * noise_like(shown, info)).clamp(0, 1);
+  const auto class_loss = classification_loss(nn::classify(psi_, shown), labels);
 
   // Of the whole batch's first pictures those that are here, weighted such that the mean over them
   // is the whole's (Task::training_losses).

@@ -28,6 +28,10 @@ struct TransformOptions {
   /// Leaves the encoder as it was pre-trained and trains the rest alone; bottleneck_weight then
   /// has nothing to do in a U-Net. False in the paper.
   bool freeze_encoder = false;
+  /// Standard deviation of Gaussian noise on what psi is shown in the first `alpha_start_share` of
+  /// all steps. Without it a decoder easily stays where two classes share one pattern, since psi's
+  /// gradient there leads nowhere. 0 in the paper.
+  double start_noise = 0;
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
@@ -51,6 +55,11 @@ struct TransformOptions {
   }
   /// Likewise.
   template <class Visit>
+  void noise(Visit&& visit) {
+    visit("start_noise", start_noise, 0, 1);
+  }
+  /// Likewise.
+  template <class Visit>
   void driven(Visit&& visit) {
     visit("drive", drive, {"steps", "protection"});
   }
@@ -67,6 +76,9 @@ struct TransformOptions {
     visit("feature_share", feature_share, 0.01, 1);
   }
 };
+
+/// What the quick recipe gives a coded h for start_noise: its decoder begins with no picture.
+inline constexpr double kCodedStartNoise = 0.2;
 
 /// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value
 /// out of range.
@@ -100,6 +112,7 @@ class TransformTask : public Task {
                                                                const StepInfo& info) override;
 
  private:
+  bool is_start(const StepInfo& info) const;
   double alpha_at(const StepInfo& info);
 
   nn::Model h_, psi_;
