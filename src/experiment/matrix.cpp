@@ -73,11 +73,9 @@ record::Matrix frame(const Experiment& e, const Workspace& w, const std::string&
   return m;
 }
 
-// Accuracies of the service on pictures of `set`; that of a network's output before it is rounded
-// too.
-void measure_service(Row& row, const data::Dataset& set, const train::Compute& compute) {
+// Accuracies of the service on plain and on protected pictures of `set`.
+void measure_service(Row& row, const data::Dataset& set) {
   if (!row.service) return;
-  const auto& device = compute.device;
   auto& r = row.record;
   r.classifier = model::describe(row.service->card);
   r.accuracy = nn::accuracy(*row.service, measure::protect_test(*row.protection, set), set.labels);
@@ -147,7 +145,7 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, cons
   r.paper = paper_figure(point, r.label);
   r.provenance = card.notes;
   r.accuracy_float = on_float;
-  measure_service(row, test, point.compute);
+  measure_service(row, test);
   measure_client(row, w);
   measure_bound(row, test);
   return row;
@@ -171,7 +169,7 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     row.record.paper = paper_figure(e, row.record.label);
     row.record.provenance = row.service->card.notes;
   }
-  measure_service(row, set, e.compute);
+  measure_service(row, set);
   if (network) measure_client(row, w);
   measure_bound(row, w.data.test);
   return row;
