@@ -207,18 +207,20 @@ Bench main_bench(const Experiment& e, const Workspace& w) {
   return {e, w, full_budget(e, w), std::move(sets), e.folder(), e.folder() / "attacks" / "full"};
 }
 
-// Rows: the first pictures plain, protected, recovered.
-void write_grid(const Experiment& e, const Row& row, const data::Dataset& test) {
-  std::vector<image::Image> pictures;
-  const auto seen = measure::protect_test(*row.protection, test);
+// A picture of each class: plain, and below as each row protects it.
+void write_grid(const Experiment& e, const std::vector<Row>& rows, const data::Dataset& test) {
   std::vector<uint32_t> shown;
   for (size_t c = 0; c < std::min<size_t>(10, test.class_names.size()); ++c) {
     const auto first = std::ranges::find(test.labels, static_cast<int32_t>(c));
     if (first != test.labels.end())
       shown.push_back(static_cast<uint32_t>(first - test.labels.begin()));
   }
-  for (const auto* batch : {&test.pictures, &seen})
-    for (const auto i : shown) pictures.push_back(batch->image(i));
+  std::vector<image::Image> pictures;
+  for (const auto i : shown) pictures.push_back(test.pictures.image(i));
+  for (const auto& row : rows) {
+    const auto seen = measure::protect_test(*row.protection, test);
+    for (const auto i : shown) pictures.push_back(seen.image(i));
+  }
   image::write_png(e.folder() / "grid.png",
                    image::tile(pictures, static_cast<int>(shown.size()), 2, 2), Overwrite::Yes);
 }
@@ -285,7 +287,7 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
       bench.attacks.push_back(&attack::attack_named(id));
   m.budget = to_record(full_budget(e, w));
   auto matrix = bench.run(std::move(m), {"grid.png"});
-  write_grid(e, bench.rows.front(), w.data.test);
+  write_grid(e, bench.rows, w.data.test);
   return matrix;
 }
 

@@ -21,7 +21,7 @@ void add_audit(CLI::App& command) {
   const auto options = std::make_shared<Options>();
   command
       .add_option("--model", options->model,
-                  "Run folder, for instance runs/demo/transform-a0.02 or runs/x/scheme-le")
+                  "Run folder, for instance runs/demo/transform-a0.005 or runs/x/scheme-le")
       ->required()
       ->type_name("RUN");
   command
@@ -44,9 +44,9 @@ void add_audit(CLI::App& command) {
       ->allow_extra_args(false);
   add_json(command, options->common);
   add_dry_run(command, options->common);
-  examples(command, {"veilnet audit --model runs/demo/transform-a0.02",
+  examples(command, {"veilnet audit --model runs/demo/transform-a0.005",
                      "veilnet audit --model runs/x/scheme-le --budget standard -o audit/",
-                     "veilnet audit --model runs/demo/transform-a0.02 --gate limits.toml"});
+                     "veilnet audit --model runs/demo/transform-a0.005 --gate limits.toml"});
   command.callback([options] {
     auto overrides = options->common.sets;
     overrides.push_back("attacks.budget=\"" + options->budget + "\"");
