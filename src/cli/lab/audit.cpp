@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
+#include "core/error.h"
 #include "experiment/matrix.h"
 #include "record/io.h"
 #include "report/gate.h"
