@@ -134,6 +134,11 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, settings_of(e.transform.options, "transform."));
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
+  if (auto options = e.transform.options; e.transform.bits > 0 && options.code_rate != 1) {
+    Settings code;
+    options.code(WriteFields(code, "transform."));
+    add(stage, code);
+  }
   if (auto options = e.transform.options; options.has_rivals()) {
     Settings rivals;
     options.rivals(WriteFields(rivals, "transform."));

@@ -56,13 +56,13 @@ Experiment Experiment::at_bits(int64_t bits, double epsilon) const {
   point.transform.kind = "coded";
   point.transform.bits = bits;
   point.transform.epsilon = epsilon;
-  auto& noise = point.transform.options.start_noise;  // 0: of a U-Net
-  if (point.transform.recipe.name == "quick" && noise == 0) noise = train::kCodedStartNoise;
+  auto& options = point.transform.options;
+  if (point.transform.recipe.name == "quick") train::set_coded_defaults(options);
   auto config = Config::parse(resolved_toml, "the configuration");
   config.set("transform.kind=\"coded\"");
   config.set(fmt::format("transform.bits={}", bits));
   config.set("transform.epsilon=" + alpha_text(epsilon));
-  config.set("transform.start_noise=" + alpha_text(noise));
+  config.set("transform.start_noise=" + alpha_text(options.start_noise));
   const auto read = read_experiment(config);
   point.resolved_toml = read.resolved_toml;
   point.config_sha256 = read.config_sha256;

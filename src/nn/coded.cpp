@@ -70,6 +70,12 @@ torch::Tensor CodedTransform::decode(const torch::Tensor& codes) {
 
 torch::Tensor CodedTransform::forward(torch::Tensor input) { return decode(encode(input)); }
 
+std::vector<torch::Tensor> CodedTransform::bottleneck_parameters() const {
+  auto parameters = code_->parameters();
+  for (const auto& p : code_norm_->parameters()) parameters.push_back(p);
+  return parameters;
+}
+
 TransformNetwork::Output CodedTransform::forward_in_training(torch::Tensor input,
                                                              bool train_encoder) {
   const auto soft = torch::tanh(values(input, train_encoder).to(torch::kFloat));

@@ -34,7 +34,7 @@ class CodedTransform : public TransformNetwork {
   /// The bottleneck is the code as -1 and 1, [N, bits, 1, 1].
   Output forward_in_training(torch::Tensor input, bool train_encoder) override;
   int64_t bottleneck_size() const override { return bits_; }
-  bool bottleneck_is_apart() const override { return true; }
+  std::vector<torch::Tensor> bottleneck_parameters() const override;
   int64_t width() const override { return width_; }
   int64_t bits() const { return bits_; }
 

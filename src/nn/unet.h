@@ -21,8 +21,9 @@ class TransformNetwork : public Network {
   /// the rest alone.
   virtual Output forward_in_training(torch::Tensor input, bool train_encoder) = 0;
   virtual int64_t bottleneck_size() const = 0;
-  /// Whether the bottleneck still learns when the encoder does not.
-  virtual bool bottleneck_is_apart() const = 0;
+  /// What makes the bottleneck of the encoder's features, and learns even where the encoder does
+  /// not; empty where the bottleneck is the encoder's own.
+  virtual std::vector<torch::Tensor> bottleneck_parameters() const = 0;
   virtual int64_t width() const = 0;
 };
 
@@ -44,7 +45,7 @@ class UNet : public TransformNetwork {
   /// The bottleneck is the deepest encoder level, [N, 16 width, H/16, W/16].
   Output forward_in_training(torch::Tensor input, bool train_encoder) override;
   int64_t bottleneck_size() const override { return 16 * width_; }
-  bool bottleneck_is_apart() const override { return false; }
+  std::vector<torch::Tensor> bottleneck_parameters() const override { return {}; }
   int64_t width() const override { return width_; }
 
  private:

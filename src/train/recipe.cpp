@@ -119,22 +119,30 @@ double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,
 }
 
 std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe,
-                                                        std::vector<torch::Tensor> parameters) {
+                                                        std::vector<torch::Tensor> parameters,
+                                                        const std::vector<torch::Tensor>& faster) {
+  std::unique_ptr<torch::optim::Optimizer> optimizer;
   if (recipe.optimizer == "adamw") {
-    return std::make_unique<torch::optim::AdamW>(std::move(parameters),
-                                                 torch::optim::AdamWOptions(recipe.lr)
-                                                     .betas({recipe.beta1, 0.999})
-                                                     .weight_decay(recipe.weight_decay));
+    optimizer = std::make_unique<torch::optim::AdamW>(std::move(parameters),
+                                                      torch::optim::AdamWOptions(recipe.lr)
+                                                          .betas({recipe.beta1, 0.999})
+                                                          .weight_decay(recipe.weight_decay));
+  } else {
+    optimizer = std::make_unique<torch::optim::SGD>(std::move(parameters),
+                                                    torch::optim::SGDOptions(recipe.lr)
+                                                        .momentum(recipe.momentum)
+                                                        .weight_decay(recipe.weight_decay)
+                                                        .nesterov(recipe.nesterov));
   }
-  return std::make_unique<torch::optim::SGD>(std::move(parameters),
-                                             torch::optim::SGDOptions(recipe.lr)
-                                                 .momentum(recipe.momentum)
-                                                 .weight_decay(recipe.weight_decay)
-                                                 .nesterov(recipe.nesterov));
+  if (!faster.empty()) optimizer->add_param_group(torch::optim::OptimizerParamGroup(faster));
+  return optimizer;
 }
 
-void set_learning_rate(torch::optim::Optimizer& optimizer, double lr) {
-  for (auto& group : optimizer.param_groups()) group.options().set_lr(lr);
+void set_learning_rate(torch::optim::Optimizer& optimizer, double lr, double factor) {
+  for (auto& group : optimizer.param_groups()) {
+    group.options().set_lr(lr);
+    lr *= factor;  // of the second group, which is the last
+  }
 }
 
 }  // namespace veilnet::train

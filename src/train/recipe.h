@@ -98,8 +98,11 @@ Settings settings_of(const Recipe& recipe, const std::string& table);
 double learning_rate(const Recipe& recipe, int64_t step, int64_t total_steps,
                      int64_t steps_per_epoch);
 
-std::unique_ptr<torch::optim::Optimizer> make_optimizer(const Recipe& recipe,
-                                                        std::vector<torch::Tensor> parameters);
-void set_learning_rate(torch::optim::Optimizer& optimizer, double lr);
+/// @param faster none, or parameters with a rate of their own.
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(
+    const Recipe& recipe, std::vector<torch::Tensor> parameters,
+    const std::vector<torch::Tensor>& faster = {});
+/// @param factor of the rate of those that are faster.
+void set_learning_rate(torch::optim::Optimizer& optimizer, double lr, double factor = 1);
 
 }  // namespace veilnet::train

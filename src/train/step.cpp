@@ -1,5 +1,6 @@
 #include "train/step.h"
 
+#include <algorithm>
 #include <cmath>
 #include <torch/nn/utils/clip_grad.h>
 #include <torch/utils.h>
@@ -31,7 +32,13 @@ Step::Step(Task& task, const Recipe& recipe, const Compute& compute)
     for (auto& p : auxiliary_->parameters()) parameters_.push_back(p);
   }
   for (auto& p : parameters_) p.set_requires_grad(true);
-  optimizer_ = make_optimizer(recipe, parameters_);
+  const auto faster = task.faster();
+  faster_rate_ = faster.rate;
+  auto others = parameters_;
+  std::erase_if(others, [&](const torch::Tensor& p) {
+    return std::ranges::any_of(faster.parameters, [&](const auto& own) { return own.is_same(p); });
+  });
+  optimizer_ = make_optimizer(recipe, std::move(others), faster.parameters);
   if (!compute.group) return;
   if (const auto reason = task.indivisible(); !reason.empty())
     fail(ErrorCode::Unsupported, "this training is for one process, and there are {}: {}",
@@ -87,7 +94,8 @@ Losses Step::take(const Batch& batch, const StepInfo& info) {
   // state needs saving.
   torch::manual_seed(seed_of(recipe_, info));
   set_learning_rate(*optimizer_,
-                    learning_rate(recipe_, info.step, info.total_steps, info.steps_per_epoch));
+                    learning_rate(recipe_, info.step, info.total_steps, info.steps_per_epoch),
+                    faster_rate_);
   if (gradients_) keep_buffers();
   Losses losses;
   {

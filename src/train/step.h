@@ -44,6 +44,7 @@ class Step {
   const Compute& compute_;
   std::shared_ptr<torch::nn::Module> auxiliary_;
   std::vector<torch::Tensor> parameters_;
+  double faster_rate_;
   std::vector<std::pair<torch::Tensor, torch::Tensor>> before_;  ///< buffers, while a step is taken
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   std::unique_ptr<GradientSum> gradients_;  ///< with a group

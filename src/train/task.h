@@ -42,6 +42,12 @@ class Task {
   virtual nn::Model& model() = 0;
   /// A module trained along with the model but not part of it, or null.
   virtual std::shared_ptr<torch::nn::Module> auxiliary() { return nullptr; }
+  /// Which parameters of the model and of `auxiliary` learn at `rate` times the recipe's rate.
+  struct Faster {
+    std::vector<torch::Tensor> parameters;
+    double rate = 1;
+  };
+  virtual Faster faster() { return {}; }
   /// Why the pictures of a batch cannot be divided among processes; empty where they can: where
   /// the loss is a mean over pictures, plus what depends on the weights alone.
   virtual std::string indivisible() const { return ""; }

@@ -1,9 +1,11 @@
 #include "train/tasks/transform.h"
 
+#include <map>
 #include <sstream>
 #include <torch/torch.h>
 
 #include "support.h"
+#include "train/step.h"
 
 namespace veilnet::train {
 namespace {
@@ -87,9 +89,39 @@ TEST(TransformTask, ShowsPsiNoiseAtTheStartAlone) {
 
 TEST(TransformOptions, OnlyACodedHStartsWithNoiseUnlessSaidOtherwise) {
   EXPECT_EQ(options_of("").start_noise, 0);
-  EXPECT_EQ(options_of("[transform]\nkind = 'coded'\n").start_noise, kCodedStartNoise);
+  EXPECT_EQ(options_of("[transform]\nkind = 'coded'\n").start_noise, 0.2);
   EXPECT_EQ(options_of("[transform]\nrecipe = 'paper'\nkind = 'coded'\n").start_noise, 0);
   EXPECT_EQ(options_of("[transform]\nstart_noise = 0.3\n").start_noise, 0.3);
+}
+
+// Adam's first step moves every value by its rate, whatever the gradient.
+TEST(TransformTask, TheCodeLearnsFasterByTheFactorThatIsSaid) {
+  Parts parts;
+  auto card = parts.h.card;
+  card.architecture = "coded";
+  card.bits = 3;
+  for (const double factor : {1.0, 10.0}) {
+    torch::manual_seed(3);
+    const auto h = nn::make_model(card);
+    auto options = options_of("[transform]\nkind = 'coded'\n");
+    options.code_rate = factor;
+    TransformTask task(h, parts.psi, parts.phi, options);
+    std::map<std::string, torch::Tensor> before;
+    for (const auto& p : h.net->named_parameters()) before[p.key()] = p.value().detach().clone();
+    Recipe recipe;
+    recipe.optimizer = "adamw";
+    recipe.lr = 1e-3;
+    recipe.weight_decay = 0;
+    const Compute compute;
+    Step(task, recipe, compute).take({parts.pictures, parts.labels, {}}, {0, 10, 10});
+    const auto moved = [&](const char* name) {
+      const auto parameters = h.net->named_parameters();
+      return (parameters[name].detach() - before.at(name)).abs().max().item<double>();
+    };
+    EXPECT_NEAR(moved("start.weight"), 1e-3, 1e-5);
+    EXPECT_NEAR(moved("code.weight"), factor * 1e-3, factor * 1e-5);
+    EXPECT_NEAR(moved("code_norm.weight"), factor * 1e-3, factor * 1e-5);
+  }
 }
 
 TEST(TransformOptions, RefusesAFrozenEncoderThatWasNeverTrained) {

@@ -39,6 +39,10 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
   return options;
 }
 
+void set_coded_defaults(TransformOptions& options) {
+  if (options.start_noise == 0) options.start_noise = 0.2;
+}
+
 TransformOptions read_transform_options(Config& config, const std::string& recipe) {
   TransformOptions o;
   o = transform_options_for(o, recipe, config.get_double("transform.alpha", o.alpha, 0, 10));
@@ -47,10 +51,11 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.encoder_epochs = 20;
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
-    if (config.get_string("transform.kind", "unet") == "coded") o.start_noise = kCodedStartNoise;
+    if (config.get_string("transform.kind", "unet") == "coded") set_coded_defaults(o);
   }
   o.fields(ReadFields(config, "transform."));
   o.noise(ReadFields(config, "transform."));
+  o.code(ReadFields(config, "transform."));
   o.rivals(ReadFields(config, "transform."));
   o.driven(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
@@ -70,7 +75,8 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       options_(options) {
   if (!net_)
     fail(ErrorCode::InvalidArgument, "{} is no transformation network", h_.card.architecture);
-  if (options_.bottleneck_weight > 0 && (!options_.freeze_encoder || net_->bottleneck_is_apart())) {
+  if (options_.bottleneck_weight > 0 &&
+      (!options_.freeze_encoder || !net_->bottleneck_parameters().empty())) {
     bottleneck_classifier_ = torch::nn::Linear(net_->bottleneck_size(),
                                                static_cast<int64_t>(psi_.card.class_names.size()));
   }
@@ -89,7 +95,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   }
   if (encoder) {
     encoder->copy_into(*net_);
-    if (bottleneck_classifier_ && !net_->bottleneck_is_apart()) {
+    if (bottleneck_classifier_ && net_->bottleneck_parameters().empty()) {
       torch::NoGradGuard no_grad;
       bottleneck_classifier_->weight.copy_(encoder->linear()->weight);
       bottleneck_classifier_->bias.copy_(encoder->linear()->bias);
@@ -98,6 +104,14 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
 }
 
 std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return auxiliary_; }
+
+Task::Faster TransformTask::faster() {
+  Faster faster{net_->bottleneck_parameters(), options_.code_rate};
+  if (faster.parameters.empty() || faster.rate == 1) return {};
+  if (bottleneck_classifier_)
+    for (const auto& p : bottleneck_classifier_->parameters()) faster.parameters.push_back(p);
+  return faster;
+}
 
 std::string TransformTask::indivisible() const {
   return options_.correlation_weight > 0

@@ -32,6 +32,9 @@ struct TransformOptions {
   /// all steps. Without it a decoder easily stays where two classes share one pattern, since psi's
   /// gradient there leads nowhere. 0 in the paper.
   double start_noise = 0;
+  /// Of a coded h: how many times faster the code learns than the rest, and with it the linear
+  /// classifier on it. 1 in the paper, which has no code.
+  double code_rate = 1;
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
@@ -60,6 +63,11 @@ struct TransformOptions {
   }
   /// Likewise.
   template <class Visit>
+  void code(Visit&& visit) {
+    visit("code_rate", code_rate, 0.01, 1000);
+  }
+  /// Likewise.
+  template <class Visit>
   void driven(Visit&& visit) {
     visit("drive", drive, {"steps", "protection"});
   }
@@ -77,8 +85,9 @@ struct TransformOptions {
   }
 };
 
-/// What the quick recipe gives a coded h for start_noise: its decoder begins with no picture.
-inline constexpr double kCodedStartNoise = 0.2;
+/// What the quick recipe adds for a coded h, where nothing else was chosen: noise, as its decoder
+/// begins with no picture.
+void set_coded_defaults(TransformOptions& options);
 
 /// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value
 /// out of range.
@@ -104,6 +113,7 @@ class TransformTask : public Task {
 
   nn::Model& model() override { return h_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
+  Faster faster() override;
   std::string indivisible() const override;
   Losses training_losses(const Batch& batch, const StepInfo& info) override;
   /// "loss" is L at the final alpha; also L_class, L_feat and psi's accuracy on the protected
