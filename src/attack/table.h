@@ -22,7 +22,9 @@
   X(itn_unrelated)         \
   X(itn_perceptual)        \
   X(itn_ensemble)          \
+  X(flow)                  \
   X(itn_tuned)             \
+  X(deep_prior)            \
   X(optimise)              \
   X(itn_position)          \
   X(known_plaintext)       \

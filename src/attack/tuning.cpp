@@ -1,5 +1,4 @@
-// The inverse network, tuned for every picture by what the public transformation says of its guess.
-#include "attack/itn_tuned.h"
+#include "attack/tuning.h"
 
 #include <ATen/Parallel.h>
 #include <algorithm>
@@ -12,7 +11,6 @@
 #include <torch/optim/adam.h>
 
 #include "attack/inverse.h"
-#include "attack/table.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/signals.h"
@@ -23,18 +21,19 @@ namespace veilnet::attack {
 
 namespace {
 
-// Tunes one copy of the inverse network for one picture after the other.
+// Tunes one copy of the network for one picture after the other.
 class Tuner {
  public:
-  Tuner(const nn::Model& h, const nn::Model& inverse, const TuningOptions& options,
+  Tuner(const nn::Model& h, const TuningStart& start, const TuningOptions& options,
         const torch::Device& device)
       : h_(h),
         options_(options),
         device_(device),
-        trained_(nn::state_tensors(*inverse.net)),
-        own_(nn::make_model(inverse.card)) {
+        begin_(nn::state_tensors(*start.network.net)),
+        own_(nn::make_model(start.network.card)) {
+    if (start.input.defined()) input_ = start.input.to(device);
     own_.net->to(device);
-    own_.net->eval();  // one picture has no statistics
+    own_.net->train(start.own_statistics);
   }
 
   /// @param seen, found a protected picture and where the plain one goes. False after a signal.
@@ -42,21 +41,22 @@ class Tuner {
     {
       torch::NoGradGuard no_grad;
       const auto state = nn::state_tensors(*own_.net);
-      for (size_t k = 0; k < state.size(); ++k) state[k].second.copy_(trained_[k].second);
+      for (size_t k = 0; k < state.size(); ++k) state[k].second.copy_(begin_[k].second);
     }
     const auto target = nn::to_tensor(seen, 1, height, width, device_);
+    const auto& input = input_.defined() ? input_ : target;
     auto weights = own_.net->parameters();
     torch::optim::Adam optimizer(weights, torch::optim::AdamOptions(options_.lr));
     for (int64_t step = 0; step < options_.steps; ++step) {
       if (interrupted()) return false;
-      const auto misfit = (nn::transform(h_, nn::transform(own_, target)) - target).square().mean();
+      const auto misfit = (nn::transform(h_, nn::transform(own_, input)) - target).square().mean();
       // backward() would go on into h's weights.
       const auto gradients = torch::autograd::grad({misfit}, weights);
       for (size_t k = 0; k < weights.size(); ++k) weights[k].mutable_grad() = gradients[k];
       optimizer.step();
     }
     torch::NoGradGuard no_grad;
-    std::ranges::copy(nn::to_bytes(nn::transform(own_, target)), found.begin());
+    std::ranges::copy(nn::to_bytes(nn::transform(own_, input)), found.begin());
     return true;
   }
 
@@ -64,8 +64,9 @@ class Tuner {
   const nn::Model& h_;
   TuningOptions options_;
   torch::Device device_;
-  std::vector<std::pair<std::string, torch::Tensor>> trained_;
+  std::vector<std::pair<std::string, torch::Tensor>> begin_;
   nn::Model own_;
+  torch::Tensor input_;
 };
 
 // LibTorch's threads within one operation, for this thread and those that begin, while it lives.
@@ -85,7 +86,7 @@ class OperationThreads {
 
 }  // namespace
 
-image::Batch invert_by_tuning(const nn::Model& h, const nn::Model& inverse,
+image::Batch invert_by_tuning(const nn::Model& h, const TuningStart& start,
                               const image::Batch& protected_pictures, const TuningOptions& options,
                               const train::Compute& compute) {
   const InterruptGuard guard;
@@ -102,7 +103,7 @@ image::Batch invert_by_tuning(const nn::Model& h, const nn::Model& inverse,
   const auto work = [&] {
     at::set_num_threads(1);
     try {
-      Tuner tuner(h, inverse, options, compute.device);
+      Tuner tuner(h, start, options, compute.device);
       for (;;) {
         size_t i = 0;
         {
@@ -143,50 +144,30 @@ double mean_ssim(const image::Batch& plain, const image::Batch& guess) {
   return sum / static_cast<double>(plain.count());
 }
 
-// The rate under which pictures of the attacker's own come out best.
-TuningOptions tune_rate(const nn::Model& h, const nn::Model& inverse, const image::Batch& own,
-                        TuningOptions options, const train::Compute& compute) {
-  auto best = options;
-  double best_ssim = -2;
-  for (const double lr : {1e-5, 1e-4, 1e-3}) {
-    options.lr = lr;
-    const auto found = invert_by_tuning(h, inverse, nn::transform(h, own), options, compute);
-    const double ssim = mean_ssim(own, found);
-    spdlog::info("itn-tuned: rate {}: SSIM {:.3f} on the attacker's own pictures", lr, ssim);
-    if (ssim <= best_ssim) continue;
-    best_ssim = ssim;
-    best = options;
-  }
-  return best;
-}
+}  // namespace
 
-Outcome run_tuned(const Materials& m, const Setting& s) {
-  const auto inverse = inverse_from_pairs(m, s, "unet");
+Outcome tune_each(const Materials& m, const Setting& s, const TuningStart& start, int64_t steps,
+                  const std::vector<double>& rates) {
   std::vector<uint32_t> first(std::min(s.budget.optimised, m.attacked.count()));
   std::iota(first.begin(), first.end(), 0u);
   auto held_out = split_known(m).validation;
   held_out.resize(std::min<size_t>(held_out.size(), 8));
   const auto own = m.auxiliary->pictures.subset(held_out);
-  TuningOptions options;
-  options.steps = s.budget.optimise_steps;
-  options = tune_rate(*m.network, inverse, own, options, s.compute);
-  return {invert_by_tuning(*m.network, inverse, m.attacked.subset(first), options, s.compute),
-          {{"start", "itn"},
-           {"steps", options.steps},
-           {"rate", options.lr},
+  const auto seen = nn::transform(*m.network, own);
+  TuningOptions best{steps, rates.front()};
+  double best_ssim = -2;
+  for (const double lr : rates) {
+    const auto found = invert_by_tuning(*m.network, start, seen, {steps, lr}, s.compute);
+    const double ssim = mean_ssim(own, found);
+    spdlog::info("rate {}: SSIM {:.3f} on the attacker's own pictures", lr, ssim);
+    if (ssim <= best_ssim) continue;
+    best_ssim = ssim;
+    best.lr = lr;
+  }
+  return {invert_by_tuning(*m.network, start, m.attacked.subset(first), best, s.compute),
+          {{"steps", steps},
+           {"rate", best.lr},
            {"rate tuned on own pictures", static_cast<int64_t>(own.count())}}};
-}
-
-}  // namespace
-
-Attack itn_tuned() {
-  Attack attack{
-      "itn-tuned",
-      "Tunes the weights of itn for every picture, until the public network turns what they "
-      "recover into the protected picture.",
-      through_gradients, run_tuned, "itn"};
-  attack.picture_by_picture = true;
-  return attack;
 }
 
 }  // namespace veilnet::attack

@@ -2,8 +2,9 @@
 
 #include <torch/torch.h>
 
-#include "attack/itn_tuned.h"
+#include "attack/flow.h"
 #include "attack/optimise.h"
+#include "attack/tuning.h"
 #include "data/sources.h"
 #include "nn/infer.h"
 #include "support.h"
@@ -101,7 +102,7 @@ double mean_squared_error(const image::Batch& one, const image::Batch& other) {
   return sum / static_cast<double>(a.size());
 }
 
-TEST(ItnTuned, FitsTheInverseToEveryPictureAndLeavesItAsItWas) {
+TEST(Tuning, FitsTheInverseToEveryPictureAndLeavesItAsItWas) {
   const auto h = transparent_unet();
   auto inverse = transparent_unet();  // nearly right: what it recovers is too bright
   inverse.card.role = model::Role::Inverse;
@@ -112,10 +113,70 @@ TEST(ItnTuned, FitsTheInverseToEveryPictureAndLeavesItAsItWas) {
   }
   const auto plain = some_pictures().subset(std::vector<uint32_t>{0, 1});
   const auto seen = nn::transform(h, plain), before = nn::transform(inverse, seen);
-  const auto found = invert_by_tuning(h, inverse, seen, {.steps = 100, .lr = 1e-2}, {});
+  const auto found = invert_by_tuning(h, {inverse}, seen, {.steps = 100, .lr = 1e-2}, {});
   EXPECT_LT(mean_squared_error(plain, found), 0.5 * mean_squared_error(plain, before));
   const auto after = nn::transform(inverse, seen);
   EXPECT_TRUE(std::ranges::equal(before.pixels(), after.pixels()));
+}
+
+TEST(Tuning, DrawsThePictureWithANetworkThatBeginsWithNothing) {
+  const auto h = transparent_unet();
+  auto card = h.card;
+  card.role = model::Role::Inverse;
+  card.base_width = 8;
+  torch::manual_seed(4);
+  const auto fresh = nn::make_model(card);
+  const auto noise = torch::rand({1, 3, 32, 32});
+  const auto plain = some_pictures().subset(std::vector<uint32_t>{0, 1});
+  const auto seen = nn::transform(h, plain);
+  auto grey = plain;
+  std::ranges::fill(grey.pixels(), 128);
+  const auto found =
+      invert_by_tuning(h, {fresh, noise, true}, seen, {.steps = 150, .lr = 1e-2}, {});
+  EXPECT_LT(mean_squared_error(plain, found), 0.3 * mean_squared_error(plain, grey));
+}
+
+TEST(Flow, TakesTheStepThatLeadsFromTheGuessToThePicture) {
+  auto guess = transparent_unet(), flow = tiny_unet(model::Role::Inverse);
+  {
+    torch::NoGradGuard no_grad;
+    for (auto& [name, tensor] : nn::state_tensors(*flow.net))
+      if (name == "conv_1x1.weight") tensor.zero_();
+    for (auto& [name, tensor] : nn::state_tensors(*flow.net))
+      if (name == "conv_1x1.bias") tensor.fill_(0.25);
+  }
+  torch::NoGradGuard no_grad;
+  const auto x = torch::rand({2, 3, 32, 32});
+  const auto expected = (nn::transform(guess, x) + 0.25).clamp(0, 1);
+  EXPECT_LT((flow_step(guess, flow, x) - expected).abs().max().item<double>(), 1e-5);
+}
+
+// Where every picture is its guess, only brighter, the velocity is that difference at every point
+// of the way.
+TEST(Flow, LearnsTheWayFromGuessesToPictures) {
+  auto guess = transparent_unet();
+  auto flow = tiny_unet(model::Role::Inverse);
+  flow.net->train();
+  auto phi = std::make_shared<nn::FeatureExtractor>("relu1_1");
+  FlowTask task(std::move(flow), std::move(guess), phi);
+  const auto seen = torch::rand({8, 3, 32, 32}) * 0.5;
+  torch::Tensor plain;
+  {
+    torch::NoGradGuard no_grad;
+    plain = nn::transform(transparent_unet(), seen) + 0.2;
+  }
+  torch::optim::Adam optimizer(task.model().net->parameters(), torch::optim::AdamOptions(1e-2));
+  double first = 0, last = 0;
+  for (int64_t step = 0; step < 60; ++step) {
+    torch::manual_seed(static_cast<uint64_t>(step));
+    const auto losses = task.training_losses({seen, {}, plain}, {step, 60, 60});
+    last = losses.parts.front().second.item<double>();
+    if (step == 0) first = last;
+    optimizer.zero_grad();
+    losses.total.backward();
+    optimizer.step();
+  }
+  EXPECT_LT(last, 0.1 * first);
 }
 
 TEST(Optimise, FindsThePictureThroughATransformationThatHidesNothing) {

@@ -229,7 +229,7 @@ class CommandLine(unittest.TestCase):
         audit = json.loads((out / "audit.json").read_text())
         cells = {cell["attack"]: cell for cell in audit["cells"]}
         self.assertEqual({cell["protection"] for cell in audit["cells"]}, {"transform-a0.005"})
-        for attack in ("itn", "itn-perceptual", "itn-ensemble", "itn-tuned", "optimise", "retrieval"):
+        for attack in ("itn", "itn-perceptual", "itn-ensemble", "flow", "itn-tuned", "deep-prior", "optimise", "retrieval"):
             self.assertEqual(cells[attack]["threat_model"]["access"], "public_transform")
         self.assertIn("refused", cells["chosen-plaintext"])
         self.assertIn("accuracy", audit["protections"][0])
