@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <set>
 #include <spdlog/spdlog.h>
@@ -29,7 +30,7 @@ using attack::ThreatModel;
 
 // Raised when the same guesses give other figures.
 constexpr int kMeasuringVersion = 1, kAttributeVersion = 1;
-constexpr size_t kWorstShown = 6, kExamplesShown = 10;
+constexpr size_t kWorstShown = 6, kExamplesShown = 10, kDisputedShown = 4;
 
 record::ThreatModel to_record(const ThreatModel& model) {
   const auto parts = fields(model);
@@ -237,6 +238,7 @@ record::Cell Bench::measure_cell(const Row& row, const attack::Attack& attack,
   cell.n = cell.candidates = guesses.count();
   cell.measures = std::move(leak.figures);
   for (const char* id : {"ssim", "psnr_db"}) cell.values[id] = std::move(leak.values.at(id));
+  const auto features = leak.values.find("feature_distance");
   cell.diversity = measure::diversity(guesses);
   if (outcome.trained) {
     const auto trained =
@@ -249,7 +251,8 @@ record::Cell Bench::measure_cell(const Row& row, const attack::Attack& attack,
                           fmt::format("trained for {} of the published {} epochs",
                                       row.point.attack.recipe.epochs, attack.published_epochs)});
   cell.commit = commit();
-  keep_pictures(row, cell, outcome.recovered);
+  keep_pictures(row, cell, outcome.recovered,
+                features == leak.values.end() ? std::vector<double>() : features->second);
   const auto& m = cell.measures;
   spdlog::info("{}: {}: median SSIM {:.3f}, mean PSNR {:.2f} dB, {:.1f} % exact", cell.protection,
                attack.id, record::distribution(m, "ssim")->median,
@@ -257,9 +260,10 @@ record::Cell Bench::measure_cell(const Row& row, const attack::Attack& attack,
   return cell;
 }
 
-// The first picture of each class, and those that leaked most by SSIM.
-void Bench::keep_pictures(const Row& row, const record::Cell& cell,
-                          const image::Batch& recovered) const {
+// The first picture of each class, those that leaked most by SSIM, and those on which SSIM and
+// phi's features disagree most, by their place among all.
+void Bench::keep_pictures(const Row& row, const record::Cell& cell, const image::Batch& recovered,
+                          const std::vector<double>& feature_distances) const {
   const auto& attacked = sets_.attacked;
   const auto name = [&](uint32_t i) {
     return attacked.class_names[static_cast<size_t>(attacked.labels[i])];
@@ -276,6 +280,19 @@ void Bench::keep_pictures(const Row& row, const record::Cell& cell,
   order.resize(std::min(order.size(), kWorstShown));
   for (size_t k = 0; k < order.size(); ++k)
     shown.emplace_back(order[k], fmt::format("worst case {}: {}", k + 1, name(order[k])));
+  if (feature_distances.size() == values.size() && values.size() > kDisputedShown) {
+    const auto by_ssim = record::ranks(values), by_features = record::ranks(feature_distances);
+    const auto last = static_cast<double>(values.size() + 1);  // a low distance leaks more
+    const auto dispute = [&](uint32_t i) { return std::abs(by_ssim[i] + by_features[i] - last); };
+    order = positions(values.size(), values.size());
+    std::ranges::stable_sort(order,
+                             [&](uint32_t a, uint32_t b) { return dispute(a) > dispute(b); });
+    order.resize(kDisputedShown);
+    for (const auto i : order)
+      shown.emplace_back(
+          i, fmt::format("more by {}: {}", by_ssim[i] + by_features[i] > last ? "SSIM" : "features",
+                         name(i)));
+  }
   std::vector<uint32_t> which;
   for (const auto& [i, label] : shown) which.push_back(i);
   const auto seen = measure::protect_test(*row.protection, attacked);

@@ -69,7 +69,8 @@ class Bench {
   record::Cell cell(const Row& row, const attack::Attack& attack) const;
   record::Cell measure_cell(const Row& row, const attack::Attack& attack,
                             const attack::ThreatModel& model, record::Cell cell) const;
-  void keep_pictures(const Row& row, const record::Cell& cell, const image::Batch& recovered) const;
+  void keep_pictures(const Row& row, const record::Cell& cell, const image::Batch& recovered,
+                     const std::vector<double>& feature_distances) const;
   record::Figures figures(const image::Batch& recovered) const;
 
   /// Of what is measured of a row beside the cells.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
+#include <numeric>
 
 #include "core/error.h"
 
@@ -58,6 +58,36 @@ Summary summarise(std::span<const double> values) {
   s.p99 = quantile(sorted, 0.99);
   s.max = sorted.back();
   return s;
+}
+
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });
+  std::vector<double> out(values.size());
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+    for (std::size_t i = begin; i < end; ++i)
+      out[order[i]] = static_cast<double>(begin + end + 1) / 2;
+  }
+  return out;
+}
+
+std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b) {
+  if (a.size() != b.size())
+    fail(ErrorCode::InvalidArgument, "rank correlation of {} values with {}; allowed: as many",
+         a.size(), b.size());
+  if (a.size() < 2) return std::nullopt;
+  const auto x = ranks(a), y = ranks(b);
+  const double mean = static_cast<double>(a.size() + 1) / 2;
+  double xy = 0, xx = 0, yy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  if (xx == 0 || yy == 0) return std::nullopt;
+  return xy / std::sqrt(xx * yy);
 }
 
 }  // namespace veilnet::record

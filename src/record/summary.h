@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
+#include <vector>
 
 namespace veilnet::record {
 
@@ -23,5 +25,12 @@ struct Summary {
 
 /// @throws Error{InvalidArgument} if there are no values, Error{BadData} naming the index of a NaN.
 Summary summarise(std::span<const double> values);
+
+/// The place of each value in ascending order, from 1; equal values share the mean of theirs.
+std::vector<double> ranks(std::span<const double> values);
+
+/// Spearman's correlation, -1 to 1: whether two measures order the same things alike. Nothing for
+/// fewer than two or where one does not vary. @throws Error{InvalidArgument} for different numbers.
+std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
 
 }  // namespace veilnet::record

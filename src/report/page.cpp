@@ -434,6 +434,7 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
              return entry;
            }));
   page.set("strongest", table_data(strongest_table(matrix)));
+  page.set("agreement", table_data(agreement_table(matrix)));
   page.set("figures", figures_data(matrix));
   page.set("transport", table_data(transport_table(matrix)));
   page.set("bounds", table_data(bounds_table(matrix)));

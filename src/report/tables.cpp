@@ -216,6 +216,42 @@ Table strongest_table(const Matrix& matrix) {
   return t;
 }
 
+Table agreement_table(const Matrix& matrix) {
+  constexpr std::size_t kFewest = 3;
+  std::vector<const Cell*> cells;
+  for (const auto& c : matrix.cells)
+    if (c.refused.empty() && !c.picks()) cells.push_back(&c);
+  Table t;
+  t.caption = fmt::format(
+      "Whether measures agree on what leaks more: rank correlation over the {} cells, 1 where two "
+      "measures order them alike, 0 where one says nothing of the other. Medians, and shares of "
+      "pictures.",
+      cells.size());
+  t.columns = {{"Measure"}};
+  if (cells.size() < kFewest) return t;
+  const auto value = [](const Cell& c, const record::Measure& m) -> std::optional<double> {
+    const double sign = m.low_leaks ? -1 : 1;
+    if (const auto* s = record::distribution(c.measures, m.id)) return sign * s->median;
+    return record::share(c.measures, m.id);
+  };
+  for (const auto& row : record::measures()) {
+    t.columns.push_back({std::string(row.name), true});
+    auto& words = t.rows.emplace_back(std::vector{std::string(row.name)});
+    for (const auto& column : record::measures()) {
+      std::vector<double> a, b;
+      for (const auto* c : cells) {
+        const auto x = value(*c, row), y = value(*c, column);
+        if (!x || !y) continue;
+        a.push_back(*x);
+        b.push_back(*y);
+      }
+      const auto r = a.size() < kFewest ? std::nullopt : record::rank_correlation(a, b);
+      words.push_back(r ? fixed(*r, 2) : std::string(dash));
+    }
+  }
+  return t;
+}
+
 Table figures_table(const Matrix& matrix, const record::Protection& protection) {
   Table t;
   t.caption = "All figures for " + protection.label +

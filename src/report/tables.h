@@ -32,6 +32,11 @@ Table verdict_table(const record::Matrix& matrix);
 /// only, and there whatever the flags.
 Table strongest_table(const record::Matrix& matrix);
 
+/// Whether measures order the cells alike: Spearman's rank correlation of their medians and shares
+/// over all cells that were measured, signs such that 1 is agreement. Without rows for fewer than
+/// three cells.
+Table agreement_table(const record::Matrix& matrix);
+
 /// Every measure of every attack on one protection, baselines below.
 Table figures_table(const record::Matrix& matrix, const record::Protection& protection);
 

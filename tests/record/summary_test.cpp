@@ -69,5 +69,24 @@ TEST(Summary, RefusesNothingAndNaN) {
                      [] { quantile(std::vector<double>{1}, 1.5); });
 }
 
+TEST(Ranks, EqualValuesShareTheirPlace) {
+  EXPECT_EQ(ranks(std::vector<double>{5, 1, 5, -inf, inf}),
+            (std::vector<double>{3.5, 2, 3.5, 1, 5}));
+  EXPECT_TRUE(ranks({}).empty());
+}
+
+// Worked out by hand: ranks 1 2 3 4 against 2 1 4 3, squared differences 4, 1 - 6 * 4 / (4 * 15).
+TEST(Ranks, CorrelationIsOfTheOrderAlone) {
+  const auto of = [](std::vector<double> a, std::vector<double> b) {
+    return rank_correlation(a, b);
+  };
+  EXPECT_DOUBLE_EQ(*of({1, 2, 3, 4}, {20, 10, 4000, 30}), 0.6);
+  EXPECT_DOUBLE_EQ(*of({1, 2, 3}, {0.1, 0.2, inf}), 1);
+  EXPECT_DOUBLE_EQ(*of({1, 2, 3}, {-1, -2, -3}), -1);
+  EXPECT_FALSE(of({1, 2, 3}, {7, 7, 7}));
+  EXPECT_FALSE(of({1}, {1}));
+  test::expect_error(ErrorCode::InvalidArgument, {"2 values with 1"}, [&] { of({1, 2}, {1}); });
+}
+
 }  // namespace
 }  // namespace veilnet::record
