@@ -55,11 +55,13 @@ constexpr Question kQuestions[] = {
      "classifier of plain pictures names the results more often than half of the way from chance "
      "to what it reaches on plain pictures. Outlines: as above. Not by these attacks: none of "
      "these. Flagged figures do not count, but those that are flagged as under-trained only: they "
-     "are lower bounds."},
+     "are lower bounds. Bounded: none of these, and no attack whatever comes closer on the mean "
+     "than "
+     "half a decibel beyond the mean picture of the true class."},
     {"Can it be recognised among candidates?", &Verdict::recognised,
-     "By an attacker who has a set of 10 or more plain pictures, the right one among them. Yes: "
-     "for at least half of the pictures. Sometimes: for a hundredth of them and ten times as often "
-     "as by guessing. Hardly: less."},
+     "By an attacker who has a set of 10 or more plain pictures, the right one among them; where "
+     "there is a bound, by any that there can be. Yes: for at least half of the pictures. "
+     "Sometimes: for a hundredth of them and ten times as often as by guessing. Hardly: less."},
     {"What can be inferred?", &Verdict::inferred,
      "By a classifier that reads from protected pictures what the service does not need. Much: it "
      "errs at most half as often as guessing. Some: at most nine tenths as often. Nothing "
@@ -159,6 +161,19 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
                ". " + attacker(best->cell->threat_model);
     if (!best->cell->flags.empty()) out.text += " More training would recover more.";
   }
+  if (const auto& bound = protection.bound) {
+    constexpr double kBeyondClass = 0.5;
+    const bool by_class = bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass;
+    if (by_class && out.severity <= Severity::None) {
+      out.level = "Bounded";
+      out.severity = Severity::None;
+      out.attack = "the bound";
+    }
+    out.text += " Whatever the attack, its mean squared error is not below that of " +
+                fixed(bound->psnr_db, 2) +
+                " dB (the mean picture of the true class: " + fixed(bound->class_mean_psnr_db, 2) +
+                " dB, of all: " + fixed(bound->mean_psnr_db, 2) + " dB).";
+  }
   if (flagged && flagged->level > (best ? best->level : 0)) {
     std::string why;
     for (const auto& flag : flagged->cell->flags) why += (why.empty() ? "" : ", ") + flag.text;
@@ -180,7 +195,20 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
   }
   if (!best) return {"Not measured", Severity::Unknown, "Nobody had candidates.", ""};
   const double chance = 1 / static_cast<double>(best->candidates);
-  Answer out{"Hardly", Severity::None, "", best->attack};
+  Answer out{"Hardly", Severity::None,
+             best->attack + " picks the plain picture of " + per_cent(most) + " of them among " +
+                 grouped(best->candidates) + " candidates (guessing: " + fixed(100 * chance, 2) +
+                 " %). " + attacker(best->threat_model),
+             best->attack};
+  if (protection.bound) {
+    const auto& rates = protection.bound->reidentified;
+    const auto rate = rates.find(std::to_string(best->candidates));
+    if (rate != rates.end()) {
+      most = rate->second;
+      out.attack = "the bound";
+      out.text += " No attack picks more than " + per_cent(most) + ".";
+    }
+  }
   if (most >= std::max(0.01, 10 * chance)) {
     out.level = "Sometimes";
     out.severity = Severity::Some;
@@ -189,9 +217,6 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
     out.level = "Yes";
     out.severity = most >= 0.99 ? Severity::All : Severity::Most;
   }
-  out.text = best->attack + " picks the plain picture of " + per_cent(most) + " of them among " +
-             grouped(best->candidates) + " candidates (guessing: " + fixed(100 * chance, 2) +
-             " %). " + attacker(best->threat_model);
   return out;
 }
 
@@ -219,6 +244,7 @@ Answer inferred(const Matrix& matrix, const Protection& protection) {
     out.severity = Severity::Most;
   }
   out.text = "A classifier reads " + list + ". " + attacker(best->threat_model);
+  if (protection.bound) out.text += " No bound speaks of attributes.";
   return out;
 }
 

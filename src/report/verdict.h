@@ -42,6 +42,9 @@ std::span<const Question> questions();
 /// pictures whose plain picture is picked among 10 or more candidates; flags do not count, as what
 /// is picked is picked. Inferred: by what a classifier reads of attributes beyond chance.
 ///
+/// Where a protection has a bound (record::Bound), it decides on what no attack can do: whether
+/// anything beyond the class can be rebuilt, and how often the right candidate can be picked.
+///
 /// Reconstructions that a classifier of plain pictures names count as content, but not where
 /// data.classes is unknown, nor for a protection without keys that the service itself names so
 /// often: its pictures are made to be named.

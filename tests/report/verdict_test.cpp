@@ -104,6 +104,33 @@ TEST(Verdict, RecognisedIsNotRebuilt) {
   EXPECT_EQ(level(), "Yes");
 }
 
+TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
+  auto picks = cell("s", "retrieval", {1, 1}, 1);
+  picks.threat_model.auxiliary = "candidates";
+  picks.measures["reidentified"] = 0.004;
+  picks.candidates = 1000;
+  auto m = with_cells({cell("s", "a", {0.1, 0.1}), picks});
+  auto& bound = m.protections[0].bound.emplace();
+  bound.psnr_db = 12.6;
+  bound.psnr_high_db = 12.7;
+  bound.class_mean_psnr_db = 12.4;
+  bound.mean_psnr_db = 12.1;
+  bound.reidentified = {{"1000", 0.016}};
+  auto v = verdict(m, "s");
+  EXPECT_EQ(v.rebuilt.level, "Bounded");
+  EXPECT_EQ(v.rebuilt.attack, "the bound");
+  EXPECT_TRUE(contains(v.rebuilt.text, "not below that of 12.60 dB")) << v.rebuilt.text;
+  EXPECT_EQ(v.recognised.level, "Sometimes") << "by the best that there can be";
+  EXPECT_EQ(v.recognised.attack, "the bound");
+  EXPECT_TRUE(contains(v.recognised.text, "0.4 %")) << v.recognised.text;
+  EXPECT_TRUE(contains(v.recognised.text, "No attack picks more than 1.6 %")) << v.recognised.text;
+  m.protections[0].bound->psnr_high_db = 13;
+  EXPECT_EQ(verdict(m, "s").rebuilt.level, "Not by these attacks") << "the bound allows more";
+  m.protections[0].bound->psnr_high_db = 12.7;
+  m.cells[0] = cell("s", "a", {0.5, 0.5});
+  EXPECT_EQ(verdict(m, "s").rebuilt.level, "Content") << "what a class looks like can be content";
+}
+
 TEST(Verdict, AttributesAreInferred) {
   auto m = with_cells({cell("s", "a", {0.1, 0.1})});
   EXPECT_EQ(verdict(m, "s").inferred.level, "Not measured");
