@@ -19,44 +19,70 @@ constexpr std::uint64_t kMaxFileBytes = 2ull << 30;
 struct Format {
   const char* name;
   const char* folder;  ///< inside the official archive
-  const char* names_file;
-  std::vector<int> label_counts;  ///< one per label byte; the last label byte is the class
-  std::vector<std::string> class_names;
-  std::size_t record_bytes() const { return label_counts.size() + 3 * kPlane; }
+  struct Names {
+    const char* file;
+    std::vector<std::string> official;
+  };
+  std::vector<Names> labels;  ///< of each label byte, one or two of them
+  std::size_t chosen;         ///< which of them is the class
+  std::size_t record_bytes() const { return labels.size() + 3 * kPlane; }
 };
 
 Format cifar10() {
-  return {
-      "cifar10",
-      "cifar-10-batches-bin",
-      "batches.meta.txt",
-      {10},
-      {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}};
+  return {"cifar10",
+          "cifar-10-batches-bin",
+          {{"batches.meta.txt",
+            {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+             "truck"}}},
+          0};
 }
 
-Format cifar100() {
+constexpr std::size_t kCoarse = 0, kFine = 1;
+
+Format cifar100(const char* name, std::size_t chosen) {
   return {
-      "cifar100",
+      name,
       "cifar-100-binary",
-      "fine_label_names.txt",
-      {20, 100},
-      {"apple",       "aquarium_fish", "baby",      "bear",       "beaver",       "bed",
-       "bee",         "beetle",        "bicycle",   "bottle",     "bowl",         "boy",
-       "bridge",      "bus",           "butterfly", "camel",      "can",          "castle",
-       "caterpillar", "cattle",        "chair",     "chimpanzee", "clock",        "cloud",
-       "cockroach",   "couch",         "crab",      "crocodile",  "cup",          "dinosaur",
-       "dolphin",     "elephant",      "flatfish",  "forest",     "fox",          "girl",
-       "hamster",     "house",         "kangaroo",  "keyboard",   "lamp",         "lawn_mower",
-       "leopard",     "lion",          "lizard",    "lobster",    "man",          "maple_tree",
-       "motorcycle",  "mountain",      "mouse",     "mushroom",   "oak_tree",     "orange",
-       "orchid",      "otter",         "palm_tree", "pear",       "pickup_truck", "pine_tree",
-       "plain",       "plate",         "poppy",     "porcupine",  "possum",       "rabbit",
-       "raccoon",     "ray",           "road",      "rocket",     "rose",         "sea",
-       "seal",        "shark",         "shrew",     "skunk",      "skyscraper",   "snail",
-       "snake",       "spider",        "squirrel",  "streetcar",  "sunflower",    "sweet_pepper",
-       "table",       "tank",          "telephone", "television", "tiger",        "tractor",
-       "train",       "trout",         "tulip",     "turtle",     "wardrobe",     "whale",
-       "willow_tree", "wolf",          "woman",     "worm"}};
+      {{"coarse_label_names.txt",
+        {"aquatic_mammals",
+         "fish",
+         "flowers",
+         "food_containers",
+         "fruit_and_vegetables",
+         "household_electrical_devices",
+         "household_furniture",
+         "insects",
+         "large_carnivores",
+         "large_man-made_outdoor_things",
+         "large_natural_outdoor_scenes",
+         "large_omnivores_and_herbivores",
+         "medium_mammals",
+         "non-insect_invertebrates",
+         "people",
+         "reptiles",
+         "small_mammals",
+         "trees",
+         "vehicles_1",
+         "vehicles_2"}},
+       {"fine_label_names.txt",
+        {"apple",       "aquarium_fish", "baby",      "bear",       "beaver",       "bed",
+         "bee",         "beetle",        "bicycle",   "bottle",     "bowl",         "boy",
+         "bridge",      "bus",           "butterfly", "camel",      "can",          "castle",
+         "caterpillar", "cattle",        "chair",     "chimpanzee", "clock",        "cloud",
+         "cockroach",   "couch",         "crab",      "crocodile",  "cup",          "dinosaur",
+         "dolphin",     "elephant",      "flatfish",  "forest",     "fox",          "girl",
+         "hamster",     "house",         "kangaroo",  "keyboard",   "lamp",         "lawn_mower",
+         "leopard",     "lion",          "lizard",    "lobster",    "man",          "maple_tree",
+         "motorcycle",  "mountain",      "mouse",     "mushroom",   "oak_tree",     "orange",
+         "orchid",      "otter",         "palm_tree", "pear",       "pickup_truck", "pine_tree",
+         "plain",       "plate",         "poppy",     "porcupine",  "possum",       "rabbit",
+         "raccoon",     "ray",           "road",      "rocket",     "rose",         "sea",
+         "seal",        "shark",         "shrew",     "skunk",      "skyscraper",   "snail",
+         "snake",       "spider",        "squirrel",  "streetcar",  "sunflower",    "sweet_pepper",
+         "table",       "tank",          "telephone", "television", "tiger",        "tractor",
+         "train",       "trout",         "tulip",     "turtle",     "wardrobe",     "whale",
+         "willow_tree", "wolf",          "woman",     "worm"}}},
+      chosen};
 }
 
 fs::path find_folder(const fs::path& folder, const Format& format) {
@@ -66,8 +92,9 @@ fs::path find_folder(const fs::path& folder, const Format& format) {
 }
 
 /// The names the folder gives, or the official ones.
-std::vector<std::string> read_class_names(const fs::path& path, const Format& format) {
-  if (!fs::exists(path)) return format.class_names;
+std::vector<std::string> read_class_names(const fs::path& folder, const Format::Names& known) {
+  const auto path = folder / known.file;
+  if (!fs::exists(path)) return known.official;
   const auto text = read_text(path, 1 << 20);
   std::vector<std::string> names;
   std::istringstream lines(text);
@@ -79,16 +106,16 @@ std::vector<std::string> read_class_names(const fs::path& path, const Format& fo
     check_class_name(name, fmt::format("{}, line {}", path.string(), number));
     names.push_back(name);
   }
-  if (names.size() != format.class_names.size()) {
+  if (names.size() != known.official.size()) {
     fail(ErrorCode::BadData, "{}: {} class names; {} are needed", path.string(), names.size(),
-         format.class_names.size());
+         known.official.size());
   }
   return names;
 }
 
 void append_file(const fs::path& path, const Format& format, Dataset& set) {
   const auto bytes = read_file(path, kMaxFileBytes);
-  const auto record_bytes = format.record_bytes(), label_bytes = format.label_counts.size();
+  const auto record_bytes = format.record_bytes(), label_bytes = format.labels.size();
   if (bytes.empty() || bytes.size() % record_bytes != 0) {
     fail(ErrorCode::BadData,
          "{}: {} bytes; a {} file holds one or more records of {} bytes, so this one is truncated "
@@ -102,12 +129,14 @@ void append_file(const fs::path& path, const Format& format, Dataset& set) {
   for (std::size_t record = 0; record < count; ++record) {
     const auto* at = bytes.data() + record * record_bytes;
     for (std::size_t i = 0; i < label_bytes; ++i) {
-      if (at[i] >= format.label_counts[i]) {
+      const auto classes = format.labels[i].official.size();
+      if (at[i] >= classes) {
         fail(ErrorCode::BadData, "{}: record {} has label {}; allowed is 0 to {}", path.string(),
-             record, at[i], format.label_counts[i] - 1);
+             record, at[i], classes - 1);
       }
     }
-    set.labels.push_back(at[label_bytes - 1]);
+    set.labels.push_back(at[format.chosen]);
+    if (set.other) set.other->labels.push_back(at[1 - format.chosen]);
     const auto* planes = at + label_bytes;
     for (std::size_t pixel = 0; pixel < kPlane; ++pixel) {
       for (std::size_t channel = 0; channel < 3; ++channel)
@@ -131,7 +160,9 @@ TrainTest load(const fs::path& given, const Format& format, std::vector<std::str
   for (auto* set : {&data.train, &data.test}) {
     set->name = format.name;
     set->pictures = image::Batch(kSide, kSide);
-    set->class_names = read_class_names(folder / format.names_file, format);
+    set->class_names = read_class_names(folder, format.labels[format.chosen]);
+    if (format.labels.size() > 1)
+      set->other = Labelling{read_class_names(folder, format.labels[1 - format.chosen]), {}};
   }
   for (const auto& file : train_files) {
     const auto path = folder / file;
@@ -157,7 +188,11 @@ TrainTest load_cifar10(const fs::path& folder) {
 }
 
 TrainTest load_cifar100(const fs::path& folder) {
-  return load(folder, cifar100(), {"train.bin"}, "test.bin");
+  return load(folder, cifar100("cifar100", kFine), {"train.bin"}, "test.bin");
+}
+
+TrainTest load_cifar100_coarse(const fs::path& folder) {
+  return load(folder, cifar100("cifar100-coarse", kCoarse), {"train.bin"}, "test.bin");
 }
 
 }  // namespace veilnet::data

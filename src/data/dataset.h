@@ -12,12 +12,20 @@
 
 namespace veilnet::data {
 
+/// Other names of the pictures of a set, one each.
+struct Labelling {
+  std::vector<std::string> class_names;
+  std::vector<std::int32_t> labels;
+};
+
 /// As many labels as pictures, each in [0, class_names.size()).
 struct Dataset {
   std::string name;  ///< "cifar10", "cifar100", "synthetic" or the folder's name
   std::vector<std::string> class_names;
   image::Batch pictures;
   std::vector<std::int32_t> labels;
+  /// What else the data call the pictures: of CIFAR-100 superclass or class.
+  std::optional<Labelling> other = {};
 
   std::size_t size() const { return labels.size(); }
   std::size_t image_bytes() const { return pictures.picture_bytes(); }

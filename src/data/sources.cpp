@@ -14,6 +14,8 @@ constexpr auto kSources = std::to_array<Source>({
      0.1, [](const SourceOptions& o) { return load_cifar10(o.path); }},
     {"cifar100", "CIFAR-100 binaries: the folder of train.bin and test.bin", true, 0.05,
      [](const SourceOptions& o) { return load_cifar100(o.path); }},
+    {"cifar100-coarse", "the same pictures, named by their 20 superclasses", true, 0.05,
+     [](const SourceOptions& o) { return load_cifar100_coarse(o.path); }},
     {"folder", "picture files: the folder of train/<class>/, val/<class>/ and test/<class>/", true,
      0.1, [](const SourceOptions& o) { return load_image_folder(o.path, o.height, o.width); }},
     {"idx", "IDX files as of MNIST, gzipped or not: their folder", true, 0.1, load_idx},

@@ -47,8 +47,10 @@ std::vector<std::string> source_names();
 TrainTest load_cifar10(const std::filesystem::path& path);
 
 /// CIFAR-100 likewise: train.bin, test.bin (records of coarse label, fine label, 3072 pixels),
-/// fine_label_names.txt; folder cifar-100-binary. Fine labels are used.
+/// fine_label_names.txt, coarse_label_names.txt; folder cifar-100-binary. The class is the fine
+/// label or, of load_cifar100_coarse, the superclass.
 TrainTest load_cifar100(const std::filesystem::path& path);
+TrainTest load_cifar100_coarse(const std::filesystem::path& path);
 
 /// train/<class>/**.{png,jpg,jpeg,webp}, val/<class>/... and test/<class>/..., classes sorted by
 /// name, files sorted within a class, resized and centre-cropped. Folders in a class folder, linked

@@ -179,6 +179,21 @@ TEST(Cifar100, ReadsFineLabels) {
   EXPECT_EQ(data.train.image(1)[3], 51);
 }
 
+TEST(Cifar100, KnowsEachPictureByClassAndBySuperclass) {
+  TemporaryFolder folder;
+  write_cifar100(folder.path());
+  const auto fine = load_cifar100(folder.path()), coarse = load_cifar100_coarse(folder.path());
+  EXPECT_EQ(coarse.train.name, "cifar100-coarse");
+  EXPECT_EQ(coarse.train.labels, (std::vector<std::int32_t>{19, 0}));
+  ASSERT_EQ(coarse.train.class_names.size(), 20u);
+  EXPECT_EQ(coarse.train.class_names[19], "vehicles_2");
+  ASSERT_TRUE(fine.train.other && coarse.train.other);
+  EXPECT_EQ(fine.train.other->labels, coarse.train.labels);
+  EXPECT_EQ(fine.train.other->class_names, coarse.train.class_names);
+  EXPECT_EQ(coarse.test.other->labels, fine.test.labels);
+  EXPECT_NE(fine.hash(), coarse.hash());
+}
+
 TEST(Cifar100, RefusesCoarseAndFineLabelsOutOfRange) {
   TemporaryFolder folder;
   write_cifar100(folder.path());
