@@ -82,15 +82,39 @@ void measure_service(Row& row, const data::Dataset& set) {
   r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
 }
 
+// What the other services of h make of its pictures.
+void measure_services(Row& row, const data::Dataset& set) {
+  if (row.point.transform.services.empty()) return;
+  const auto seen = measure::protect_test(*row.protection, set);
+  for (const auto& other : services_of(row.point)) {
+    record::Service service;
+    service.classifier = model::describe(other.card);
+    service.classes = other.card.class_names.size();
+    const auto said = nn::logits(other, seen).argmax(1),
+               said_of_plain = nn::logits(other, set.pictures).argmax(1);
+    service.agreement = said.eq(said_of_plain).to(torch::kDouble).mean().item<double>();
+    if (set.other && set.other->class_names == other.card.class_names) {
+      service.accuracy = nn::accuracy(other, seen, set.other->labels);
+      service.plain_accuracy = nn::accuracy(other, set.pictures, set.other->labels);
+    }
+    row.record.services.push_back(std::move(service));
+  }
+}
+
+double gflop(const model::Card& card) {
+  return 2e-9 * static_cast<double>(
+                    model::multiplications(model::make_graph(card), card.height, card.width));
+}
+
 // What a network costs the client, and what the client could name alone.
 void measure_client(Row& row, const Workspace& w) {
   const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
   if (!network) return;
-  const auto& card = network->network().card;
-  row.record.client_gflop = 2e-9 * static_cast<double>(model::multiplications(
-                                       model::make_graph(card), card.height, card.width));
-  if (const auto encoder = finished_encoder(row.point, w))
+  row.record.client_gflop = gflop(network->network().card);
+  if (const auto encoder = finished_encoder(row.point, w)) {
     row.record.local_accuracy = nn::accuracy(*encoder, w.data.test.pictures, w.data.test.labels);
+    row.record.local_gflop = gflop(encoder->card);
+  }
 }
 
 // Where the protection is a code.
@@ -146,6 +170,7 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, cons
   r.provenance = card.notes;
   r.accuracy_float = on_float;
   measure_service(row, test);
+  measure_services(row, test);
   measure_client(row, w);
   measure_bound(row, test);
   return row;
@@ -170,7 +195,10 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     row.record.provenance = row.service->card.notes;
   }
   measure_service(row, set);
-  if (network) measure_client(row, w);
+  if (network) {
+    measure_services(row, w.data.test);
+    measure_client(row, w);
+  }
   measure_bound(row, w.data.test);
   return row;
 }
@@ -348,10 +376,12 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent,
   m.not_covered.assign(std::begin(kNotCovered), std::end(kNotCovered));
   m.commands = {fmt::format("veilnet reproduce {} --config {}", defences ? "defences" : "attacks",
                             (folder / "config.toml").string())};
-  auto matrix = bench.run(std::move(m), {"boxes-*.svg"});
+  auto matrix = bench.run(std::move(m), {"boxes-*.svg", "defences-*.svg"});
   if (!whole || !shard.whole()) return matrix;
   for (const auto& [label, svg] : report::box_plots(matrix))
     write_file(folder / ("boxes-" + label + ".svg"), svg, Overwrite::Yes);
+  for (const auto& [name, svg] : report::defence_charts(matrix))
+    write_file(folder / ("defences-" + name + ".svg"), svg, Overwrite::Yes);
   return matrix;
 }
 
@@ -429,7 +459,8 @@ Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>
   const auto name = folder.filename().string();
   std::string label;
   if (name.starts_with("transform-a") || name.starts_with("coded") ||
-      name.starts_with("minmax-a") || name.starts_with("nopeek-a")) {
+      name.starts_with("minmax-a") || name.starts_with("nopeek-a") ||
+      name.starts_with("shared-a")) {
     label = "transform";  // as its configuration says
   } else if (name.starts_with("scheme-")) {
     label = name.substr(7);

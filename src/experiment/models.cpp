@@ -156,6 +156,9 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;
+  int service = 0;
+  for (const auto& other : services_of(e))
+    stage.inputs[fmt::format("service {}", ++service)] = nn::content_hash(other);
   return stage;
 }
 
@@ -236,6 +239,18 @@ void check_learned(const Experiment& e, const nn::Model& psi) {
          "{}: this psi {}. Nothing is built on it, unless with --anyway (anyway = true)",
          (e.classifier_folder() / "model.safetensors").string(), verdict->second);
   spdlog::warn("psi {}; going on all the same, as --anyway says", verdict->second);
+}
+
+// Services see the same pictures as psi.
+void check_services(const Experiment& e, const Workspace& w) {
+  const int height = w.data.train.pictures.height(), width = w.data.train.pictures.width();
+  for (const auto& name : e.transform.services) {
+    const auto card = nn::load_model(model::file_of(name), model::Role::Classifier).card;
+    if (card.height != height || card.width != width)
+      fail(ErrorCode::InvalidArgument,
+           "transform.services: {} was trained on {}x{} pictures; the data set {} has {}x{}", name,
+           card.height, card.width, w.data.train.name, height, width);
+  }
 }
 
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
@@ -551,6 +566,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
                           Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   check_learned(e, psi);
+  check_services(e, w);
   const auto phi = open_phi(e, w, of_needed(mode));
   nn::Model encoder;
   std::string encoder_hash;
@@ -572,7 +588,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
             make_transform(e, w, phi,
                            {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
             psi, phi.net, e.transform.options,
-            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()));
+            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()), services_of(e));
         if (e.transform.options.drive == "protection")
           task.judge_by(judge_of(*phi.net, psi.card, w, e.compute.group.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
@@ -677,6 +693,14 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
 std::optional<nn::Model> finished_itn(const Experiment& e, const Workspace& w, const nn::Model& h) {
   return finished_model(e, e.itn_folder(), itn_stage(e, w, nn::content_hash(h)),
                         model::Role::Inverse);
+}
+
+std::vector<nn::Model> services_of(const Experiment& e) {
+  std::vector<nn::Model> services;
+  for (const auto& name : e.transform.services)
+    services.push_back(
+        nn::load_model(model::file_of(name), model::Role::Classifier, e.compute.device));
+  return services;
 }
 
 nn::Model required(std::optional<nn::Model> model, const fs::path& folder,

@@ -33,6 +33,7 @@ std::string kind_of(const Experiment& e) {
   std::string kind = e.transform.bits > 0 ? fmt::format("coded{}", e.transform.bits) : "";
   if (e.transform.options.adversary_weight > 0) kind += "minmax";
   if (e.transform.options.correlation_weight > 0) kind += "nopeek";
+  if (!e.transform.services.empty()) kind += "shared";
   return kind;
 }
 
@@ -221,6 +222,7 @@ Experiment read_experiment(Config& config) {
   e.transform.encoder_least_steps =
       least_steps("transform.encoder_least_steps", "transform.encoder_epochs", train::kLeastSteps);
   e.transform.encoder_from = config.get_string("transform.encoder_from", "");
+  e.transform.services = config.get_strings("transform.services", {});
   e.attack.width = config.get_int("attack.width", 16, 1, 256);
   e.attack.recipe = train::read_recipe(config, Subject::Inverse);
   e.curve.alphas = config.get_doubles("curve.alphas", {}, 0, 10);

@@ -62,6 +62,8 @@ struct Experiment {
     train::TransformOptions options;
     int64_t encoder_least_steps = 0;
     std::string encoder_from;  ///< as Classifier::from; a U-Net serves too
+    /// Classifiers besides psi that h serves: model files or names of models.
+    std::vector<std::string> services;
     train::Recipe recipe;
   } transform;
 

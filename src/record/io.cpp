@@ -266,6 +266,15 @@ void fields(Io& io, T& b) {
   io.may("kept", b.kept);
 }
 
+template <class Io, Of<Service> T>
+void fields(Io& io, T& s) {
+  io.need("classifier", s.classifier);
+  io.need("classes", s.classes);
+  io.need("agreement", s.agreement);
+  io.may("accuracy", s.accuracy);
+  io.may("plain_accuracy", s.plain_accuracy);
+}
+
 template <class Io, Of<Protection> T>
 void fields(Io& io, T& p) {
   io.need("label", p.label);
@@ -281,7 +290,9 @@ void fields(Io& io, T& p) {
   io.may("plain_accuracy", p.plain_accuracy);
   io.may("paper", p.paper);
   io.may("local_accuracy", p.local_accuracy);
+  io.may("local_gflop", p.local_gflop);
   io.may("client_gflop", p.client_gflop);
+  io.may("services", p.services);
   io.may("bound", p.bound);
   io.may("provenance", p.provenance);
 }

@@ -71,6 +71,14 @@ struct Bound {
   std::optional<double> kept;          ///< the share of pictures that chance leaves their code
 };
 
+/// What another service makes of the same protected pictures.
+struct Service {
+  std::string classifier;     ///< "resnet-20"
+  std::uint64_t classes = 0;  ///< that it knows
+  double agreement = 0;       ///< share of pictures of which it says the same as of the plain one
+  std::optional<double> accuracy, plain_accuracy;  ///< where the data have its names
+};
+
 /// A way of protecting pictures, and the service that names what it makes of them.
 struct Protection {
   std::string label;  ///< unique, and a name that a folder can have: "transform-a0.005", "le"
@@ -87,7 +95,9 @@ struct Protection {
   std::optional<PaperFigure> paper;      ///< of its accuracy
   /// Of a classifier on the client, where h starts from one: its encoder, on plain pictures.
   std::optional<double> local_accuracy;
-  std::optional<double> client_gflop;  ///< of a network, for one picture: 2 a multiplication
+  std::optional<double> local_gflop;   ///< of that classifier, for one picture: 2 a multiplication
+  std::optional<double> client_gflop;  ///< of h, likewise
+  std::vector<Service> services;       ///< besides the first
   std::optional<Bound> bound;          ///< where there is one
   std::map<std::string, std::string> provenance;  ///< what its model file says of itself
 };

@@ -145,6 +145,60 @@ TradeOff trade_off(const Matrix& matrix) {
   return out;
 }
 
+namespace {
+
+struct Defence {
+  std::string label;
+  double leak, accuracy;
+};
+
+std::string defence_chart(std::vector<Defence> defences, const char* title, const char* x_label) {
+  LineChart chart;
+  chart.title = title;
+  chart.x_label = x_label;
+  chart.y_label = "test accuracy (%)";
+  for (const auto& d : defences) chart.series.push_back({d.label, {{d.leak, d.accuracy}}});
+  std::ranges::sort(defences, {}, [](const Defence& d) { return std::pair(d.leak, -d.accuracy); });
+  Series front{"none more accurate leaks less", {}};
+  for (const auto& d : defences)
+    if (front.points.empty() || d.accuracy > front.points.back().second)
+      front.points.emplace_back(d.leak, d.accuracy);
+  chart.series.push_back(std::move(front));
+  return line_chart(chart);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& matrix) {
+  constexpr std::size_t kFewest = 3;
+  std::vector<Defence> rebuilt, recognised;
+  for (const auto& p : matrix.protections) {
+    if (!p.accuracy) continue;
+    const double accuracy = 100 * *p.accuracy;
+    if (const auto* attack = strongest(matrix, p); attack && attack->trusted())
+      rebuilt.push_back(
+          {p.label, std::abs(record::distribution(attack->measures, "ssim")->median), accuracy});
+    std::optional<double> picked;
+    for (const auto& c : matrix.cells) {
+      if (c.protection != p.label || !c.picks()) continue;
+      if (const auto share = record::share(c.measures, "reidentified"))
+        picked = std::max(picked.value_or(0), *share);
+      if (!p.bound) continue;
+      const auto limit = p.bound->reidentified.find(std::to_string(c.candidates));
+      if (limit != p.bound->reidentified.end()) picked = limit->second;
+    }
+    if (picked) recognised.push_back({p.label, 100 * *picked, accuracy});
+  }
+  std::vector<std::pair<std::string, std::string>> out;
+  if (rebuilt.size() >= kFewest)
+    out.emplace_back("rebuilt", defence_chart(std::move(rebuilt), "What can be rebuilt",
+                                              "median SSIM of the strongest attack"));
+  if (recognised.size() >= kFewest)
+    out.emplace_back("recognised", defence_chart(std::move(recognised), "What can be recognised",
+                                                 "picked out of the candidates (%)"));
+  return out;
+}
+
 std::vector<std::string> budget_charts(const Matrix& matrix) {
   std::map<std::string, std::pair<LineChart, LineChart>> by_budget;
   for (const auto& curve : matrix.curve) {

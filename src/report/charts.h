@@ -22,6 +22,12 @@ struct TradeOff {
 };
 TradeOff trade_off(const record::Matrix& matrix);
 
+/// By name, accuracy over what the strongest attack leaks, a point for each protection, and a line
+/// through those of which none other is as accurate and leaks less: "rebuilt" by median SSIM, its
+/// distance from 0, "recognised" by the share that is picked of the candidates, or that a bound
+/// allows. None for fewer than three points.
+std::vector<std::pair<std::string, std::string>> defence_charts(const record::Matrix& matrix);
+
 /// SSIM and PSNR over each kind of budget.
 std::vector<std::string> budget_charts(const record::Matrix& matrix);
 

@@ -423,6 +423,9 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
   auto trade = charts_data(curve.charts);
   if (!curve.charts.empty()) set_words(trade, "models", curve.models);
   page.set("trade_off", trade);
+  std::vector<std::string> defences;
+  for (auto& [name, svg] : defence_charts(matrix)) defences.push_back(std::move(svg));
+  page.set("defences", charts_data(defences));
   page.set("examples", matrix.protections.size() > 1 ? examples_of(matrix, pictures) : data(false));
   const auto recovered = recovered_of(matrix, pictures);
   page.set("has_recovered", !recovered.is_empty_list());
@@ -438,6 +441,8 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
   page.set("figures", figures_data(matrix));
   page.set("transport", table_data(transport_table(matrix)));
   page.set("bounds", table_data(bounds_table(matrix)));
+  page.set("local", table_data(local_table(matrix)));
+  page.set("services", table_data(services_table(matrix)));
   page.set("attributes", table_data(attributes_table(matrix)));
   page.set("curve", charts_data(budget_charts(matrix)));
   page.set("not_covered", list_of(matrix.not_covered));

@@ -332,6 +332,50 @@ Table attributes_table(const Matrix& matrix) {
   return t;
 }
 
+Table local_table(const Matrix& matrix) {
+  Table t;
+  t.caption =
+      "The catch: an h that hides all but the class knows the class. Its encoder was trained as a "
+      "classifier, and the client could name pictures with it and ask nobody. A server then adds "
+      "what labels mean, a classifier that can change, and its word for the answer. GFLOP: of one "
+      "picture, two a multiplication.";
+  t.columns = {{"Protection"},
+               {"Service on protected, %", true},
+               {"Encoder on the client, %", true, true},
+               {"Encoder, GFLOP", true},
+               {"h, GFLOP", true}};
+  const auto gflop = [](const std::optional<double>& value) {
+    return value ? fixed(*value, 3) : std::string(dash);
+  };
+  for (const auto& p : matrix.protections)
+    if (p.local_accuracy)
+      t.rows.push_back({p.label, per_cent(p.accuracy, 2), per_cent(p.local_accuracy, 2),
+                        gflop(p.local_gflop), gflop(p.client_gflop)});
+  return t;
+}
+
+Table services_table(const Matrix& matrix) {
+  Table t;
+  t.caption =
+      "Several services behind one protected picture, all frozen. Same answer: as to the plain "
+      "picture.";
+  t.columns = {{"Protection"},
+               {"Service"},
+               {"Classes", true},
+               {"Same answer, %", true},
+               {"Protected, %", true, true},
+               {"Plain, %", true}};
+  for (const auto& p : matrix.protections) {
+    if (p.services.empty()) continue;
+    t.rows.push_back({p.label, p.classifier, grouped(matrix.data.classes), std::string(dash),
+                      per_cent(p.accuracy, 2), per_cent(p.plain_accuracy, 2)});
+    for (const auto& s : p.services)
+      t.rows.push_back({p.label, s.classifier, grouped(s.classes), per_cent(s.agreement, 2),
+                        per_cent(s.accuracy, 2), per_cent(s.plain_accuracy, 2)});
+  }
+  return t;
+}
+
 Table bounds_table(const Matrix& matrix) {
   Table t;
   t.caption =

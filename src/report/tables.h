@@ -43,6 +43,11 @@ Table figures_table(const record::Matrix& matrix, const record::Protection& prot
 /// Without rows where there is nothing.
 Table transport_table(const record::Matrix& matrix);
 Table attributes_table(const record::Matrix& matrix);
+/// What h's encoder alone would name on the client, beside what the service names; no rows where no
+/// h starts from one.
+Table local_table(const record::Matrix& matrix);
+/// What other services make of the same protected pictures; no rows where there is none.
+Table services_table(const record::Matrix& matrix);
 /// What no attack can do; no rows where no protection has a bound.
 Table bounds_table(const record::Matrix& matrix);
 

@@ -269,5 +269,28 @@ TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {
   EXPECT_EQ(result.metrics.at("coded_eps2_bits").value, 3);
 }
 
+TEST(Services, OneProtectedPictureServesTwo) {
+  const test::TemporaryFolder folder;
+  auto other = experiment_of(folder, "[]");
+  other.name = "other";
+  other.classifier.depth = 8;
+  const auto w = open_workspace(other);
+  train_classifier(other, w, Mode::Complete);
+  auto e = tiny(folder, "freeze_encoder = true\n",
+                "[attacks]\nschemes = ['transform']\nonly = ['look']\nattacked = 20\n"
+                "known = 40\nattributes = false\ncurve = false\ntransports = []\n");
+  e.transform.services = {(other.classifier_folder() / "model.safetensors").string()};
+  const auto label = e.transform_label();
+  EXPECT_EQ(label, "shared-a0.005");
+  const auto matrix = reproduce_defences(e);
+  const auto& services = matrix.protection(label)->services;
+  ASSERT_EQ(services.size(), 1u);
+  EXPECT_EQ(services[0].classes, 10u);
+  EXPECT_GT(services[0].agreement, 0);
+  EXPECT_FALSE(services[0].accuracy) << "the data have one set of names";
+  e.transform.services = {(folder / "none.safetensors").string()};
+  test::expect_error(ErrorCode::NotFound, {"none.safetensors"}, [&] { reproduce_defences(e); });
+}
+
 }  // namespace
 }  // namespace veilnet::experiment

@@ -36,6 +36,20 @@ TEST(Records, EverythingComesBackAsItWasWritten) {
   EXPECT_EQ(back.provenance.stages.at("psi"), "c0de");
 }
 
+TEST(Records, ServicesComeBackToo) {
+  auto m = test::matrix();
+  m.protections[1].services = {{"resnet-8", 20, 0.9, 0.7, std::nullopt}};
+  m.protections[1].local_gflop = 0.25;
+  const auto back = from_json<Matrix>(to_json(m), "m.json").protections[1];
+  EXPECT_EQ(back.local_gflop, 0.25);
+  ASSERT_EQ(back.services.size(), 1u);
+  EXPECT_EQ(back.services[0].classifier, "resnet-8");
+  EXPECT_EQ(back.services[0].classes, 20u);
+  EXPECT_EQ(back.services[0].agreement, 0.9);
+  EXPECT_EQ(back.services[0].accuracy, 0.7);
+  EXPECT_FALSE(back.services[0].plain_accuracy);
+}
+
 TEST(Records, ACellAndListsAreFilesOfTheirOwn) {
   const test::TemporaryFolder folder;
   const auto m = test::matrix();

@@ -124,6 +124,48 @@ TEST(Page, IsTheSameForTheMainExperiment) {
   EXPECT_FALSE(contains(render_page(experiment({0.005}), {}), "Accuracy against protection"));
 }
 
+TEST(Page, TellsWhatTheEncoderAloneNamesAndWhatOtherServicesSay) {
+  auto m = matrix();
+  EXPECT_FALSE(contains(render_page(m, {}), "The catch"));
+  auto& h = m.protections[1];
+  h.accuracy = 0.8664;
+  h.local_accuracy = 0.8805;
+  h.local_gflop = 0.0421;
+  h.client_gflop = 0.0987;
+  h.services = {{"resnet-8", 20, 0.9111, 0.7654, std::nullopt}};
+  const auto html = render_page(m, {});
+  EXPECT_EQ(markup_fault(html), "");
+  for (const char* part :
+       {"The catch", "88.05", "0.042", "0.099", "Several services", "resnet-8", "91.11", "76.54"})
+    EXPECT_TRUE(contains(html, part)) << part;
+}
+
+TEST(Page, DrawsProtectionsSideBySide) {
+  auto m = matrix();
+  EXPECT_TRUE(defence_charts(m).empty());
+  const auto add = [&](const std::string& label, double accuracy, double leak) {
+    record::Protection p;
+    p.label = label;
+    p.text = "t";
+    p.keys = "none";
+    p.accuracy = accuracy;
+    m.protections.push_back(p);
+    m.cells.push_back(test::cell(label, "itn", {leak, leak}));
+  };
+  add("blur", 0.6, 0.9);
+  add("coded", 0.85, 0.1);
+  add("h", 0.9, 0.3);
+  m.protections.erase(m.protections.begin(), m.protections.begin() + 2);
+  std::erase_if(m.cells, [](const auto& c) { return c.protection == "le"; });
+  std::erase_if(m.cells, [](const auto& c) { return c.attack != "itn"; });
+  const auto charts = defence_charts(m);
+  ASSERT_EQ(charts.size(), 1u) << "nobody picks";
+  EXPECT_EQ(charts[0].first, "rebuilt");
+  // The line leads over coded and h, not over blur, which is behind both.
+  EXPECT_TRUE(contains(charts[0].second, "none more accurate leaks less: 0.1: 85 0.3: 90"))
+      << charts[0].second;
+}
+
 TEST(Page, ListsTheSectionsThatItHas) {
   const auto html = render_page(matrix(), {});
   EXPECT_TRUE(contains(html, "<a href=\"#leaked\">What leaked</a>"));

@@ -6,6 +6,7 @@
 
 #include "support.h"
 #include "train/step.h"
+#include "train/tasks/losses.h"
 
 namespace veilnet::train {
 namespace {
@@ -92,6 +93,36 @@ TEST(TransformOptions, OnlyACodedHStartsWithNoiseUnlessSaidOtherwise) {
   EXPECT_EQ(options_of("[transform]\nkind = 'coded'\n").start_noise, 0.2);
   EXPECT_EQ(options_of("[transform]\nrecipe = 'paper'\nkind = 'coded'\n").start_noise, 0);
   EXPECT_EQ(options_of("[transform]\nstart_noise = 0.3\n").start_noise, 0.3);
+}
+
+TEST(TransformTask, ServesSeveralClassifiersByTheirAnswersToPlainPictures) {
+  Parts parts;
+  auto card = parts.psi.card;
+  card.class_names = {"x", "y", "z"};
+  const auto other = [&] {
+    torch::manual_seed(9);
+    auto model = nn::make_model(card);
+    model.net->eval();
+    for (auto& p : model.net->parameters()) p.set_requires_grad(false);
+    return model;
+  };
+  auto options = options_of("[transform]\nrecipe = 'paper'\nbottleneck_weight = 1\n");
+  parts.h.net->eval();  // the same picture whoever looks
+  std::vector<nn::Model> further;
+  further.push_back(other());
+  TransformTask task(parts.h, parts.psi, parts.phi, options, nullptr, std::move(further));
+  const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {});
+  torch::NoGradGuard no_grad;
+  const auto shown = nn::transform(parts.h, parts.pictures);
+  const auto second = other();
+  const double expected = (classification_loss(nn::classify(parts.psi, shown), parts.labels) +
+                           classification_loss(nn::classify(second, shown),
+                                               nn::classify(second, parts.pictures).argmax(1)))
+                              .item<double>() /
+                          2;
+  EXPECT_NEAR(losses.parts.front().second.item<double>(), expected, 1e-5);
+  const auto heads = task.auxiliary()->parameters();
+  EXPECT_EQ(heads.front().size(0), 5) << "two classes of psi, three of the other";
 }
 
 // Adam's first step moves every value by its rate, whatever the gradient.

@@ -67,9 +67,11 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
 }
 
 TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
-                             const TransformOptions& options, const nn::UNetEncoder* encoder)
+                             const TransformOptions& options, const nn::UNetEncoder* encoder,
+                             std::vector<nn::Model> further)
     : h_(std::move(h)),
       psi_(std::move(psi)),
+      further_(std::move(further)),
       net_(std::dynamic_pointer_cast<nn::TransformNetwork>(h_.net)),
       phi_(std::move(phi)),
       options_(options) {
@@ -77,8 +79,10 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
     fail(ErrorCode::InvalidArgument, "{} is no transformation network", h_.card.architecture);
   if (options_.bottleneck_weight > 0 &&
       (!options_.freeze_encoder || !net_->bottleneck_parameters().empty())) {
-    bottleneck_classifier_ = torch::nn::Linear(net_->bottleneck_size(),
-                                               static_cast<int64_t>(psi_.card.class_names.size()));
+    auto outputs = static_cast<int64_t>(psi_.card.class_names.size());
+    for (const auto& other : further_)
+      outputs += static_cast<int64_t>(other.card.class_names.size());
+    bottleneck_classifier_ = torch::nn::Linear(net_->bottleneck_size(), outputs);
   }
   if (options_.adversary_weight > 0) adversary_ = std::make_shared<nn::UNet>(net_->width());
   const bool driven = options_.drive == "protection";
@@ -97,8 +101,9 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
     encoder->copy_into(*net_);
     if (bottleneck_classifier_ && net_->bottleneck_parameters().empty()) {
       torch::NoGradGuard no_grad;
-      bottleneck_classifier_->weight.copy_(encoder->linear()->weight);
-      bottleneck_classifier_->bias.copy_(encoder->linear()->bias);
+      const auto classes = encoder->linear()->weight.size(0);
+      bottleneck_classifier_->weight.slice(0, 0, classes).copy_(encoder->linear()->weight);
+      bottleneck_classifier_->bias.slice(0, 0, classes).copy_(encoder->linear()->bias);
     }
   }
 }
@@ -147,6 +152,14 @@ double TransformTask::alpha_at(const StepInfo& info) {
   return alpha;
 }
 
+std::vector<torch::Tensor> TransformTask::answers_to(const torch::Tensor& plain,
+                                                     const torch::Tensor& labels) {
+  std::vector<torch::Tensor> answers{labels};
+  torch::NoGradGuard no_grad;
+  for (const auto& other : further_) answers.push_back(nn::classify(other, plain).argmax(1));
+  return answers;
+}
+
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
   const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
@@ -154,7 +167,11 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
   auto shown = protected_pictures;
   if (options_.start_noise > 0 && is_start(info))
     shown = (shown + options_.start_noise * noise_like(shown, info)).clamp(0, 1);
-  const auto class_loss = classification_loss(nn::classify(psi_, shown), labels);
+  const auto answers = answers_to(pictures, labels);
+  auto class_loss = classification_loss(nn::classify(psi_, shown), answers.front());
+  for (size_t i = 0; i < further_.size(); ++i)
+    class_loss = class_loss + classification_loss(nn::classify(further_[i], shown), answers[i + 1]);
+  class_loss = class_loss / static_cast<double>(answers.size());
 
   // Of the whole batch's first pictures those that are here, weighted such that the mean over them
   // is the whole's (Task::training_losses).
@@ -180,8 +197,16 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
     losses.parts.emplace_back("hiding_margin", driven_[1].clone());
   }
   if (bottleneck_classifier_) {
-    const auto loss =
-        classification_loss(bottleneck_classifier_(output.bottleneck.mean({2, 3})), labels);
+    const auto logits = bottleneck_classifier_(output.bottleneck.mean({2, 3}));
+    auto loss = torch::zeros({}, logits.options().dtype(torch::kFloat));
+    int64_t first_class = 0;
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const auto& card = i == 0 ? psi_.card : further_[i - 1].card;
+      const auto classes = static_cast<int64_t>(card.class_names.size());
+      loss = loss + classification_loss(logits.narrow(1, first_class, classes), answers[i]);
+      first_class += classes;
+    }
+    loss = loss / static_cast<double>(answers.size());
     losses.total = losses.total + options_.bottleneck_weight * loss;
     losses.parts.emplace_back("bottleneck_loss", loss.detach());
   }

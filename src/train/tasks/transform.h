@@ -100,9 +100,12 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
 class TransformTask : public Task {
  public:
   /// @param h an nn::TransformNetwork. @param psi frozen, evaluation mode, on the compute device,
-  /// as is phi. @param encoder what h starts from, or null.
+  /// as is phi. @param encoder what h starts from, or null. @param further other classifiers that
+  /// are to say of protected pictures what they say of plain ones, frozen likewise: L_class is the
+  /// mean over all of them.
   TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
-                const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr);
+                const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr,
+                std::vector<nn::Model> further = {});
 
   /// How well h hides pictures that it does not learn from: measure::Hiding::margin.
   using Judge = std::function<double(const nn::Model& h)>;
@@ -125,7 +128,11 @@ class TransformTask : public Task {
   bool is_start(const StepInfo& info) const;
   double alpha_at(const StepInfo& info);
 
+  /// What each classifier is to say: the labels, then the answers of `further_` to plain pictures.
+  std::vector<torch::Tensor> answers_to(const torch::Tensor& plain, const torch::Tensor& labels);
+
   nn::Model h_, psi_;
+  std::vector<nn::Model> further_;
   std::shared_ptr<nn::TransformNetwork> net_;
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
