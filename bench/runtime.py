@@ -60,9 +60,12 @@ class Bench:
         self.isa[record["precision"]] = record["kernels"]
         return record
 
-    def per_batch(self, model, side, batch, precision):
+    def measured(self, model, side, batch, precision):
         return self.ours("--model", self.models / f"{model}.safetensors", "--size", f"{side}x{side}", "--batch", batch,
-                         "--seconds", self.seconds, "--precision", precision)["batches"][0]["seconds"]
+                         "--seconds", self.seconds, "--precision", precision)["batches"][0]
+
+    def per_batch(self, model, side, batch, precision):
+        return self.measured(model, side, batch, precision)["seconds"]
 
     def make_models(self):
         if self.models.exists():
@@ -74,7 +77,7 @@ class Bench:
                       "-o", self.models / f"{model}-{side}.onnx")
 
     def networks(self):
-        seconds, error = {}, 0
+        seconds, shares, error = {}, {}, 0
         for _ in range(self.rounds):
             for case in CASES:
                 model, side, batch = case
@@ -87,7 +90,10 @@ class Bench:
                 if not max(drift, theirs.pop("ort_max_error")) <= ALLOWED_ERROR:
                     sys.exit(f"runtime: {case}: results differ from LibTorch's by {drift:.2g}")
                 for precision in PRECISIONS:
-                    theirs[precision] = self.per_batch(model, side, batch, precision)
+                    ours = self.measured(model, side, batch, precision)
+                    theirs[precision] = ours["seconds"]
+                    if precision == "fp32":
+                        shares.setdefault(case, []).append(ours["share_of_peak"])
                 for which, value in theirs.items():
                     seconds.setdefault((case, which), []).append(value)
         self.metrics["max_rel_error_fp32"] = error
@@ -98,6 +104,7 @@ class Bench:
             peer = min(median[p] for p in PEERS)
             self.metrics |= {f"{label}_{which}_per_s": batch / value for which, value in median.items()}
             self.metrics |= {f"{label}_{which}_ratio": peer / median[which] for which in PRECISIONS}
+            self.metrics[f"{label}_fp32_share_of_peak"] = statistics.median(shares[case])
             print(f"{label:18}" + "".join(f"  {which} {batch / value:.0f}/s" for which, value in median.items())
                   + "  ratios" + "".join(f" {peer / median[which]:.2f}" for which in PRECISIONS), file=sys.stderr)
 
