@@ -1,5 +1,5 @@
 # What `cmake --install` puts where, and the Debian packages that cpack makes of it: veilnet (program, library, models; no LibTorch),
-# veilnet-grpc (what `veilnet serve --grpc-port` loads) and veilnet-lab. docs/building.md says how.
+# veilnet-grpc (what `veilnet serve --grpc-port` loads) and veilnet-lab. docs/library.md says how.
 install(TARGETS veilnet RUNTIME COMPONENT veilnet)
 install(TARGETS libveilnet EXPORT veilnet LIBRARY COMPONENT veilnet)
 install(DIRECTORY include/veilnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT veilnet)
