@@ -16,7 +16,6 @@ Outcome run_prior(const Materials& m, const Setting& s) {
   const int64_t height = m.attacked.height(), width = m.attacked.width();
   torch::manual_seed(s.recipe.seed);
   const auto network = nn::make_model(inverse_card(m, s, "unet"));
-  network.net->to(s.compute.device);
   const auto noise = 0.1 * torch::rand({1, 3, height, width});
   const bool enough_pixels = (height + 15) / 16 * ((width + 15) / 16) > 1;  // at the lowest level
   return tune_each(m, s, {network, noise, enough_pixels}, kTimesSteps * s.budget.optimise_steps,

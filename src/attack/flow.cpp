@@ -6,6 +6,7 @@
 
 #include "attack/inverse.h"
 #include "attack/table.h"
+#include "core/error.h"
 #include "nn/infer.h"
 #include "train/tasks/losses.h"
 
@@ -68,15 +69,19 @@ Outcome run_flow(const Materials& m, const Setting& s) {
     run_training(task, {pairs, split_known(m)}, s.recipe, s.compute, s.run);
     flow = task.model();
   }
+  nn::move_to(*flow->net, s.compute.device);
   image::Batch found(m.attacked.height(), m.attacked.width());
   torch::NoGradGuard no_grad;
   const auto bytes = m.attacked.picture_bytes();
   for (size_t at = 0; at < m.attacked.count(); at += nn::kInferenceBatch) {
     const auto n = std::min<size_t>(nn::kInferenceBatch, m.attacked.count() - at);
-    found.append(nn::to_bytes(flow_step(
+    const auto pictures = flow_step(
         guess, *flow,
         nn::to_tensor(m.attacked.pixels().subspan(at * bytes, n * bytes), static_cast<int64_t>(n),
-                      found.height(), found.width(), s.compute.device))));
+                      found.height(), found.width(), s.compute.device));
+    if (!torch::isfinite(pictures).all().item<bool>())
+      fail(ErrorCode::BadData, "flow: a picture that it found is not finite");
+    found.append(nn::to_bytes(pictures));
   }
   return {std::move(found),
           {{"start", "itn"},

@@ -159,7 +159,7 @@ Outcome tune_each(const Materials& m, const Setting& s, const TuningStart& start
   for (const double lr : rates) {
     const auto found = invert_by_tuning(*m.network, start, seen, {steps, lr}, s.compute);
     const double ssim = mean_ssim(own, found);
-    spdlog::info("rate {}: SSIM {:.3f} on the attacker's own pictures", lr, ssim);
+    spdlog::info("tune through h: rate {}: SSIM {:.3f} on the attacker's own pictures", lr, ssim);
     if (ssim <= best_ssim) continue;
     best_ssim = ssim;
     best.lr = lr;

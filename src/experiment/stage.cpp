@@ -187,7 +187,8 @@ StageFolder::StageFolder(fs::path folder, Stage stage, std::vector<std::string> 
       spdlog::info("{} is done again: {}", folder_.string(),
                    listed(differences(earlier->stage, stage)));
   }
-  if (earlier && !resumes_) {
+  // What this very stage has left stays: of several trainings some may have ended.
+  if (earlier && (mode == Mode::Force || earlier->stage.key() != key_)) {
     // First it is said to be unfinished, so that nobody takes what is left for a result.
     record_ = *earlier;
     record_.finished = false;

@@ -121,6 +121,23 @@ TEST(StageFolder, NothingButItsOwnFilesIsEverRemoved) {
   EXPECT_TRUE(fs::exists(foreign / "notes.txt"));
 }
 
+// Of a stage of several trainings one may have ended when another was interrupted.
+TEST(StageFolder, WhatItHasLeftBeforeItsFirstCheckpointStays) {
+  const test::TemporaryFolder root;
+  const auto folder = root / "attack";
+  const auto open = [&](const Stage& what, Mode mode) {
+    StageFolder place(folder, what, kFiles, {}, mode);
+    EXPECT_FALSE(place.finished());
+    return fs::exists(folder / "model");
+  };
+  open(stage(), Mode::Complete);
+  touch(folder / "model");
+  EXPECT_TRUE(open(stage(), Mode::Complete));
+  EXPECT_FALSE(open(stage("4"), Mode::Complete)) << "of another key";
+  touch(folder / "model");
+  EXPECT_FALSE(open(stage("4"), Mode::Force));
+}
+
 TEST(StageFolder, HasOneWriter) {
   const test::TemporaryFolder root;
   const auto folder = root / "transform";
