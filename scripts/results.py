@@ -376,11 +376,79 @@ def bench_section(record):
                                          for key, value in record["metrics"].items()]), ""]
 
 
+def guarantee(p):
+    """What holds whoever attacks, in words."""
+    bound = p.get("bound")
+    if not bound:
+        unbiased = p.get("unbiased_psnr_db")
+        return "none" if unbiased is None else f"unbiased attackers: {fixed(unbiased, 2)} dB"
+    words = f"at most 2^{bound['bits']} pictures; {fixed(bound['psnr_db'], 2)} dB"
+    if bound.get("epsilon"):
+        words += f"; epsilon {bound['epsilon']:g} a picture"
+    return words
+
+
+def defence_row(p, record):
+    label = p["label"]
+    look, retrieval = (cell_of(record, label, attack) for attack in ("look", "retrieval"))
+    best = strongest(record["cells"], label)
+    picked = retrieval["measures"].get("reidentified") if retrieval else None
+    limit = p.get("bound", {}).get("reidentified", {}).get(str((retrieval or {}).get("candidates")))
+    read = [a for a in record.get("attributes", []) if a["protection"] == label]
+    attribute = max(read, key=lambda a: a["accuracy"] - a["chance"], default=None)
+    jpeg = next((t.get("accuracy") for t in record.get("transport", [])
+                 if (t["protection"], t["transport"]) == (label, "jpeg:75")), None)
+    return [
+        label, guarantee(p), percent(p.get("accuracy")), percent(jpeg, 1),
+        fixed(look["measures"]["ssim"]["median"], 2) if look else DASH,
+        f"{fixed(best['measures']['ssim']['median'], 2)} (`{best['attack']}`)" if best else DASH,
+        percent(picked, 1) + (f", at most {percent(limit, 1)}" if limit is not None else ""),
+        f"{attribute['attribute']} {percent(attribute['accuracy'], 0)}" if attribute else DASH,
+        fixed(p["client_gflop"], 3) if p.get("client_gflop") is not None else DASH]
+
+
+def defences_section(record):
+    """The protections side by side; below, every attack on each."""
+    local = next((p for p in record["protections"] if p.get("local_accuracy") is not None), None)
+    words = ("Guarantee: what holds for every attacker, dB being the PSNR of the smallest mean "
+             "squared error that is possible. Rebuilt: median SSIM of the strongest attack that is "
+             "to be trusted. Picked: of the candidates, by `retrieval` and, where there is a bound, "
+             "by any. Attribute: the one that is read best, percent. GFLOP: what a picture costs "
+             "the client.")
+    if local:
+        words += (f" The catch: the encoder of these h alone, on the client, names "
+                  f"{percent(local['local_accuracy'])} % of plain pictures")
+        if local.get("local_gflop") is not None:
+            words += f" for {fixed(local['local_gflop'], 3)} GFLOP"
+        words += "."
+    return [*wrapped(words), "",
+            *table(["protection", "guarantee ", "accuracy, %", "JPEG 75, %", "seen", "rebuilt ",
+                    "picked, %", "attribute ", "GFLOP"],
+                   [defence_row(p, record) for p in record["protections"]]), "",
+            *services_lines(record), *attacks_section(record)]
+
+
+def services_lines(record):
+    rows = []
+    for p in record["protections"]:
+        for s in p.get("services", []):
+            rows.append([p["label"], s["classifier"], str(s["classes"]), percent(s["agreement"]),
+                         percent(s.get("accuracy")), percent(s.get("plain_accuracy"))])
+    if not rows:
+        return []
+    return [*wrapped("Other services behind the same protected pictures; same answer: as to the "
+                     "plain picture."), "",
+            *table(["protection", "service ", "classes", "same answer, %", "protected, %",
+                    "plain, %"], rows), ""]
+
+
 def section(record):
     if not record.get("protections"):
         body = bench_section(record)
     elif all(p.get("alpha") is not None for p in record["protections"]):
         body = main_section(record)
+    elif record.get("experiment", "").startswith(("defences", "services")):
+        body = defences_section(record)
     else:
         body = attacks_section(record)
     return [*wrapped(origin(record)), "", *body]

@@ -82,6 +82,30 @@ class Records(unittest.TestCase):
         self.assertIn("Form: old", text)
         self.assertIn("| le_gb_per_s | 1.50 |", text)
 
+    def test_of_defences_stand_side_by_side(self):
+        def cell(attack, ssim, **more):
+            return {"protection": "coded4", "attack": attack, "flags": [], "candidates": 1000,
+                    "measures": {"ssim": {"median": ssim}, "exact": 0, **more}}
+
+        p = {"label": "coded4", "accuracy": 0.8377, "client_gflop": 0.0812, "local_accuracy": 0.88,
+             "bound": {"bits": 4, "psnr_db": 12.42, "epsilon": 8,
+                       "reidentified": {"1000": 0.016}},
+             "services": [{"classifier": "resnet-8", "classes": 20, "agreement": 0.9}]}
+        picking = cell("retrieval", 0.1, reidentified=0.015)
+        picking["threat_model"] = {"auxiliary": "candidates"}
+        record = {"experiment": "services-x", "protections": [p, {"label": "le"}],
+                  "cells": [cell("look", 0.01), cell("itn", 0.12), picking],
+                  "attributes": [{"protection": "coded4", "attribute": a, "accuracy": x,
+                                  "chance": 0.5} for a, x in (("warmth", 0.6), ("light", 0.7))],
+                  "transport": [{"protection": "coded4", "transport": "jpeg:75", "accuracy": 0.83,
+                                 "measures": {}}], "baselines": []}
+        text = " ".join("\n".join(results.section(record)).split())
+        self.assertIn("| coded4 | at most 2^4 pictures; 12.42 dB; epsilon 8 a picture | 83.77 | "
+                      "83.0 | 0.01 | 0.12 (`itn`) | 1.5, at most 1.6 | light 70 | 0.081 |", text)
+        self.assertIn("| le | none |", text)
+        self.assertIn("names 88.00 % of plain pictures.", text)
+        self.assertIn("| coded4 | resnet-8 | 20 | 90.00 |", text)
+
     def test_of_another_version_are_refused(self):
         with self.assertRaisesRegex(SystemExit, "record_version is 99, allowed is 2"):
             self.load({"record_version": 99})
