@@ -93,7 +93,7 @@ class Bench:
                     ours = self.measured(model, side, batch, precision)
                     theirs[precision] = ours["seconds"]
                     if precision == "fp32":
-                        shares.setdefault(case, []).append(ours["share_of_peak"])
+                        shares.setdefault(case, []).append(ours["share_of_fp32_peak"])
                 for which, value in theirs.items():
                     seconds.setdefault((case, which), []).append(value)
         self.metrics["max_rel_error_fp32"] = error

@@ -20,7 +20,7 @@ struct Labelling {
 
 /// As many labels as pictures, each in [0, class_names.size()).
 struct Dataset {
-  std::string name;  ///< "cifar10", "cifar100", "synthetic" or the folder's name
+  std::string name;  ///< a name of sources.h, or the folder's
   std::vector<std::string> class_names;
   image::Batch pictures;
   std::vector<std::int32_t> labels;

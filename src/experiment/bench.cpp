@@ -63,6 +63,10 @@ std::vector<uint32_t> positions(size_t count, size_t available, size_t step, siz
 data::Dataset subset(const data::Dataset& from, std::span<const uint32_t> positions) {
   data::Dataset out{from.name, from.class_names, from.pictures.subset(positions), {}};
   for (const auto i : positions) out.labels.push_back(from.labels[i]);
+  if (from.other) {
+    out.other = data::Labelling{from.other->class_names, {}};
+    for (const auto i : positions) out.other->labels.push_back(from.other->labels[i]);
+  }
   return out;
 }
 
@@ -289,9 +293,10 @@ void Bench::keep_pictures(const Row& row, const record::Cell& cell, const image:
                              [&](uint32_t a, uint32_t b) { return dispute(a) > dispute(b); });
     order.resize(kDisputedShown);
     for (const auto i : order)
-      shown.emplace_back(
-          i, fmt::format("more by {}: {}", by_ssim[i] + by_features[i] > last ? "SSIM" : "features",
-                         name(i)));
+      if (dispute(i) > 0)
+        shown.emplace_back(
+            i, fmt::format("more by {}: {}",
+                           by_ssim[i] + by_features[i] > last ? "SSIM" : "features", name(i)));
   }
   std::vector<uint32_t> which;
   for (const auto& [i, label] : shown) which.push_back(i);

@@ -1,7 +1,9 @@
 #include "experiment/matrix.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <regex>
 #include <spdlog/spdlog.h>
 #include <sstream>
 
@@ -82,20 +84,28 @@ void measure_service(Row& row, const data::Dataset& set) {
   r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
 }
 
-// What the other services of h make of its pictures.
-void measure_services(Row& row, const data::Dataset& set) {
-  if (row.point.transform.services.empty()) return;
+// What the experiment's other services make of the pictures, whether h was trained for them or not.
+void measure_services(Row& row, const Experiment& e, const Workspace& w, const data::Dataset& set) {
+  if (e.transform.services.empty()) return;
   const auto seen = measure::protect_test(*row.protection, set);
-  for (const auto& other : services_of(row.point)) {
+  for (const auto& other : services_of(e, w)) {
     record::Service service;
     service.classifier = model::describe(other.card);
     service.classes = other.card.class_names.size();
     const auto said = nn::logits(other, seen).argmax(1),
                said_of_plain = nn::logits(other, set.pictures).argmax(1);
-    service.agreement = said.eq(said_of_plain).to(torch::kDouble).mean().item<double>();
-    if (set.other && set.other->class_names == other.card.class_names) {
-      service.accuracy = nn::accuracy(other, seen, set.other->labels);
-      service.plain_accuracy = nn::accuracy(other, set.pictures, set.other->labels);
+    const auto share = [](const torch::Tensor& right) {
+      return right.to(torch::kDouble).mean().item<double>();
+    };
+    service.agreement = share(said.eq(said_of_plain));
+    const auto& names = other.card.class_names;
+    const auto* labels = names == set.class_names                       ? &set.labels
+                         : set.other && names == set.other->class_names ? &set.other->labels
+                                                                        : nullptr;
+    if (labels) {
+      const auto truth = torch::tensor(*labels, torch::kInt);
+      service.accuracy = share(said.eq(truth));
+      service.plain_accuracy = share(said_of_plain.eq(truth));
     }
     row.record.services.push_back(std::move(service));
   }
@@ -107,12 +117,12 @@ double gflop(const model::Card& card) {
 }
 
 // What a network costs the client, and what the client could name alone.
-void measure_client(Row& row, const Workspace& w) {
+void measure_client(Row& row, const Workspace& w, const data::Dataset& set) {
   const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
   if (!network) return;
   row.record.client_gflop = gflop(network->network().card);
   if (const auto encoder = finished_encoder(row.point, w)) {
-    row.record.local_accuracy = nn::accuracy(*encoder, w.data.test.pictures, w.data.test.labels);
+    row.record.local_accuracy = nn::accuracy(*encoder, set.pictures, set.labels);
     row.record.local_gflop = gflop(encoder->card);
   }
 }
@@ -150,6 +160,16 @@ record::Protection describe(const protection::Protection& protection, const data
   if (const auto* scheme = protection.scheme(); scheme && measure::target_of(protection).keyed())
     r.key_space_bits = cipher::make_scheme(*scheme, {}, set.pictures.height(), set.pictures.width())
                            ->key_space_bits();
+  // Its Fisher information is 1 / variance a value; rounding and clipping only take from it.
+  if (const auto* scheme = protection.scheme(); scheme && scheme->id == "noise") {
+    const double usual = cipher::scheme_spec(scheme->id).strength.usual;
+    const double steps = scheme->strength > 0 ? scheme->strength : usual;
+    r.unbiased_psnr_db = -20 * std::log10(steps / 255);
+    r.text += fmt::format(
+        "; no unbiased attacker is above {:.2f} dB (dFIL), but one who knows what pictures look "
+        "like is biased",
+        *r.unbiased_psnr_db);
+  }
   return r;
 }
 
@@ -170,8 +190,8 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, cons
   r.provenance = card.notes;
   r.accuracy_float = on_float;
   measure_service(row, test);
-  measure_services(row, test);
-  measure_client(row, w);
+  measure_services(row, point, w, test);
+  measure_client(row, w, test);
   measure_bound(row, test);
   return row;
 }
@@ -196,8 +216,8 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
   }
   measure_service(row, set);
   if (network) {
-    measure_services(row, w.data.test);
-    measure_client(row, w);
+    measure_services(row, e, w, set);
+    measure_client(row, w, set);
   }
   measure_bound(row, w.data.test);
   return row;
@@ -326,6 +346,7 @@ record::Matrix reproduce(Experiment e, Mode mode) {
                w.data.train.name, w.split.train.size(), w.split.validation.size(),
                w.data.test.size(), w.data.train.pictures.height(), w.data.train.pictures.width(),
                w.data.train.class_names.size());
+  services_of(e, w);  // before hours of training
   const auto psi = train_classifier(e, w, mode);
   for (const auto& point : e.points()) {
     const auto h = train_transform(point, w, psi, mode);
@@ -394,6 +415,7 @@ record::Matrix run_attacks(Experiment e, const Shard& shard) {
 
 record::Matrix reproduce_defences(Experiment e) {
   const auto w = open_workspace(e);
+  services_of(e, w);  // before hours of training
   const auto psi = train_classifier(e, w, Mode::Complete);
   for (const auto& label : e.attacks.schemes)
     if (const auto point = at_transform(e, label)) train_transform(*point, w, psi, Mode::Complete);
@@ -458,9 +480,8 @@ Experiment experiment_of_run(const fs::path& run, const std::vector<std::string>
   const auto folder = fs::weakly_canonical(run);
   const auto name = folder.filename().string();
   std::string label;
-  if (name.starts_with("transform-a") || name.starts_with("coded") ||
-      name.starts_with("minmax-a") || name.starts_with("nopeek-a") ||
-      name.starts_with("shared-a")) {
+  static const std::regex network("(transform|(coded[0-9]+)?(minmax)?(nopeek)?(shared)?)-a[0-9].*");
+  if (std::regex_match(name, network)) {
     label = "transform";  // as its configuration says
   } else if (name.starts_with("scheme-")) {
     label = name.substr(7);

@@ -128,7 +128,8 @@ Stage encoder_stage(const Experiment& e, const Workspace& w) {
 
 // encoder: the hash of what h starts from, or empty.
 Stage transform_stage(const Experiment& e, const Workspace& w, const std::string& psi,
-                      const std::string& phi, const std::string& encoder) {
+                      const std::string& phi, const std::string& encoder,
+                      const std::vector<nn::Model>& services) {
   auto stage = training_stage(e, w, "transform", kTransformVersion);
   add(stage, train::settings_of(e.transform.recipe, "transform."));
   add(stage, settings_of(e.transform.options, "transform."));
@@ -157,7 +158,7 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;
   int service = 0;
-  for (const auto& other : services_of(e))
+  for (const auto& other : services)
     stage.inputs[fmt::format("service {}", ++service)] = nn::content_hash(other);
   return stage;
 }
@@ -239,18 +240,6 @@ void check_learned(const Experiment& e, const nn::Model& psi) {
          "{}: this psi {}. Nothing is built on it, unless with --anyway (anyway = true)",
          (e.classifier_folder() / "model.safetensors").string(), verdict->second);
   spdlog::warn("psi {}; going on all the same, as --anyway says", verdict->second);
-}
-
-// Services see the same pictures as psi.
-void check_services(const Experiment& e, const Workspace& w) {
-  const int height = w.data.train.pictures.height(), width = w.data.train.pictures.width();
-  for (const auto& name : e.transform.services) {
-    const auto card = nn::load_model(model::file_of(name), model::Role::Classifier).card;
-    if (card.height != height || card.width != width)
-      fail(ErrorCode::InvalidArgument,
-           "transform.services: {} was trained on {}x{} pictures; the data set {} has {}x{}", name,
-           card.height, card.width, w.data.train.name, height, width);
-  }
 }
 
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
@@ -566,7 +555,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
                           Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   check_learned(e, psi);
-  check_services(e, w);
+  auto services = services_of(e, w);
   const auto phi = open_phi(e, w, of_needed(mode));
   nn::Model encoder;
   std::string encoder_hash;
@@ -582,13 +571,13 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
   const auto alpha = alpha_text(e.transform.options.alpha);
   return train_stage(
       e, e.transform_folder(),
-      transform_stage(e, w, nn::content_hash(psi), phi.sha256, encoder_hash),
+      transform_stage(e, w, nn::content_hash(psi), phi.sha256, encoder_hash, services),
       model::Role::Transform, "train h, alpha " + alpha, mode, [&](const train::Run& run) {
         train::TransformTask task(
             make_transform(e, w, phi,
                            {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
             psi, phi.net, e.transform.options,
-            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()), services_of(e));
+            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()), std::move(services));
         if (e.transform.options.drive == "protection")
           task.judge_by(judge_of(*phi.net, psi.card, w, e.compute.group.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
@@ -605,7 +594,8 @@ std::optional<nn::Model> finished_transform(const Experiment& e, const Workspace
   const auto encoder = e.transform.options.encoder_epochs > 0
                            ? recorded(e.encoder_folder(), encoder_stage(e, w))
                            : std::string();
-  return finished_model(e, folder, transform_stage(e, w, psi, phi_hash(e, w), encoder),
+  return finished_model(e, folder,
+                        transform_stage(e, w, psi, phi_hash(e, w), encoder, services_of(e, w)),
                         model::Role::Transform);
 }
 
@@ -695,11 +685,18 @@ std::optional<nn::Model> finished_itn(const Experiment& e, const Workspace& w, c
                         model::Role::Inverse);
 }
 
-std::vector<nn::Model> services_of(const Experiment& e) {
+std::vector<nn::Model> services_of(const Experiment& e, const Workspace& w) {
+  const int height = w.data.train.pictures.height(), width = w.data.train.pictures.width();
   std::vector<nn::Model> services;
-  for (const auto& name : e.transform.services)
+  for (const auto& name : e.transform.services) {
     services.push_back(
         nn::load_model(model::file_of(name), model::Role::Classifier, e.compute.device));
+    const auto& card = services.back().card;
+    if (card.height != height || card.width != width)
+      fail(ErrorCode::InvalidArgument,
+           "transform.services: {} was trained on {}x{} pictures; the data set {} has {}x{}", name,
+           card.height, card.width, w.data.train.name, height, width);
+  }
   return services;
 }
 

@@ -59,8 +59,9 @@ std::optional<nn::Model> finished_itn(const Experiment& experiment, const Worksp
 /// The classifier that h's encoder was before, where it starts from one.
 std::optional<nn::Model> finished_encoder(const Experiment& experiment, const Workspace& workspace);
 
-/// The classifiers besides psi that h serves. @throws as nn::load_model.
-std::vector<nn::Model> services_of(const Experiment& experiment);
+/// The classifiers besides psi that h serves. @throws Error{InvalidArgument} for one that takes
+/// pictures of another size, and as nn::load_model.
+std::vector<nn::Model> services_of(const Experiment& experiment, const Workspace& workspace);
 
 /// What there is, or Error{NotFound} that says which command makes it.
 /// @param command "train classifier".

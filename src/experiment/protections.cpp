@@ -131,6 +131,7 @@ std::unique_ptr<Protection> protection_of(const Experiment& point, nn::Model h) 
   std::string text = t.bits > 0 ? "coded transformation h" : "transformation network h";
   if (t.options.adversary_weight > 0) text += " against an inverse network that learnt beside it";
   if (t.options.correlation_weight > 0) text += " with little distance correlation (NoPeek)";
+  if (!t.services.empty()) text += fmt::format(" for {} services", t.services.size() + 1);
   if (t.epsilon > 0) {
     response.emplace(t.bits, t.epsilon);
     text += fmt::format(" with chance, epsilon {} a picture", t.epsilon);
@@ -141,11 +142,12 @@ std::unique_ptr<Protection> protection_of(const Experiment& point, nn::Model h) 
 
 std::optional<Experiment> at_transform(const Experiment& e, const std::string& label) {
   if (label == "transform") return e;
-  if (label == "minmax" || label == "nopeek") return e.at_rival(label);
-  static const std::regex form("coded([0-9]{1,2})(-eps([0-9]+(\\.[0-9]+)?))?");
+  if (label == "minmax" || label == "nopeek") return e.without_services().at_rival(label);
+  static const std::regex form("coded([0-9]{1,2})(-shared)?(-eps([0-9]+(\\.[0-9]+)?))?");
   std::smatch parts;
   if (!std::regex_match(label, parts, form)) return std::nullopt;
-  return e.at_bits(std::stoll(parts[1]), parts[3].matched ? std::stod(parts[3]) : 0);
+  const auto point = parts[2].matched ? e : e.without_services();
+  return point.at_bits(std::stoll(parts[1]), parts[4].matched ? std::stod(parts[4]) : 0);
 }
 
 std::unique_ptr<Protection> make_protection(const Experiment& e, const Workspace& w,

@@ -18,8 +18,7 @@ std::unique_ptr<protection::Protection> protection_of(const train::KeyedScheme& 
 std::unique_ptr<protection::Protection> protection_of(const Experiment& point, nn::Model h);
 
 /// The protection of that label: a scheme as Experiment::at_scheme names it; "transform", "gan"
-/// or "coded<bits>" or "coded<bits>-eps<epsilon>" (Experiment::at_bits), "minmax" or
-/// "nopeek" (Experiment::at_rival), whose training must be finished; "pbm" or "instahide",
+/// or a network that at_transform knows, whose training must be finished; "pbm" or "instahide",
 /// which mix the pictures of a set (cipher/mixing.h), drawn anew for each picture; or "random",
 /// uniform noise that has nothing to do with the picture, from which no attack may recover
 /// anything.
@@ -28,8 +27,9 @@ std::unique_ptr<protection::Protection> make_protection(const Experiment& experi
                                                         const Workspace& workspace,
                                                         const std::string& label);
 
-/// The experiment at the transformation network of that label: itself for "transform", at_bits for
-/// "coded10" and "coded4-eps8", at_rival for "minmax" and "nopeek"; nothing for another label.
+/// The experiment at the transformation network of that label: itself for "transform",
+/// Experiment::at_bits for "coded10", "coded4-eps8" and "coded16-shared", which alone of these
+/// serves [transform] services too, at_rival for "minmax" and "nopeek"; nothing for another label.
 std::optional<Experiment> at_transform(const Experiment& experiment, const std::string& label);
 
 }  // namespace veilnet::experiment

@@ -52,6 +52,20 @@ fs::path Experiment::transform_folder() const {
   return folder() / (kind + role + alpha_text(transform.options.alpha));
 }
 
+namespace {
+
+// The point with a configuration that says what it is.
+Experiment stated(Experiment& point, const std::vector<std::string>& assignments) {
+  auto config = Config::parse(point.resolved_toml, "the configuration");
+  for (const auto& assignment : assignments) config.set(assignment);
+  const auto read = read_experiment(config);
+  point.resolved_toml = read.resolved_toml;
+  point.config_sha256 = read.config_sha256;
+  return point;
+}
+
+}  // namespace
+
 Experiment Experiment::at_bits(int64_t bits, double epsilon) const {
   Experiment point = *this;
   point.transform.kind = "coded";
@@ -59,15 +73,15 @@ Experiment Experiment::at_bits(int64_t bits, double epsilon) const {
   point.transform.epsilon = epsilon;
   auto& options = point.transform.options;
   if (point.transform.recipe.name == "quick") train::set_coded_defaults(options);
-  auto config = Config::parse(resolved_toml, "the configuration");
-  config.set("transform.kind=\"coded\"");
-  config.set(fmt::format("transform.bits={}", bits));
-  config.set("transform.epsilon=" + alpha_text(epsilon));
-  config.set("transform.start_noise=" + alpha_text(options.start_noise));
-  const auto read = read_experiment(config);
-  point.resolved_toml = read.resolved_toml;
-  point.config_sha256 = read.config_sha256;
-  return point;
+  return stated(point, {"transform.kind=\"coded\"", fmt::format("transform.bits={}", bits),
+                        "transform.epsilon=" + alpha_text(epsilon),
+                        "transform.start_noise=" + alpha_text(options.start_noise)});
+}
+
+Experiment Experiment::without_services() const {
+  Experiment point = *this;
+  point.transform.services.clear();
+  return stated(point, {"transform.services=[]"});
 }
 
 Experiment Experiment::at_rival(const std::string& name) const {
@@ -81,38 +95,24 @@ Experiment Experiment::at_rival(const std::string& name) const {
   auto& weight = minmax ? o.adversary_weight : o.correlation_weight;
   if (weight == 0) weight = minmax ? kAdversary : kCorrelation;
   (minmax ? o.correlation_weight : o.adversary_weight) = 0;
-  auto config = Config::parse(resolved_toml, "the configuration");
-  for (const auto& [key, value] :
-       std::map<std::string, double>{{"alpha", 0},
-                                     {"alpha_start", 0},
-                                     {"adversary_weight", o.adversary_weight},
-                                     {"correlation_weight", o.correlation_weight}})
-    config.set("transform." + key + "=" + alpha_text(value));
-  config.set("transform.drive=" + o.drive);
-  const auto read = read_experiment(config);
-  point.resolved_toml = read.resolved_toml;
-  point.config_sha256 = read.config_sha256;
-  return point;
+  return stated(point, {"transform.alpha=0", "transform.alpha_start=0",
+                        "transform.adversary_weight=" + alpha_text(o.adversary_weight),
+                        "transform.correlation_weight=" + alpha_text(o.correlation_weight),
+                        "transform.drive=" + o.drive});
 }
 
 Experiment Experiment::at_curve_point(double alpha) const {
   Experiment point = *this;
   point.on_curve = true;
-  point.transform.options =
-      train::transform_options_for(transform.options, transform.recipe.name, alpha);
+  auto& o = point.transform.options;
+  o = train::transform_options_for(transform.options, transform.recipe.name, alpha);
   point.transform.recipe.epochs = curve.epochs;
   point.attack.recipe.epochs = curve.attack_epochs;
-  auto config = Config::parse(resolved_toml, "the configuration");
-  config.set("transform.alpha=" + alpha_text(point.transform.options.alpha));
-  config.set("transform.alpha_start=" + alpha_text(point.transform.options.alpha_start));
-  config.set(fmt::format("transform.epochs={}", curve.epochs));
-  config.set(fmt::format("attack.epochs={}", curve.attack_epochs));
-  config.set("transform.least_steps=0");
-  config.set("attack.least_steps=0");
-  const auto read = read_experiment(config);
-  point.resolved_toml = read.resolved_toml;
-  point.config_sha256 = read.config_sha256;
-  return point;
+  return stated(point, {"transform.alpha=" + alpha_text(o.alpha),
+                        "transform.alpha_start=" + alpha_text(o.alpha_start),
+                        fmt::format("transform.epochs={}", curve.epochs),
+                        fmt::format("attack.epochs={}", curve.attack_epochs),
+                        "transform.least_steps=0", "attack.least_steps=0"});
 }
 
 std::vector<Experiment> Experiment::points() const {

@@ -106,7 +106,8 @@ struct Experiment {
   } attacks;
 
   /// "transform-a0.005", "coded10-a0.005": names the protection and its run; "coded4-a0.005-eps8"
-  /// where chance is added to that run's; "minmax-a0.0", "nopeek-a0.0".
+  /// where chance is added to that run's; "minmax-a0.0", "nopeek-a0.0"; "shared-a0.005" and
+  /// "coded10shared-a0.005" where h serves several classifiers.
   std::string transform_label() const;
 
   bool on_curve = false;                  ///< see at_curve_point
@@ -128,6 +129,8 @@ struct Experiment {
   /// The same experiment with a coded transformation of so many bits, and chance on its code where
   /// epsilon is not 0.
   Experiment at_bits(int64_t bits, double epsilon = 0) const;
+  /// The same experiment with h for psi alone, whatever [transform] services says.
+  Experiment without_services() const;
   /// The same experiment with h protected as other papers do instead of by phi's features, alpha 0:
   /// "minmax" or "nopeek", train::TransformOptions::rivals.
   Experiment at_rival(const std::string& name) const;

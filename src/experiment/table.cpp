@@ -25,7 +25,7 @@ std::vector<TableRow> rows_of(const Experiment& e) {
                       [&e](const Workspace& w) { return evaluate_plain(e, w); }});
     } else if (name == "transform") {
       for (const auto& point : e.points())
-        rows.push_back({"transform-a" + alpha_text(point.transform.options.alpha),
+        rows.push_back({point.transform_label(),
                         [point](const Workspace& w) {
                           const auto psi = train_classifier(point, w, Mode::Complete);
                           train_transform(point, w, psi, Mode::Complete);

@@ -161,7 +161,7 @@ std::optional<record::Flag> bound_flag(const record::Bound& bound,
   const double reached = psnr(mean_of(squared) + half_interval(squared));
   if (reached <= bound.psnr_high_db) return std::nullopt;
   return record::Flag{
-      "beats_bound",
+      record::kBeatsBound,
       fmt::format("reaches {:.2f} dB where no attack can reach {:.2f} dB: an error of the bound or "
                   "of this figure",
                   reached, bound.psnr_high_db)};

@@ -294,6 +294,7 @@ void fields(Io& io, T& p) {
   io.may("client_gflop", p.client_gflop);
   io.may("services", p.services);
   io.may("bound", p.bound);
+  io.may("unbiased_psnr_db", p.unbiased_psnr_db);
   io.may("provenance", p.provenance);
 }
 

@@ -98,7 +98,13 @@ void check(const Matrix& matrix) {
     check_share(p.label + ": accuracy", p.accuracy);
     check_share(p.label + ": accuracy_float", p.accuracy_float);
     check_share(p.label + ": plain_accuracy", p.plain_accuracy);
+    check_share(p.label + ": local_accuracy", p.local_accuracy);
     if (p.paper) check_share(p.label + ": paper.accuracy", p.paper->accuracy);
+    for (const auto& s : p.services) {
+      check_share(p.label + ": services.agreement", s.agreement);
+      check_share(p.label + ": services.accuracy", s.accuracy);
+      check_share(p.label + ": services.plain_accuracy", s.plain_accuracy);
+    }
     if (p.bound) {
       for (const auto& [count, rate] : p.bound->reidentified)
         check_share(p.label + ": bound.reidentified." + count, rate);

@@ -29,6 +29,7 @@ struct Flag {
   std::string id, text;
 };
 inline constexpr const char* kUnderTrained = "under_trained";
+inline constexpr const char* kBeatsBound = "beats_bound";  ///< a figure and a bound that disagree
 
 /// The names that attack/threat_model.h gives.
 struct ThreatModel {
@@ -99,6 +100,9 @@ struct Protection {
   std::optional<double> client_gflop;  ///< of h, likewise
   std::vector<Service> services;       ///< besides the first
   std::optional<Bound> bound;          ///< where there is one
+  /// Of Gaussian noise, in dB: no unbiased attacker's mean squared error is below that of it (dFIL,
+  /// arXiv 2305.04146). One who knows what pictures look like is biased, and can pass it.
+  std::optional<double> unbiased_psnr_db;
   std::map<std::string, std::string> provenance;  ///< what its model file says of itself
 };
 

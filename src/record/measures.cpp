@@ -54,7 +54,7 @@ std::optional<double> share(const Figures& figures, std::string_view id) {
 
 double worst_hundredth(const Measure& m, const Summary& s) {
   if (m.low_leaks) return s.p01;
-  return m.low < 0 && std::isfinite(m.low) && std::abs(s.p01) > std::abs(s.p99) ? s.p01 : s.p99;
+  return m.inverts() && std::abs(s.p01) > std::abs(s.p99) ? s.p01 : s.p99;
 }
 
 }  // namespace veilnet::record

@@ -2,6 +2,7 @@
 // is a line in measures.cpp beside the code that computes it.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <optional>
 #include <span>
@@ -22,6 +23,9 @@ struct Measure {
   double low, high;    ///< what values can be
   int decimals;        ///< of a share: of its per cent
   std::string_view text;  ///< what it says, for people
+
+  /// Whether values far below 0 leak as those above: an inverted picture shows as much.
+  bool inverts() const { return low < 0 && std::isfinite(low); }
 };
 
 std::span<const Measure> measures();

@@ -146,9 +146,8 @@ Result defences_result(std::string experiment, Matrix matrix) {
   };
   for (const auto& p : matrix.protections) {
     const bool coded = p.bound.has_value();
-    const auto name = coded                              ? fmt::format("coded{}", p.bound->bits)
-                      : p.label.starts_with("transform") ? std::string("paper_h")
-                                                         : p.label.substr(0, p.label.find('-'));
+    const auto name = p.label.starts_with("transform") ? std::string("paper_h")
+                                                       : p.label.substr(0, p.label.find('-'));
     if (coded && p.bound->epsilon) {
       const auto eps = fmt::format("eps{}", *p.bound->epsilon);
       const auto best = metrics.find("coded_" + eps + "_accuracy");

@@ -61,6 +61,8 @@ Summary summarise(std::span<const double> values) {
 }
 
 std::vector<double> ranks(std::span<const double> values) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (std::isnan(values[i])) fail(ErrorCode::BadData, "ranks: value {} is not a number", i);
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });

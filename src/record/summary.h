@@ -27,6 +27,7 @@ struct Summary {
 Summary summarise(std::span<const double> values);
 
 /// The place of each value in ascending order, from 1; equal values share the mean of theirs.
+/// @throws Error{BadData} naming the index of a NaN.
 std::vector<double> ranks(std::span<const double> values);
 
 /// Spearman's correlation, -1 to 1: whether two measures order the same things alike. Nothing for

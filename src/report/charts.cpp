@@ -7,6 +7,7 @@
 
 #include "report/svg.h"
 #include "report/text.h"
+#include "report/verdict.h"
 
 namespace veilnet::report {
 
@@ -163,7 +164,8 @@ std::string defence_chart(std::vector<Defence> defences, const char* title, cons
   for (const auto& d : defences)
     if (front.points.empty() || d.accuracy > front.points.back().second)
       front.points.emplace_back(d.leak, d.accuracy);
-  chart.series.push_back(std::move(front));
+  // First, so that it does not cover whom it joins.
+  chart.series.insert(chart.series.begin(), std::move(front));
   return line_chart(chart);
 }
 
@@ -175,18 +177,21 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
   for (const auto& p : matrix.protections) {
     if (!p.accuracy) continue;
     const double accuracy = 100 * *p.accuracy;
-    if (const auto* attack = strongest(matrix, p); attack && attack->trusted())
-      rebuilt.push_back(
-          {p.label, std::abs(record::distribution(attack->measures, "ssim")->median), accuracy});
-    std::optional<double> picked;
+    std::optional<double> similar, picked;
+    const auto* bound = standing_bound(matrix, p);
     for (const auto& c : matrix.cells) {
-      if (c.protection != p.label || !c.picks()) continue;
-      if (const auto share = record::share(c.measures, "reidentified"))
-        picked = std::max(picked.value_or(0), *share);
-      if (!p.bound) continue;
-      const auto limit = p.bound->reidentified.find(std::to_string(c.candidates));
-      if (limit != p.bound->reidentified.end()) picked = limit->second;
+      if (c.protection != p.label || !c.refused.empty()) continue;
+      if (!c.looks() && !c.picks() && c.trusted())
+        similar = std::max(similar.value_or(0),
+                           std::abs(record::distribution(c.measures, "ssim")->median));
+      const auto share = record::share(c.measures, "reidentified");
+      if (!share || c.candidates < kFewestCandidates) continue;
+      picked = std::max(picked.value_or(0), *share);
+      if (!bound) continue;
+      const auto limit = bound->reidentified.find(std::to_string(c.candidates));
+      if (limit != bound->reidentified.end()) picked = std::max(*picked, limit->second);
     }
+    if (similar) rebuilt.push_back({p.label, *similar, accuracy});
     if (picked) recognised.push_back({p.label, 100 * *picked, accuracy});
   }
   std::vector<std::pair<std::string, std::string>> out;

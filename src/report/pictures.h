@@ -11,7 +11,8 @@
 namespace veilnet::report {
 
 /// Pictures at the same index belong together. First come examples, the same for all cells (the
-/// first picture of each class), then the worst cases of this one: those that leaked most.
+/// first picture of each class), then the worst cases of this one: those that leaked most; then
+/// those that SSIM and phi's features place most differently.
 struct CellPictures {
   std::string protection, attack;
   std::vector<image::Image> plain;

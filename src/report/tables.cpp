@@ -1,6 +1,7 @@
 #include "report/tables.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "report/text.h"
@@ -224,14 +225,15 @@ Table agreement_table(const Matrix& matrix) {
   Table t;
   t.caption = fmt::format(
       "Whether measures agree on what leaks more: rank correlation over the {} cells, 1 where two "
-      "measures order them alike, 0 where one says nothing of the other. Medians, and shares of "
-      "pictures.",
+      "measures order them alike, 0 where one says nothing of the other. Medians, of SSIM its "
+      "distance from 0, and shares of pictures.",
       cells.size());
   t.columns = {{"Measure"}};
   if (cells.size() < kFewest) return t;
   const auto value = [](const Cell& c, const record::Measure& m) -> std::optional<double> {
     const double sign = m.low_leaks ? -1 : 1;
-    if (const auto* s = record::distribution(c.measures, m.id)) return sign * s->median;
+    if (const auto* s = record::distribution(c.measures, m.id))
+      return m.inverts() ? std::abs(s->median) : sign * s->median;
     return record::share(c.measures, m.id);
   };
   for (const auto& row : record::measures()) {
@@ -241,7 +243,7 @@ Table agreement_table(const Matrix& matrix) {
       std::vector<double> a, b;
       for (const auto* c : cells) {
         const auto x = value(*c, row), y = value(*c, column);
-        if (!x || !y) continue;
+        if (!x || !y || std::isnan(*x) || std::isnan(*y)) continue;
         a.push_back(*x);
         b.push_back(*y);
       }

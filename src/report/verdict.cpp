@@ -161,14 +161,10 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
                ". " + attacker(best->cell->threat_model);
     if (!best->cell->flags.empty()) out.text += " More training would recover more.";
   }
-  if (const auto& bound = protection.bound) {
+  if (const auto* bound = standing_bound(matrix, protection); bound && best) {
     constexpr double kBeyondClass = 0.5;
-    const bool by_class = bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass;
-    if (by_class && out.severity <= Severity::None) {
+    if (best->level == 0 && bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass)
       out.level = "Bounded";
-      out.severity = Severity::None;
-      out.attack = "the bound";
-    }
     out.text += " Whatever the attack, its mean squared error is not below that of " +
                 fixed(bound->psnr_db, 2) +
                 " dB (the mean picture of the true class: " + fixed(bound->class_mean_psnr_db, 2) +
@@ -188,7 +184,8 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
   double most = -1;
   for (const auto& cell : matrix.cells) {
     const auto share = record::share(cell.measures, "reidentified");
-    if (cell.protection != protection.label || !share || cell.candidates < 10 || *share <= most)
+    if (cell.protection != protection.label || !share || cell.candidates < kFewestCandidates ||
+        *share <= most)
       continue;
     best = &cell;
     most = *share;
@@ -200,13 +197,12 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
                  grouped(best->candidates) + " candidates (guessing: " + fixed(100 * chance, 2) +
                  " %). " + attacker(best->threat_model),
              best->attack};
-  if (protection.bound) {
-    const auto& rates = protection.bound->reidentified;
-    const auto rate = rates.find(std::to_string(best->candidates));
-    if (rate != rates.end()) {
-      most = rate->second;
-      out.attack = "the bound";
-      out.text += " No attack picks more than " + per_cent(most) + ".";
+  if (const auto* bound = standing_bound(matrix, protection)) {
+    const auto rate = bound->reidentified.find(std::to_string(best->candidates));
+    if (rate != bound->reidentified.end()) {
+      most = std::max(most, rate->second);
+      out.text += " On the mean over sets of candidates no attack picks more than " +
+                  per_cent(rate->second) + ".";
     }
   }
   if (most >= std::max(0.01, 10 * chance)) {
@@ -251,6 +247,15 @@ Answer inferred(const Matrix& matrix, const Protection& protection) {
 }  // namespace
 
 std::span<const Question> questions() { return kQuestions; }
+
+const record::Bound* standing_bound(const Matrix& matrix, const Protection& protection) {
+  const auto refutes = [&](const Cell& c) {
+    return c.protection == protection.label &&
+           std::ranges::find(c.flags, record::kBeatsBound, &record::Flag::id) != c.flags.end();
+  };
+  return protection.bound && std::ranges::none_of(matrix.cells, refutes) ? &*protection.bound
+                                                                         : nullptr;
+}
 
 std::string attacker(const record::ThreatModel& m, bool with_keys) {
   const auto keys = with_keys ? " " + std::string(in_words("keys", m.keys, kKeyWords)) + "." : "";

@@ -9,6 +9,9 @@
 
 namespace veilnet::report {
 
+/// An attacker with fewer candidates is not counted as recognising anything.
+inline constexpr std::uint64_t kFewestCandidates = 10;
+
 /// How bad an answer is, for its colour: nothing was measured, nothing leaks that was measured,
 /// something does, most does, everything does.
 enum class Severity { Unknown, None, Some, Most, All };
@@ -17,7 +20,7 @@ struct Answer {
   std::string level;  ///< one of Question::rule's
   Severity severity = Severity::Unknown;
   std::string text;    ///< what decides it and who that attacker is, sentences for people
-  std::string attack;  ///< that decides: the strongest; empty where there is none
+  std::string attack;  ///< the strongest, which decides unless a bound does; empty without one
 };
 
 /// Four questions, as one word cannot answer them all: a picture that nobody can see can still be
@@ -25,6 +28,10 @@ struct Answer {
 struct Verdict {
   Answer seen, rebuilt, recognised, inferred;
 };
+
+/// The protection's bound, unless an attack went beyond it: then one of the two is wrong.
+const record::Bound* standing_bound(const record::Matrix& matrix,
+                                    const record::Protection& protection);
 
 struct Question {
   std::string_view text;  ///< "Can a person see it?"

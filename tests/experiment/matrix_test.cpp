@@ -248,19 +248,22 @@ TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {
   const test::TemporaryFolder folder;
   const auto matrix = reproduce_defences(
       tiny(folder, "freeze_encoder = true\n",
-           "[attacks]\nschemes = ['transform', 'coded3', 'coded3-eps2', 'minmax', 'nopeek', 'le']\n"
+           "[attacks]\nschemes = ['transform', 'coded3', 'coded3-eps2', 'minmax', 'nopeek', 'le', "
+           "'noise']\n"
            "only = ['look', 'code-means', 'retrieval']\nattacked = 60\nknown = 60\n"
            "attributes = false\ncurve = false\ntransports = []\n"));
   std::vector<std::string> labels;
   for (const auto& p : matrix.protections) labels.push_back(p.label);
   EXPECT_EQ(labels,
             (std::vector<std::string>{"transform-a0.005", "coded3-a0.005", "coded3-a0.005-eps2",
-                                      "minmax-a0.0", "nopeek-a0.0", "le"}));
+                                      "minmax-a0.0", "nopeek-a0.0", "le", "noise"}));
   const auto* chance = matrix.protection("coded3-a0.005-eps2");
   ASSERT_TRUE(chance->bound && chance->bound->epsilon);
   EXPECT_LE(*chance->bound->epsilon_seen, 2);
   EXPECT_TRUE(chance->local_accuracy && chance->client_gflop);
   EXPECT_FALSE(matrix.protection("le")->client_gflop);
+  EXPECT_FALSE(matrix.protection("le")->unbiased_psnr_db);
+  EXPECT_NEAR(*matrix.protection("noise")->unbiased_psnr_db, 12.01, 0.01) << "64 of 255 steps";
   const auto result = record::defences_result("defences", matrix);
   for (const char* name : {"paper_h_accuracy", "coded3_accuracy", "coded3_mmse_psnr_db",
                            "coded_eps2_accuracy", "coded_eps2_bits", "eps2_audit_lower_bound",
@@ -277,17 +280,24 @@ TEST(Services, OneProtectedPictureServesTwo) {
   const auto w = open_workspace(other);
   train_classifier(other, w, Mode::Complete);
   auto e = tiny(folder, "freeze_encoder = true\n",
-                "[attacks]\nschemes = ['transform']\nonly = ['look']\nattacked = 20\n"
+                "[attacks]\nschemes = ['coded4', 'coded4-shared']\nonly = ['look']\nattacked = 20\n"
                 "known = 40\nattributes = false\ncurve = false\ntransports = []\n");
   e.transform.services = {(other.classifier_folder() / "model.safetensors").string()};
-  const auto label = e.transform_label();
-  EXPECT_EQ(label, "shared-a0.005");
   const auto matrix = reproduce_defences(e);
-  const auto& services = matrix.protection(label)->services;
-  ASSERT_EQ(services.size(), 1u);
-  EXPECT_EQ(services[0].classes, 10u);
-  EXPECT_GT(services[0].agreement, 0);
-  EXPECT_FALSE(services[0].accuracy) << "the data have one set of names";
+  for (const char* label : {"coded4-a0.005", "coded4shared-a0.005"}) {
+    ASSERT_NE(matrix.protection(label), nullptr) << label;
+    const auto& services = matrix.protection(label)->services;
+    ASSERT_EQ(services.size(), 1u) << label;
+    EXPECT_EQ(services[0].classes, 10u);
+    EXPECT_GT(services[0].agreement, 0);
+    EXPECT_TRUE(services[0].accuracy && services[0].plain_accuracy) << "it knows the same names";
+    const auto run = experiment_of_run(e.folder() / label, {});
+    EXPECT_EQ(run.transform.bits, 4);
+    EXPECT_EQ(run.attacks.schemes, std::vector<std::string>{"transform"});
+  }
+  const auto result = record::defences_result("services", matrix);
+  EXPECT_TRUE(result.metrics.contains("coded4_accuracy"));
+  EXPECT_TRUE(result.metrics.contains("coded4shared_accuracy"));
   e.transform.services = {(folder / "none.safetensors").string()};
   test::expect_error(ErrorCode::NotFound, {"none.safetensors"}, [&] { reproduce_defences(e); });
 }

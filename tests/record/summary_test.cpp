@@ -73,6 +73,9 @@ TEST(Ranks, EqualValuesShareTheirPlace) {
   EXPECT_EQ(ranks(std::vector<double>{5, 1, 5, -inf, inf}),
             (std::vector<double>{3.5, 2, 3.5, 1, 5}));
   EXPECT_TRUE(ranks({}).empty());
+  test::expect_error(ErrorCode::BadData, {"value 1"}, [] {
+    ranks(std::vector<double>{1, std::numeric_limits<double>::quiet_NaN()});
+  });
 }
 
 // Worked out by hand: ranks 1 2 3 4 against 2 1 4 3, squared differences 4, 1 - 6 * 4 / (4 * 15).

@@ -158,12 +158,21 @@ TEST(Page, DrawsProtectionsSideBySide) {
   m.protections.erase(m.protections.begin(), m.protections.begin() + 2);
   std::erase_if(m.cells, [](const auto& c) { return c.protection == "le"; });
   std::erase_if(m.cells, [](const auto& c) { return c.attack != "itn"; });
-  const auto charts = defence_charts(m);
+  auto charts = defence_charts(m);
   ASSERT_EQ(charts.size(), 1u) << "nobody picks";
   EXPECT_EQ(charts[0].first, "rebuilt");
   // The line leads over coded and h, not over blur, which is behind both.
   EXPECT_TRUE(contains(charts[0].second, "none more accurate leaks less: 0.1: 85 0.3: 90"))
       << charts[0].second;
+  for (auto& c : m.cells) {
+    c.candidates = 1000;
+    c.measures["reidentified"] = c.protection == "coded" ? 0.002 : 1.0;
+  }
+  m.protections[1].bound.emplace().reidentified = {{"1000", 0.016}};
+  charts = defence_charts(m);
+  ASSERT_EQ(charts.size(), 2u);
+  EXPECT_TRUE(contains(charts[1].second, "none more accurate leaks less: 1.6: 85 100: 90"))
+      << "the bound allows more than the attack reached: " << charts[1].second;
 }
 
 TEST(Page, ListsTheSectionsThatItHas) {

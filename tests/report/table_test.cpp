@@ -5,6 +5,7 @@
 #include "record/io.h"
 #include "record/matrices.h"
 #include "report/tables.h"
+#include "report/text.h"
 #include "support.h"
 
 namespace veilnet::report {
@@ -86,6 +87,32 @@ TEST(Tables, TheStrongestByMeasure) {
   EXPECT_EQ(column("Feature distance"), "0.250 (known-plaintext)") << "lower leaks more";
   m.cells[1].threat_model.auxiliary = "candidates";
   EXPECT_EQ(column("SSIM, 7 x 7"), "0.100 (gan)") << "he had the pictures before";
+}
+
+TEST(Tables, WhetherMeasuresAgree) {
+  record::Matrix m;
+  const auto add = [&](double ssim, double distance, double named) {
+    auto c = test::cell("s", std::to_string(m.cells.size()), {ssim, ssim});
+    c.measures["feature_distance"] = test::summary({distance, distance});
+    c.measures["named"] = named;
+    m.cells.push_back(c);
+  };
+  add(0.1, 9, 0.2);
+  add(0.3, 5, 0.9);
+  EXPECT_TRUE(agreement_table(m).rows.empty()) << "two cells";
+  add(-0.8, 1, 0.3);
+  const auto t = agreement_table(m);
+  check(t);
+  const auto at = [&](const char* row, const char* column) {
+    const auto r = std::ranges::find(t.rows, row, [](const auto& words) { return words[0]; });
+    const auto c = std::ranges::find(t.columns, column, &Column::header);
+    return (*r)[static_cast<size_t>(c - t.columns.begin())];
+  };
+  EXPECT_EQ(at("SSIM, 7 x 7", "SSIM, 7 x 7"), "1.00");
+  EXPECT_EQ(at("SSIM, 7 x 7", "Feature distance"), "1.00")
+      << "a low distance leaks, and an inverted picture";
+  EXPECT_EQ(at("SSIM, 7 x 7", "Named"), "0.50");
+  EXPECT_EQ(at("SSIM, 7 x 7", "Exact"), dash) << "the same everywhere";
 }
 
 TEST(Tables, OneFormForTheProgramAndTheDocuments) {

@@ -52,6 +52,32 @@ TEST_F(CheckpointFile, ComesBackAsItWas) {
   EXPECT_TRUE(torch::equal(other.layer->weight, training.layer->weight));
 }
 
+TEST_F(CheckpointFile, KeepsWhatEachGroupOfParametersHasGathered) {
+  struct TwoRates {
+    torch::nn::Linear layer{3, 2};
+    torch::optim::SGD optimizer{std::vector<torch::Tensor>{layer->weight},
+                                torch::optim::SGDOptions(0.1).momentum(0.9)};
+    TwoRates() {
+      optimizer.add_param_group(
+          torch::optim::OptimizerParamGroup(std::vector<torch::Tensor>{layer->bias}));
+    }
+    void step() {
+      torch::AutoGradMode gradients(true);
+      optimizer.zero_grad();
+      layer->forward(torch::ones({1, 3})).sum().backward();
+      optimizer.step();
+    }
+    Checkpoint what() { return {"key", *layer, nullptr, optimizer}; }
+  } one, other;
+  one.step();
+  save_checkpoint(path, one.what(), training.state);
+  load_checkpoint(path, other.what(), 10, torch::kCPU);
+  one.step();
+  other.step();
+  EXPECT_TRUE(torch::equal(one.layer->weight, other.layer->weight));
+  EXPECT_TRUE(torch::equal(one.layer->bias, other.layer->bias));
+}
+
 TEST_F(CheckpointFile, AnyChangedByteIsNoticed) {
   save_checkpoint(path, training.what(), training.state);
   const auto good = read_text(path);

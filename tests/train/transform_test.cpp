@@ -121,6 +121,9 @@ TEST(TransformTask, ServesSeveralClassifiersByTheirAnswersToPlainPictures) {
                               .item<double>() /
                           2;
   EXPECT_NEAR(losses.parts.front().second.item<double>(), expected, 1e-5);
+  const auto validated = task.validation_means({parts.pictures, parts.labels, {}}, {});
+  const std::map<std::string, double> means(validated.begin(), validated.end());
+  EXPECT_NEAR(means.at("class_loss"), expected, 1e-5) << "the kept epoch is chosen by all";
   const auto heads = task.auxiliary()->parameters();
   EXPECT_EQ(heads.front().size(0), 5) << "two classes of psi, three of the other";
 }

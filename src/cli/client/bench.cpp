@@ -179,7 +179,7 @@ void run(const BenchOptions& o) {
     record["against"] = drift(network, o.against);
   } else {
     const double peak = runtime::peak_gflop_per_s(o.threads > 0 ? o.threads : physical_cores());
-    record["peak_gflop_per_s"] = peak;
+    record["fp32_peak_gflop_per_s"] = peak;
     const double work = 2e-9 * static_cast<double>(model::multiplications(graph, height, width));
     auto& rows = record["batches"] = json::array();
     for (const auto batch : o.batches) {
@@ -188,7 +188,7 @@ void run(const BenchOptions& o) {
                  1e3 * seconds, static_cast<double>(batch) / seconds, o.precision, isa);
       rows.push_back({{"batch", batch},
                       {"seconds", seconds},
-                      {"share_of_peak", work * static_cast<double>(batch) / seconds / peak}});
+                      {"share_of_fp32_peak", work * static_cast<double>(batch) / seconds / peak}});
       if (o.profile) rows.back()["profile"] = profile(network, batch, height, width, peak);
     }
   }

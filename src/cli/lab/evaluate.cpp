@@ -78,7 +78,8 @@ void add_reproduce(CLI::App& command) {
   command
       .add_option("--results", options->results,
                   "Folder of records. table1: one a row, rows found there are kept; attacks and "
-                  "defences: attacks-<data>.json and defences-<data>.json, replaced")
+                  "defences: attacks-<data>.json and defences-<data>.json (services-<data>.json "
+                  "with transform.services), replaced")
       ->type_name("FOLDER");
   command
       .add_option("--shard", options->shard,
@@ -125,7 +126,8 @@ void add_reproduce(CLI::App& command) {
       return;
     }
     if (options->what == "defences") {
-      const auto name = "defences-" + e->data.source;
+      const auto name =
+          (e->transform.services.empty() ? "defences-" : "services-") + e->data.source;
       const auto matrix = experiment::reproduce_defences(*e);
       show(options->common, matrix);
       record::write(options->results / (name + ".json"), record::defences_result(name, matrix),

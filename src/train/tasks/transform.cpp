@@ -160,6 +160,14 @@ std::vector<torch::Tensor> TransformTask::answers_to(const torch::Tensor& plain,
   return answers;
 }
 
+torch::Tensor TransformTask::class_loss_of(const torch::Tensor& shown,
+                                           const std::vector<torch::Tensor>& answers) {
+  auto loss = classification_loss(nn::classify(psi_, shown), answers.front());
+  for (size_t i = 0; i < further_.size(); ++i)
+    loss = loss + classification_loss(nn::classify(further_[i], shown), answers[i + 1]);
+  return loss / static_cast<double>(answers.size());
+}
+
 Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) {
   const auto& [pictures, labels, plain] = batch;
   const auto output = net_->forward_in_training(pictures, !options_.freeze_encoder);
@@ -168,10 +176,7 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
   if (options_.start_noise > 0 && is_start(info))
     shown = (shown + options_.start_noise * noise_like(shown, info)).clamp(0, 1);
   const auto answers = answers_to(pictures, labels);
-  auto class_loss = classification_loss(nn::classify(psi_, shown), answers.front());
-  for (size_t i = 0; i < further_.size(); ++i)
-    class_loss = class_loss + classification_loss(nn::classify(further_[i], shown), answers[i + 1]);
-  class_loss = class_loss / static_cast<double>(answers.size());
+  const auto class_loss = class_loss_of(shown, answers);
 
   // Of the whole batch's first pictures those that are here, weighted such that the mean over them
   // is the whole's (Task::training_losses).
@@ -229,8 +234,14 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
 std::vector<std::pair<std::string, double>> TransformTask::validation_means(const Batch& batch,
                                                                             const StepInfo&) {
   const auto& [pictures, labels, plain] = batch;
-  const auto loss =
-      transform_loss(psi_, *phi_, h_.net->forward(pictures), pictures, labels, options_.alpha);
+  const auto output = h_.net->forward(pictures);
+  auto loss = transform_loss(psi_, *phi_, output, pictures, labels, options_.alpha);
+  if (!further_.empty()) {
+    const auto shown = torch::sigmoid(nn::at_least_float32(output));
+    const auto mean = class_loss_of(shown, answers_to(pictures, labels));
+    loss.total = loss.total - loss.class_loss + mean;
+    loss.class_loss = mean;
+  }
   return {{"loss", loss.total.item<double>()},
           {"class_loss", loss.class_loss.item<double>()},
           {"feature_loss", loss.feature_loss.item<double>()},

@@ -85,7 +85,7 @@ struct TransformOptions {
   }
 };
 
-/// What the quick recipe adds for a coded h, where nothing else was chosen: noise, as its decoder
+/// What the quick recipe adds for a coded h: noise at the start where there is none, as its decoder
 /// begins with no picture.
 void set_coded_defaults(TransformOptions& options);
 
@@ -130,6 +130,9 @@ class TransformTask : public Task {
 
   /// What each classifier is to say: the labels, then the answers of `further_` to plain pictures.
   std::vector<torch::Tensor> answers_to(const torch::Tensor& plain, const torch::Tensor& labels);
+  /// L_class: the mean over the classifiers.
+  torch::Tensor class_loss_of(const torch::Tensor& shown,
+                              const std::vector<torch::Tensor>& answers);
 
   nn::Model h_, psi_;
   std::vector<nn::Model> further_;
