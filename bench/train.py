@@ -3,7 +3,10 @@
 phi on the whole batch; float32, batches of 128 pictures of 32x32, the same threads. And how far two processes' weights
 are from one's (bench/data_parallel.cpp), where the program for it was built.
 
-usage: train.py TRAIN_STEP [RESULT.json]      TRAIN_STEP: build/release/train_step (-DVEILNET_BENCH=ON)
+usage: train.py TRAIN_STEP [RESULT.json [RUN RECORD.json]]
+TRAIN_STEP: build/release/train_step (-DVEILNET_BENCH=ON). RUN, RECORD.json: folder and record of a main experiment
+whose h keeps psi's accuracy within half a point and hides its pictures; then also how much longer than its h the
+published recipe's 200 epochs would take, in plain PyTorch at its rate here, extrapolated.
 
 PyTorch has its faster memory format (channels-last), the same weights, pictures and optimiser, and must come to the
 same losses. ROUNDS rounds in turn; the figures are medians over all steps but the first WARM of each. Needs
@@ -21,6 +24,7 @@ import time
 ROUNDS, STEPS, WARM, COMPARED = 3, 16, 3, 6
 LR, MOMENTUM, DECAY, ALPHA = {"psi": 1e-2, "transform": 1e-5}, 0.9, 5e-4, 0.005  # those of bench/train_step.cpp
 BATCH = 128
+QUALITY = {"lost": 0.005, "ssim": 0.05, "epochs": 200}  # psi's accuracy, what is seen; the published recipe's length
 
 
 def load(path):
@@ -39,8 +43,8 @@ def load(path):
     return tensors
 
 
-def pytorch(folder, task):
-    """Trains with plain PyTorch; prints losses and seconds."""
+def pytorch(folder, task, width=16):
+    """Trains with plain PyTorch; prints losses and seconds. Another width than 16 has weights of its own."""
     import torch
     import torch.nn.functional as F
     from torch import nn
@@ -125,7 +129,7 @@ def pytorch(folder, task):
     if task == "psi":
         net = psi.train()
     else:
-        net = filled(UNet(16), "h.safetensors").train()
+        net = (filled(UNet(16), "h.safetensors") if width == 16 else UNet(width).to(memory_format=last)).train()
         conv = lambda a, b: (nn.Conv2d(a, b, 3, 1, 1), nn.ReLU(inplace=True))
         phi = nn.Module()
         phi.features = nn.Sequential(*conv(3, 64), *conv(64, 64), nn.MaxPool2d(2, 2), *conv(64, 128), *conv(128, 128))
@@ -161,10 +165,35 @@ def physical_cores():
                 for i in os.sched_getaffinity(0)})
 
 
+def seconds_of(training):
+    """What its steps took, at the median rate: others may have worked beside it at times."""
+    lines = [json.loads(line) for line in (training / "log.jsonl").read_text().splitlines()]
+    return lines[-1]["step"] * BATCH / statistics.median(l["images_per_s"] for l in lines if "images_per_s" in l)
+
+
+def quality(folder, run, record):
+    """Time to quality: the published recipe's time for h in terms of ours, its encoder included."""
+    metrics = {name: value if isinstance(value, (int, float)) else value.get("value", value.get("mean"))
+               for name, value in record["metrics"].items()}
+    lost, seen = metrics["plain_accuracy"] - metrics["protected_accuracy"], metrics["ssim_plain_protected_mean"]
+    if lost > QUALITY["lost"] or abs(seen) > QUALITY["ssim"]:
+        sys.exit(f"train: this h loses {100 * lost:.2f} points at SSIM {seen:.3f}; allowed: 0.5 and 0.05")
+    p = record["protections"][0]
+    width = int(p["architecture"].split("width ")[1].split()[0].rstrip(","))
+    ours = seconds_of(run / "encoder") + seconds_of(run / p["label"])
+    found = subprocess.run([sys.executable, __file__, "--pytorch", folder, "transform", str(width)], check=True,
+                           capture_output=True, text=True).stdout
+    rate = BATCH / statistics.median(json.loads(found)["seconds"][WARM:])
+    published = QUALITY["epochs"] * record["data"]["train"] / rate
+    print(f"h of width {width}: {ours / 60:.0f} min, points lost {100 * lost:.2f}; published recipe {published / 60:.0f} min")
+    return {"time_to_quality_ratio": published / ours, "time_to_quality_minutes": ours / 60,
+            "time_to_quality_published_minutes": published / 60, "time_to_quality_width": width}
+
+
 def main():
-    if len(sys.argv) == 4 and sys.argv[1] == "--pytorch":
-        return pytorch(pathlib.Path(sys.argv[2]), sys.argv[3])
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) in (4, 5) and sys.argv[1] == "--pytorch":
+        return pytorch(pathlib.Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
+    if len(sys.argv) not in (2, 3, 5):
         sys.exit(__doc__)
     ours = pathlib.Path(sys.argv[1]).resolve()
     metrics, rates = {}, {}
@@ -194,6 +223,8 @@ def main():
             metrics[metric + "_ratio"] = rates[task, "veilnet"] / rates[task, "pytorch"]
             metrics[metric + "_pictures_per_s"] = rates[task, "veilnet"]
             metrics[metric + "_pytorch_pictures_per_s"] = rates[task, "pytorch"]
+        if len(sys.argv) == 5:
+            metrics |= quality(folder, pathlib.Path(sys.argv[3]), json.loads(pathlib.Path(sys.argv[4]).read_text()))
     flags = pathlib.Path("/proc/cpuinfo").read_text()
     metrics = {k: round(v, 3) for k, v in metrics.items()}
     data_parallel = ours.parent / "data_parallel"
@@ -213,9 +244,12 @@ def main():
               "machine": {"device": f"cpu ({processor})", "threads": str(physical_cores()),
                           "instruction_set": metrics["isa"]},
               "metrics": metrics}
+    if len(sys.argv) == 5:
+        record["note"] += (" Time to quality: h of the main experiment and its encoder, at the median rates of their logs, "
+                           "against 200 epochs of the published recipe in plain PyTorch at that width, extrapolated.")
     text = json.dumps(record, indent=1) + "\n"
     print(text)
-    if len(sys.argv) == 3:
+    if len(sys.argv) > 2:
         pathlib.Path(sys.argv[2]).write_text(text)
 
 

@@ -32,6 +32,8 @@ struct Row {
 /// What an attack is run with besides the bench's own.
 struct Variation {
   const image::Batch* attacked = nullptr;  ///< protected pictures as they arrive
+  /// Through which all pictures go that he learns from; else he learns from what is sent.
+  const image::Transport* transport = nullptr;
   const measure::Sets* sets = nullptr;
   int64_t epochs = 0;                 ///< 0: the recipe's
   std::string training = "training";  ///< folder of its training

@@ -99,6 +99,11 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
   b.distinct = cells.size();
   b.alone = static_cast<uint64_t>(
       std::ranges::count_if(cells, [](const auto& cell) { return cell.size() == 1; }));
+  std::vector<double> sizes;  // of each picture's cell
+  for (const auto& cell : cells)
+    sizes.insert(sizes.end(), cell.size(), static_cast<double>(cell.size()));
+  std::ranges::sort(sizes);
+  b.anonymity = record::quantile(sizes, 0.5);
   const auto squared = distances(plain, cells);
   const double mse = mean_of(squared);
   const double half = half_interval(squared);

@@ -255,6 +255,7 @@ void fields(Io& io, T& b) {
   io.need("pictures", b.pictures);
   io.need("distinct", b.distinct);
   io.need("alone", b.alone);
+  io.may("anonymity", b.anonymity);
   io.need("psnr_db", b.psnr_db);
   io.need("psnr_low_db", b.psnr_low_db);
   io.need("psnr_high_db", b.psnr_high_db);

@@ -59,6 +59,9 @@ struct Bound {
   std::uint64_t pictures = 0;  ///< that the figures are over
   std::uint64_t distinct = 0;  ///< different protected pictures among theirs
   std::uint64_t alone = 0;     ///< pictures that share their protected version with no other
+  /// The anonymity set: of how many test pictures, itself included, a picture's protected version
+  /// is; the median.
+  std::optional<double> anonymity;
   /// The PSNR of the smallest mean squared error that is possible, in dB: no attacker's is higher.
   double psnr_db = 0;
   double psnr_low_db = 0, psnr_high_db = 0;  ///< its 95 % interval

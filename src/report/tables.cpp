@@ -386,6 +386,7 @@ Table bounds_table(const Matrix& matrix) {
   t.columns = {{"Protection"},
                {"Code, bits", true},
                {"Different protected pictures", true},
+               {"Pictures with the same one, median", true},
                {"PSNR at most, dB", true, true},
                {"Its 95 % interval", true},
                {"Mean of the true class, dB", true},
@@ -400,7 +401,8 @@ Table bounds_table(const Matrix& matrix) {
       picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
     t.rows.push_back(
         {p.label, std::to_string(b.bits), fmt::format("{} of {} pictures", b.distinct, b.pictures),
-         fixed(b.psnr_db, 2), fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
+         b.anonymity ? fixed(*b.anonymity, 0) : std::string(dash), fixed(b.psnr_db, 2),
+         fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
          fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked,
          b.epsilon ? fmt::format("{} ({:.1f} % kept; {} when tried)", *b.epsilon,
                                  100 * b.kept.value_or(0), fixed(b.epsilon_seen.value_or(0), 2))

@@ -244,6 +244,21 @@ TEST(Attacks, AnAttackerWithPicturesOfAnotherKindTrainsOnThoseOnly) {
   EXPECT_EQ(std::get<int64_t>(c.budget.at("training pairs")), 20);
 }
 
+TEST(Attacks, LearnFromLossyPicturesAsTheyArrive) {
+  const test::TemporaryFolder folder;
+  auto e = experiment_of(folder, "['pixelate']");
+  e.attacks.only = {"itn"};
+  e.attacks.transports = {"png", "jpeg:20", "resize:0.5"};
+  e.attacks.attributes = e.attacks.curve = false;
+  const auto matrix = run_attacks(e);
+  ASSERT_EQ(matrix.transport.size(), 3u);
+  for (const auto& t : matrix.transport) EXPECT_TRUE(t.attack.starts_with("itn")) << t.attack;
+  const auto itn = attacks_folder(e) / "pixelate" / "itn";
+  EXPECT_TRUE(std::filesystem::exists(itn / "training-jpeg-20" / "model.safetensors"));
+  for (const char* none : {"training-png", "training-resize-0.5"})
+    EXPECT_FALSE(std::filesystem::exists(itn / none)) << none;
+}
+
 TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {
   const test::TemporaryFolder folder;
   const auto matrix = reproduce_defences(

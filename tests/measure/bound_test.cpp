@@ -30,6 +30,7 @@ TEST(Bound, IsTheMeanVarianceWithinTheCells) {
   EXPECT_EQ(b.pictures, 5u);
   EXPECT_EQ(b.distinct, 3u);
   EXPECT_EQ(b.alone, 1u);
+  EXPECT_EQ(b.anonymity, 2);
   // Deviations 10 and 20 from the means of two pairs, doubled to be without bias; 0 for the one.
   EXPECT_NEAR(b.psnr_db, psnr((4 * 100.0 + 4 * 400.0) / 5), 1e-9);
   EXPECT_LT(b.psnr_low_db, b.psnr_db);
@@ -55,6 +56,7 @@ TEST(Bound, CountsCellsAmongCandidates) {
   const auto all_apart = bound(dataset(values, labels), greys(values), 8);
   EXPECT_NEAR(all_apart.reidentified.at("100"), 1, 1e-9);
   EXPECT_EQ(all_apart.alone, 200u);
+  EXPECT_EQ(b.anonymity, 50);
 }
 
 TEST(Bound, NoGuessFromTheCodeBeatsIt) {
