@@ -320,12 +320,15 @@ def attacks_section(record):
     return lines
 
 
-ROWS = ["plain", "transform", "pe", "le", "ele", "etc", "gan"]  # order of the comparison table
+ROWS = ["plain", "transform", "coded", "pe", "le", "ele", "etc", "gan"]  # order of the tables
 
 
 def place(label):
-    first = next((i for i, name in enumerate(ROWS) if label.split("-")[0] == name), len(ROWS))
-    return first, float(label.removeprefix("transform-a")) if first == 1 else 0, label
+    kind = label.split("-")[0]
+    name = kind.rstrip("0123456789")
+    first = ROWS.index(name) if name in ROWS else len(ROWS)
+    number = label.removeprefix("transform-a") if name == "transform" else kind.removeprefix(name)
+    return first, float(number or 0), label
 
 
 def table1_section(data, records):
@@ -506,15 +509,19 @@ def readme_row(p, record=None, cells=(), matrices=()):
 def readme_block(records):
     main = records.get("cifar10-cpu")
     # The newest first; the others have what it lacks.
-    matrices = sorted((r for name, r in records.items() if name.startswith("attacks-cifar10")),
+    matrices = sorted((r for name, r in records.items()
+                       if name.startswith(("attacks-cifar10", "defences-cifar10"))),
                       key=lambda r: r is not records.get("attacks-cifar10"))
     protections = {}
     for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
         for p in record["protections"] if record else []:
             protections.setdefault(p["label"], p)
+    for p in records.get("defences-cifar10", {"protections": []})["protections"]:
+        if p.get("bound") and not p["bound"].get("epsilon"):
+            protections.setdefault(p["label"], p)
     cells = []
     for name, record in records.items():
-        if name.startswith("attacks-cifar10") and not name.endswith("-old"):
+        if name.startswith(("attacks-cifar10", "defences-cifar10")) and not name.endswith("-old"):
             cells += record["cells"]
     rows = []
     for label in sorted(protections, key=place):
