@@ -84,4 +84,15 @@ Settings settings_of(T part, const std::string& table) {
   return out;
 }
 
+/// Those fields that a struct has got since results were kept, in a member `additions`, and that
+/// differ from their defaults: the keys of results without them stay what they were.
+template <class T>
+Settings added_settings_of(T part, const std::string& table) {
+  Settings out, usual;
+  part.additions(WriteFields(out, table));
+  T().additions(WriteFields(usual, table));
+  std::erase_if(out, [&](const auto& field) { return usual.at(field.first) == field.second; });
+  return out;
+}
+
 }  // namespace veilnet

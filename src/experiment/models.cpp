@@ -135,25 +135,10 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, settings_of(e.transform.options, "transform."));
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
-  if (auto options = e.transform.options; e.transform.bits > 0 && options.code_rate != 1) {
-    Settings code;
-    options.code(WriteFields(code, "transform."));
-    add(stage, code);
-  }
-  if (auto options = e.transform.options; options.has_rivals()) {
-    Settings rivals;
-    options.rivals(WriteFields(rivals, "transform."));
-    add(stage, rivals);
-  }
-  if (auto options = e.transform.options; options.start_noise > 0) {
-    Settings noise;
-    options.noise(WriteFields(noise, "transform."));
-    add(stage, noise);
-  }
-  // Apart, so that the keys of trainings without it stay as they were.
-  if (e.transform.options.drive != train::TransformOptions().drive)
-    add(stage, {{"transform.drive", e.transform.options.drive},
-                {"transform.driver", std::to_string(train::TransformTask::kDriverVersion)}});
+  auto added = added_settings_of(e.transform.options, "transform.");
+  if (added.contains("transform.drive"))
+    added["transform.driver"] = std::to_string(train::TransformTask::kDriverVersion);
+  add(stage, added);
   stage.inputs["classifier"] = psi;
   stage.inputs["phi"] = phi;
   if (!encoder.empty()) stage.inputs["encoder"] = encoder;

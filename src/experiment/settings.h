@@ -132,7 +132,7 @@ struct Experiment {
   /// The same experiment with h for psi alone, whatever [transform] services says.
   Experiment without_services() const;
   /// The same experiment with h protected as other papers do instead of by phi's features, alpha 0:
-  /// "minmax" or "nopeek", train::TransformOptions::rivals.
+  /// "minmax" or "nopeek" (train::TransformOptions).
   Experiment at_rival(const std::string& name) const;
   /// This one, then those of its curve: other values of alpha, then codes.
   std::vector<Experiment> points() const;

@@ -253,10 +253,11 @@ TEST(TransformTask, AnAdversaryLearnsOneWayAndHTheOther) {
 
 TEST(TransformTask, RivalsAreNoPartOfTheUsualSettings) {
   auto options = options_of("[transform]\nrecipe = 'paper'\n");
-  EXPECT_FALSE(options.has_rivals());
+  EXPECT_TRUE(added_settings_of(options, "transform.").empty());
   const auto usual = veilnet::settings_of(options, "transform.");
   EXPECT_FALSE(usual.contains("transform.adversary_weight"));
-  EXPECT_TRUE(options_of("[transform]\ncorrelation_weight = 1\n").has_rivals());
+  EXPECT_EQ(added_settings_of(options_of("[transform]\ncorrelation_weight = 1\n"), "transform."),
+            (Settings{{"transform.correlation_weight", "1"}}));
 }
 
 }  // namespace

@@ -54,10 +54,7 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     if (config.get_string("transform.kind", "unet") == "coded") set_coded_defaults(o);
   }
   o.fields(ReadFields(config, "transform."));
-  o.noise(ReadFields(config, "transform."));
-  o.code(ReadFields(config, "transform."));
-  o.rivals(ReadFields(config, "transform."));
-  o.driven(ReadFields(config, "transform."));
+  o.additions(ReadFields(config, "transform."));
   if (o.freeze_encoder && o.encoder_epochs == 0) {
     fail(ErrorCode::InvalidArgument,
          "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "

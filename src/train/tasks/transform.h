@@ -50,28 +50,15 @@ struct TransformOptions {
   /// NoPeek, arXiv 2008.09161. 0 in the paper.
   double correlation_weight = 0;
 
-  /// Those of other papers, apart from `fields`: a training without them stays what it was.
+  /// Apart from `fields`: added_settings_of.
   template <class Visit>
-  void rivals(Visit&& visit) {
+  void additions(Visit&& visit) {
     visit("adversary_weight", adversary_weight, 0, 1000);
     visit("correlation_weight", correlation_weight, 0, 1000);
-  }
-  /// Likewise.
-  template <class Visit>
-  void noise(Visit&& visit) {
     visit("start_noise", start_noise, 0, 1);
-  }
-  /// Likewise.
-  template <class Visit>
-  void code(Visit&& visit) {
     visit("code_rate", code_rate, 0.01, 1000);
-  }
-  /// Likewise.
-  template <class Visit>
-  void driven(Visit&& visit) {
     visit("drive", drive, {"steps", "protection"});
   }
-  bool has_rivals() const { return adversary_weight > 0 || correlation_weight > 0; }
 
   template <class Visit>
   void fields(Visit&& visit) {
