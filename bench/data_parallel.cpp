@@ -97,9 +97,9 @@ std::vector<torch::Tensor> train_weights(const Wanted& wanted) {
   std::optional<nn::WholeBatchNorm> whole;
   if (const auto& group = compute.group)
     whole.emplace([group](const torch::Tensor& sums) { group->sum(sums); });
-  auto loader = set.loader(recipe, 0, info.part);
+  auto batches = set.batches(recipe, torch::kCPU, 0, info.part);
   for (; info.step < info.total_steps; ++info.step) {
-    auto batch = train::to_device(loader.next(), torch::kCPU);
+    auto batch = batches.next();
     batch.pictures = batch.pictures.to(type);
     step.take(batch, info);
   }

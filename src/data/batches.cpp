@@ -45,16 +45,20 @@ Split stratified_split(std::span<const std::int32_t> labels, double fraction, st
   return split;
 }
 
-void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
-             const Augmentation& augmentation, Random& random, std::uint8_t* out) {
-  const bool flip = augmentation.horizontal_flip && random.below(2) == 1;
-  // Offset of the crop relative to the unpadded picture, in [-padding, padding].
-  int top = 0, left = 0;
+Draw draw(const Augmentation& augmentation, Random& random) {
+  Draw drawn;
+  drawn.flip = augmentation.horizontal_flip && random.below(2) == 1;
   if (const int padding = augmentation.crop_padding; padding > 0) {
     const auto choices = 2 * static_cast<std::uint64_t>(padding) + 1;
-    top = static_cast<int>(random.below(choices)) - padding;
-    left = static_cast<int>(random.below(choices)) - padding;
+    drawn.top = static_cast<int>(random.below(choices)) - padding;
+    drawn.left = static_cast<int>(random.below(choices)) - padding;
   }
+  return drawn;
+}
+
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Draw& drawn,
+             std::uint8_t* out) {
+  const auto& [flip, top, left] = drawn;
   const auto row_bytes = static_cast<std::size_t>(width) * 3;
   for (int y = 0; y < height; ++y, out += row_bytes) {
     std::memset(out, 0, row_bytes);
@@ -127,18 +131,6 @@ struct BatchLoader::Impl {
     }
   }
 
-  /// Picture `index` as the generator turns it, which is handed over as a copy: the pictures of a
-  /// pair see the same draws.
-  void copy(const image::Batch& from, std::uint32_t index, Random random,
-            std::span<std::uint8_t> out) const {
-    if (options.augmentation) {
-      augment(from.picture(index), from.height(), from.width(), *options.augmentation, random,
-              out.data());
-    } else {
-      std::ranges::copy(from.picture(index), out.begin());
-    }
-  }
-
   Minibatch make(std::uint64_t step) {
     const auto epoch = step / steps_per_epoch;
     if (epoch != order_epoch) {
@@ -155,23 +147,33 @@ struct BatchLoader::Impl {
     const auto count = static_cast<std::size_t>(options.part.of(static_cast<std::int64_t>(whole)));
     Minibatch batch;
     for (std::size_t i = first; i < whole; i += stride) batch.indices.push_back(order[begin + i]);
-    const auto black = [count](const image::Batch& like) {
-      return image::Batch(like.height(), like.width(), count);
+    const auto black = [&](const image::Batch& like) {
+      return image::Batch(like.height(), like.width(), options.pixels ? count : 0);
     };
     batch.pictures = black(source.pictures);
     if (source.plain) batch.plain = black(*source.plain);
+    // The pictures of a pair are turned alike.
+    const auto copy = [&](const image::Batch& from, std::uint32_t index,
+                          std::span<std::uint8_t> out) {
+      if (options.augmentation)
+        augment(from.picture(index), from.height(), from.width(), batch.draws.back(), out.data());
+      else
+        std::ranges::copy(from.picture(index), out.begin());
+    };
     for (std::size_t i = 0; i < count; ++i) {
       const auto index = batch.indices[i];
       if (index >= source.pictures.count()) {
         fail(ErrorCode::InvalidArgument, "picture index {} for {}, which has {} pictures", index,
              source.text, source.pictures.count());
       }
-      const Random random({options.seed, epoch, begin + first + i * stride});
-      copy(source.pictures, index, random, batch.pictures.picture(i));
-      if (source.plain)
-        copy(*source.plain, index, random, batch.plain.picture(i));
-      else
-        batch.labels.push_back(source.labels[index]);
+      if (options.augmentation) {
+        Random random({options.seed, epoch, begin + first + i * stride});
+        batch.draws.push_back(draw(*options.augmentation, random));
+      }
+      if (!source.plain) batch.labels.push_back(source.labels[index]);
+      if (!options.pixels) continue;
+      copy(source.pictures, index, batch.pictures.picture(i));
+      if (source.plain) copy(*source.plain, index, batch.plain.picture(i));
       if (options.encrypt) options.encrypt(batch.pictures.picture(i));
     }
     return batch;
@@ -195,6 +197,7 @@ BatchLoader::BatchLoader(const Source& source, std::vector<std::uint32_t> indice
   if (indices.empty()) fail(wrong, "no pictures to make batches of from {}", source.text);
   if (options.batch_size == 0) fail(wrong, "batch size 0; it must be at least 1");
   if (source.plain && options.encrypt) fail(wrong, "pairs of pictures cannot be encrypted");
+  if (!options.pixels && options.encrypt) fail(wrong, "nothing is encrypted without its pixels");
   if (const auto [first, step] = options.part; first < 0 || first >= step || step < 1)
     fail(wrong, "part {} of {} of every batch; allowed: 0 to the number of parts less 1", first,
          step);

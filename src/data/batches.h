@@ -26,6 +26,13 @@ struct Augmentation {
       4;  ///< random crop of the original size from the zero-padded picture; 0 for none
 };
 
+/// What is done to one picture: flipped, then cropped from the zero-padded picture.
+struct Draw {
+  bool flip = false;
+  int top = 0, left = 0;  ///< of the crop, relative to the unpadded picture
+};
+Draw draw(const Augmentation& augmentation, Random& random);
+
 /// The share of every batch that one of several processes takes: pictures first, first + step, ...
 /// of it. All have equally many of any number of first pictures, give or take one.
 struct Part {
@@ -41,12 +48,12 @@ struct Minibatch {
   image::Batch plain;                  ///< of pairs the plain ones, augmented alike; else empty
   std::vector<std::int32_t> labels;    ///< one a picture; of pairs none
   std::vector<std::uint32_t> indices;  ///< positions in the data set, one a picture
+  std::vector<Draw> draws;             ///< one a picture; none without augmentation
 };
 
-/// Copies one picture into `out` (height * width * 3 bytes): flipped, then cropped from the
-/// zero-padded picture. Public so that a test can show what it does.
-void augment(std::span<const std::uint8_t> image_hwc, int height, int width,
-             const Augmentation& augmentation, Random& random, std::uint8_t* out);
+/// Copies one picture into `out` (height * width * 3 bytes) as the draw says.
+void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Draw& draw,
+             std::uint8_t* out);
 
 /// Endless shuffled epochs of equal batches, prepared ahead of use by one background thread.
 ///
@@ -67,12 +74,14 @@ class BatchLoader {
     std::uint64_t start_step = 0;  ///< batches to skip, for resuming
     Part part;                     ///< only these pictures of every batch
     std::size_t prefetch = 4;      ///< batches held ready; 0 counts as 1
+    /// False: batches are indices, labels and draws alone, for who keeps the pictures himself.
+    bool pixels = true;
   };
 
   /// What is given must outlive the loader. Both pictures of a pair are flipped and cropped alike.
   /// @throws Error{InvalidArgument} for no indices, batch size 0, drop_last with fewer pictures
-  /// than a batch, a crop padding outside 0 to the longer side of a picture, or pairs that are to
-  /// be encrypted.
+  /// than a batch, a crop padding outside 0 to the longer side of a picture, or what is to be
+  /// encrypted without pixels or as pairs.
   BatchLoader(const Dataset& dataset, std::vector<std::uint32_t> indices, const Options& options);
   BatchLoader(const Pairs& pairs, std::vector<std::uint32_t> indices, const Options& options);
   ~BatchLoader();

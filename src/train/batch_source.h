@@ -4,12 +4,33 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "data/batches.h"
+#include "train/device_pictures.h"
 #include "train/recipe.h"
 #include "train/task.h"
 
 namespace veilnet::train {
+
+/// Batches as tensors on the compute device. Where that is not the processor, the pictures are kept
+/// on it if they have at most kMostKept bytes, and only where they lie and how they are turned is
+/// sent to it; the batches are the same.
+class BatchSource {
+ public:
+  static constexpr size_t kMostKept = size_t{4} << 30;
+  /// What is given must outlive it.
+  BatchSource(const data::Dataset& pictures, const std::vector<uint32_t>& indices,
+              data::BatchLoader::Options options, const torch::Device& device);
+  BatchSource(const data::Pairs& pairs, const std::vector<uint32_t>& indices,
+              data::BatchLoader::Options options, const torch::Device& device);
+  Batch next();
+
+ private:
+  torch::Device device_;
+  std::optional<DevicePictures> pictures_, plain_;
+  data::BatchLoader loader_;
+};
 
 /// What a training learns from and what validates it: labelled pictures, or pairs. All of it must
 /// outlive the training.
@@ -30,8 +51,8 @@ class TrainingSet {
 
   /// Endless batches, shuffled and augmented by (seed, epoch, position) alone, prepared by a thread
   /// of their own. @param start_step how many to skip. @param part which pictures of each.
-  data::BatchLoader loader(const Recipe& recipe, int64_t start_step,
-                           const data::Part& part = {}) const;
+  BatchSource batches(const Recipe& recipe, const torch::Device& device, int64_t start_step,
+                      const data::Part& part = {}) const;
 
   /// The validation pictures in order, twice the recipe's batch size at a time. @param part which
   /// of these batches.
@@ -45,8 +66,5 @@ class TrainingSet {
   const data::Split& split_;
   std::function<void(std::span<uint8_t>)> encrypt_;
 };
-
-/// A loader's batch as tensors on the device.
-Batch to_device(const data::Minibatch& batch, const torch::Device& device);
 
 }  // namespace veilnet::train

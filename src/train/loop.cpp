@@ -80,10 +80,10 @@ void settle_batch_norm(Task& task, const TrainingSet& set, const Recipe& recipe,
     layer->options.momentum(c10::nullopt);  // the mean over all batches
   }
   torch::NoGradGuard no_grad;
-  auto loader = set.loader(recipe, 0, info.part);
+  auto batches = set.batches(recipe, compute.device, 0, info.part);
   for (int64_t i = 0; i < kBatches; ++i) {
     Autocast autocast(compute);
-    task.training_losses(to_device(loader.next(), compute.device), info);
+    task.training_losses(batches.next(), info);
   }
   for (auto* layer : layers) layer->options.momentum(momentum);
 }
@@ -238,7 +238,7 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     info.step = state.step;
   }
   if (group) check_same_step(*group, info.step);
-  auto loader = set.loader(recipe, info.step, info.part);
+  auto batches = set.batches(recipe, compute.device, info.step, info.part);
   std::optional<Journal> journal;
   if (compute.writes()) journal.emplace(run, recipe, compute, info);
   // The first step also allocates; nine more tell how long the rest will take.
@@ -273,7 +273,7 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
     if (info.step % info.steps_per_epoch == 0 && state.validated < info.step / info.steps_per_epoch)
       end_epoch();
     while (info.step < info.total_steps) {
-      const auto batch = to_device(loader.next(), compute.device);
+      const auto batch = batches.next();
       const auto losses = step.take(batch, info);
       ++info.step;
       if (info.step == first) begin = Clock::now();

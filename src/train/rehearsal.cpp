@@ -52,12 +52,12 @@ void rehearse(Task& task, const TrainingSet& set, const Recipe& recipe, const Co
   StepInfo info;
   info.steps_per_epoch = set.steps_per_epoch(recipe);
   info.total_steps = info.steps_per_epoch * recipe.epochs;
-  auto loader = set.loader(recipe, 0);
+  auto batches = set.batches(recipe, compute.device, 0);
   auto begin = Clock::now();
   int64_t timed = 0;
   while (info.step < std::min(kMost, info.total_steps) &&
          (timed == 0 || elapsed(begin) < kSeconds)) {
-    const auto batch = to_device(loader.next(), compute.device);
+    const auto batch = batches.next();
     const auto losses = step.take(batch, info);
     losses.total.item<double>();  // waits for the device
     ++info.step;

@@ -25,7 +25,7 @@ std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augm
                                     std::uint64_t seed) {
   std::vector<std::uint8_t> out(set.image_bytes(), 0xcd);
   Random random(seed);
-  augment(set.image(0), set.pictures.height(), set.pictures.width(), augmentation, random,
+  augment(set.image(0), set.pictures.height(), set.pictures.width(), draw(augmentation, random),
           out.data());
   return out;
 }

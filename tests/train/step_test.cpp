@@ -69,9 +69,9 @@ TEST(TrainingSet, GivesPairsThatAreFlippedTogether) {
   recipe.crop_padding = 0;
   const TrainingSet set(pairs, split);
   EXPECT_EQ(set.steps_per_epoch(recipe), 2);
-  auto loader = set.loader(recipe, 0);
+  auto batches = set.batches(recipe, torch::kCPU, 0);
   for (int i = 0; i < 4; ++i) {
-    const auto batch = to_device(loader.next(), torch::kCPU);
+    const auto batch = batches.next();
     EXPECT_EQ(batch.pictures.sizes().vec(), (std::vector<int64_t>{8, 3, 32, 32}));
     EXPECT_TRUE(torch::equal(batch.pictures, batch.plain));
     EXPECT_FALSE(batch.labels.defined());
