@@ -15,6 +15,8 @@ namespace veilnet::attack {
 
 namespace {
 
+constexpr int kMostBits = 64;  // of a key space that anybody would try to search
+
 void check_unknown(std::span<const std::size_t> unknown, std::size_t entries, std::size_t most) {
   if (unknown.size() > most) {
     throw Error(ErrorCode::InvalidArgument,
@@ -121,6 +123,8 @@ Attack brute_force() {
           "does.",
           [](const Target& t) -> Against {
             if (const auto why = why_no_key_holder(t); !why.empty()) return why;
+            if (t.key_space_bits.value_or(0) > kMostBits)
+              return fmt::format("it has more than 2^{} keys, which nobody tries", kMostBits);
             return kBruteForceThreatModel;
           },
           [](Materials& m, const Setting& s) -> Outcome {

@@ -16,10 +16,11 @@ namespace veilnet::attack {
 /// A way of protecting pictures as the public knows it.
 struct Target {
   std::string label;
-  Keys keys = Keys::None;        ///< how many keys protect the attacked pictures
-  cipher::SchemeOptions scheme;  ///< id empty where it is no scheme of src/cipher
-  bool network = false;          ///< a transformation network, public
-  int64_t code_bits = 0;         ///< of its code, where it has one: src/nn/coded.h
+  Keys keys = Keys::None;                     ///< how many keys protect the attacked pictures
+  cipher::SchemeOptions scheme;               ///< id empty where it is no scheme of src/cipher
+  bool network = false;                       ///< a transformation network, public
+  int64_t code_bits = 0;                      ///< of its code, where it has one: src/nn/coded.h
+  std::optional<double> key_space_bits = {};  ///< for pictures of the attacked size
 
   bool is_scheme() const { return !scheme.id.empty(); }
   /// A scheme that a key decides.

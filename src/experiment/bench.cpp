@@ -198,7 +198,9 @@ attack::Outcome Bench::attack(const Row& row, const attack::Attack& attack,
 }
 
 Bench::Against Bench::against(const Row& row, const attack::Attack& attack) const {
-  auto against = attack.against(measure::target_of(*row.protection));
+  auto target = measure::target_of(*row.protection);
+  target.key_space_bits = row.record.key_space_bits;
+  auto against = attack.against(target);
   if (const auto* model = std::get_if<ThreatModel>(&against)) {
     if (attack.needs_phi && !phi_) return "phi is not there (phi.file)";
     if (model->auxiliary == Auxiliary::Unrelated && !sets_.unrelated)

@@ -265,11 +265,16 @@ class CommandLine(unittest.TestCase):
     def test_any_attack_of_the_table_runs_alone(self):
         small = [word for key in ("known=40", "attacked=20", "epochs=1") for word in ("--set", "attacks." + key)]
         one = self.out("one.json")
-        for attack, on in (("retrieval", "le"), ("itn", "transform"), ("brute-force", "le"), ("chosen-plaintext", "le"), ("fr", "pe-independent")):
+        for attack, on in (("retrieval", "le"), ("itn", "transform"), ("chosen-plaintext", "le"), ("fr", "pe-independent")):
             self.expect(0, [attack], "attack", attack, "--on", on, "--config", self.config, "--json", one, *small)
             cells = json.loads(one.read_text())["cells"]
             self.assertEqual([cell["attack"] for cell in cells], [attack])
             self.assertNotIn("refused", cells[0])
+        brute = ("attack", "brute-force", "--on", "le", "--config", self.config, "--json", one, *small)
+        self.expect(0, [], *brute)
+        self.assertIn("2^64", json.loads(one.read_text())["cells"][0]["refused"])
+        self.expect(0, [], *brute, "--set", "scheme.block_size=1")  # 720 keys
+        self.assertEqual(json.loads(one.read_text())["cells"][0]["measures"]["exact"], 1)
         self.expect(2, ["--on"], "attack", "gan", "--config", self.config)
         self.expect(2, ["\"cat\"", "pe-same"], "attack", "gan", "--on", "cat", "--config", self.config)
 

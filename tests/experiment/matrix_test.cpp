@@ -55,7 +55,7 @@ TEST(Attacks, CanaryIsBrokenAndNoiseIsNot) {
     EXPECT_EQ(exact(cell(matrix, "pe-same", attack)), 1.0) << attack;
     EXPECT_FALSE(cell(matrix, "random", attack).refused.empty()) << attack;
   }
-  EXPECT_EQ(exact(cell(matrix, "pe-same", "brute-force")), 0.0) << "its key space is too large";
+  EXPECT_NE(cell(matrix, "pe-same", "brute-force").refused.find("2^64 keys"), std::string::npos);
   const auto verdict = report::verdict(matrix, "pe-same");
   EXPECT_EQ(verdict.rebuilt.severity, report::Severity::All);
   EXPECT_EQ(exact(cell(matrix, "pe-same", "retrieval")), 1.0);
