@@ -4,8 +4,8 @@
 usage: cost.py VEILNET PHI [RESULT.json]      VEILNET: build/release/veilnet; PHI: VGG weights (phi.file)
 
 Each point is `veilnet reproduce --dry-run` on synthetic pictures of 32x32, which tries a few steps of every training;
-the recipe is `quick` with a trained encoder. Pictures per second of h's steps, and the most memory of the process (MB).
-ROUNDS rounds in turn, medians. Needs an otherwise idle machine.
+the recipe is `quick` with a trained encoder. Pictures per second of h's training, its validations included, and the
+most memory of the process up to and with it (MB). ROUNDS rounds in turn, medians. Needs an otherwise idle machine.
 """
 import json
 import os
@@ -43,7 +43,7 @@ def main():
         out = pathlib.Path(folder) / "dry.json"
         for _ in range(ROUNDS):
             for point, figures in zip(points, found):
-                sets = ["data.train_size=6000", "data.test_size=100", f'runs="{folder}"', f'phi.file="{phi}"',
+                sets = ["data.train_size=6000", "data.test_size=100", "classifier.batch_size=32", f'runs="{folder}"', f'phi.file="{phi}"',
                         f"transform.width={point['width']}", f"transform.batch_size={point['batch_size']}",
                         f"compute.threads={point['threads']}", f'compute.precision="{point["precision"]}"']
                 command = [veilnet, "reproduce", "--dry-run", "--json", out, *(w for s in sets for w in ("--set", s))]
@@ -54,7 +54,7 @@ def main():
                 h = next(t for t in record["trainings"] if t["title"].startswith("train h"))
                 if h["batch_size"] != point["batch_size"]:
                     sys.exit(f"cost: {point}: the batch was {h['batch_size']}")
-                figures.append((h["steps"] * h["batch_size"] / h["seconds"], record["peak_mb"]))
+                figures.append((h["steps"] * h["batch_size"] / h["seconds"], h["peak_mb"]))
     metrics = {}
     for point, figures in zip(points, found):
         label = f"h_w{point['width']}_b{point['batch_size']}_t{point['threads']}_{point['precision']}"
@@ -65,8 +65,9 @@ def main():
     processor = next(line.split(": ")[1] for line in flags.splitlines() if line.startswith("model name"))
     commit = subprocess.run([veilnet, "--version"], capture_output=True, text=True).stdout.split("(")[-1].split(")")[0]
     record = {"experiment": "bench-cost", "config": "bench/cost.py",
-              "note": f"Pictures per second of h's training (recipe quick, pictures of 32x32) and the process's most memory in MB, by "
-                      f"width, batch, threads and precision; medians of {ROUNDS} rounds of a few steps each.",
+              "note": f"Pictures per second of h's training (recipe quick, pictures of 32x32, validations included) and the process's "
+                      f"most memory up to and with it in MB, by width, batch, threads and precision; medians of {ROUNDS} rounds of a "
+                      f"few steps each.",
               "commit": commit,
               "machine": {"device": f"cpu ({processor})", "threads": str(cores()), "instruction_set": isa},
               "metrics": metrics | {"isa": isa}}

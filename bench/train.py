@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 
 ROUNDS, STEPS, WARM, COMPARED = 3, 16, 3, 6
 LR, MOMENTUM, DECAY, ALPHA = {"psi": 1e-2, "transform": 1e-5}, 0.9, 5e-4, 0.005  # those of bench/train_step.cpp
@@ -165,29 +166,44 @@ def physical_cores():
                 for i in os.sched_getaffinity(0)})
 
 
-def seconds_of(training):
+def seconds_of(training, batch):
     """What its steps took, at the median rate: others may have worked beside it at times."""
-    lines = [json.loads(line) for line in (training / "log.jsonl").read_text().splitlines()]
-    return lines[-1]["step"] * BATCH / statistics.median(l["images_per_s"] for l in lines if "images_per_s" in l)
+    log = training / "log.jsonl"
+    if not log.exists():
+        sys.exit(f"train: there is no {log}")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    if lines[-1].get("event") != "done":
+        sys.exit(f"train: {training} is not finished")
+    return lines[-1]["step"] * batch / statistics.median(l["images_per_s"] for l in lines if "images_per_s" in l)
 
 
-def quality(folder, run, record):
+class Quality:
     """Time to quality: the published recipe's time for h in terms of ours, its encoder included."""
-    metrics = {name: value if isinstance(value, (int, float)) else value.get("value", value.get("mean"))
-               for name, value in record["metrics"].items()}
-    lost, seen = metrics["plain_accuracy"] - metrics["protected_accuracy"], metrics["ssim_plain_protected_mean"]
-    if lost > QUALITY["lost"] or abs(seen) > QUALITY["ssim"]:
-        sys.exit(f"train: this h loses {100 * lost:.2f} points at SSIM {seen:.3f}; allowed: 0.5 and 0.05")
-    p = record["protections"][0]
-    width = int(p["architecture"].split("width ")[1].split()[0].rstrip(","))
-    ours = seconds_of(run / "encoder") + seconds_of(run / p["label"])
-    found = subprocess.run([sys.executable, __file__, "--pytorch", folder, "transform", str(width)], check=True,
-                           capture_output=True, text=True).stdout
-    rate = BATCH / statistics.median(json.loads(found)["seconds"][WARM:])
-    published = QUALITY["epochs"] * record["data"]["train"] / rate
-    print(f"h of width {width}: {ours / 60:.0f} min, points lost {100 * lost:.2f}; published recipe {published / 60:.0f} min")
-    return {"time_to_quality_ratio": published / ours, "time_to_quality_minutes": ours / 60,
-            "time_to_quality_published_minutes": published / 60, "time_to_quality_width": width}
+
+    def __init__(self, run, record):
+        record = json.loads(record.read_text())
+        metrics = {name: value["mean"] if isinstance(value, dict) else value
+                   for name, value in record["metrics"].items()}
+        self.lost = round(metrics["plain_accuracy"] - metrics["protected_accuracy"], 9)
+        seen = metrics["ssim_plain_protected_mean"]
+        if self.lost > QUALITY["lost"] or abs(seen) > QUALITY["ssim"]:
+            sys.exit(f"train: this h loses {100 * self.lost:.2f} points at SSIM {seen:.3f}; allowed: 0.5 and 0.05")
+        h, config = record["protections"][0], tomllib.loads(record["config"])
+        self.width = int(h["architecture"].split("width ")[1].split()[0].rstrip(","))
+        self.ours = (seconds_of(run / "encoder", config["classifier"]["batch_size"]) +
+                     seconds_of(run / h["label"], config["transform"]["batch_size"]))
+        self.pictures = record["data"]["train"]
+        self.how = f"{record['machine']['precision']} on {record['machine']['device']}"
+
+    def measure(self, folder):
+        found = subprocess.run([sys.executable, __file__, "--pytorch", folder, "transform", str(self.width)],
+                               check=True, capture_output=True, text=True).stdout
+        rate = BATCH / statistics.median(json.loads(found)["seconds"][WARM:])
+        published = QUALITY["epochs"] * self.pictures / rate
+        print(f"h of width {self.width}: {self.ours / 60:.0f} min, {100 * self.lost:.2f} points lost; "
+              f"the published recipe {published / 60:.0f} min")
+        return {"time_to_quality_ratio": published / self.ours, "time_to_quality_minutes": self.ours / 60,
+                "time_to_quality_published_minutes": published / 60, "time_to_quality_width": self.width}
 
 
 def main():
@@ -196,6 +212,7 @@ def main():
     if len(sys.argv) not in (2, 3, 5):
         sys.exit(__doc__)
     ours = pathlib.Path(sys.argv[1]).resolve()
+    quality = Quality(*map(pathlib.Path, sys.argv[3:5])) if len(sys.argv) == 5 else None
     metrics, rates = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([ours, "inputs", folder], check=True)
@@ -223,8 +240,8 @@ def main():
             metrics[metric + "_ratio"] = rates[task, "veilnet"] / rates[task, "pytorch"]
             metrics[metric + "_pictures_per_s"] = rates[task, "veilnet"]
             metrics[metric + "_pytorch_pictures_per_s"] = rates[task, "pytorch"]
-        if len(sys.argv) == 5:
-            metrics |= quality(folder, pathlib.Path(sys.argv[3]), json.loads(pathlib.Path(sys.argv[4]).read_text()))
+        if quality:
+            metrics |= quality.measure(folder)
     flags = pathlib.Path("/proc/cpuinfo").read_text()
     metrics = {k: round(v, 3) for k, v in metrics.items()}
     data_parallel = ours.parent / "data_parallel"
@@ -244,9 +261,10 @@ def main():
               "machine": {"device": f"cpu ({processor})", "threads": str(physical_cores()),
                           "instruction_set": metrics["isa"]},
               "metrics": metrics}
-    if len(sys.argv) == 5:
-        record["note"] += (" Time to quality: h of the main experiment and its encoder, at the median rates of their logs, "
-                           "against 200 epochs of the published recipe in plain PyTorch at that width, extrapolated.")
+    if quality:
+        record["note"] += (f" Time to quality: h of the main experiment and its encoder ({quality.how}), at the median rates of "
+                           f"their logs, against 200 epochs of the published recipe in plain PyTorch at that width, float32, "
+                           f"extrapolated from {STEPS - WARM} steps.")
     text = json.dumps(record, indent=1) + "\n"
     print(text)
     if len(sys.argv) > 2:

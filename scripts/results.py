@@ -506,11 +506,15 @@ def readme_row(p, record=None, cells=(), matrices=()):
                   percent(jpeg, 1)]
 
 
+def of_cifar10(name):
+    """Whether it is a record of attacks or defences on CIFAR-10, not on CIFAR-100."""
+    return re.fullmatch(r"(attacks|defences)-cifar10(-.+)?", name) is not None
+
+
 def readme_block(records):
     main = records.get("cifar10-cpu")
     # The newest first; the others have what it lacks.
-    matrices = sorted((r for name, r in records.items()
-                       if name.startswith(("attacks-cifar10", "defences-cifar10"))),
+    matrices = sorted((r for name, r in records.items() if of_cifar10(name)),
                       key=lambda r: r is not records.get("attacks-cifar10"))
     protections = {}
     for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
@@ -521,7 +525,7 @@ def readme_block(records):
             protections.setdefault(p["label"], p)
     cells = []
     for name, record in records.items():
-        if name.startswith(("attacks-cifar10", "defences-cifar10")) and not name.endswith("-old"):
+        if of_cifar10(name) and not name.endswith("-old"):
             cells += record["cells"]
     rows = []
     for label in sorted(protections, key=place):

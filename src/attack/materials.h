@@ -20,7 +20,7 @@ struct Target {
   cipher::SchemeOptions scheme;               ///< id empty where it is no scheme of src/cipher
   bool network = false;                       ///< a transformation network, public
   int64_t code_bits = 0;                      ///< of its code, where it has one: src/nn/coded.h
-  std::optional<double> key_space_bits = {};  ///< for pictures of the attacked size
+  std::optional<double> key_space_bits = {};  ///< at the attacked size, where known
 
   bool is_scheme() const { return !scheme.id.empty(); }
   /// A scheme that a key decides.

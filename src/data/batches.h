@@ -44,9 +44,9 @@ struct Part {
 
 /// The pictures of one training step.
 struct Minibatch {
-  image::Batch pictures;               ///< of pairs the protected ones
-  image::Batch plain;                  ///< of pairs the plain ones, augmented alike; else empty
-  std::vector<std::int32_t> labels;    ///< one a picture; of pairs none
+  image::Batch pictures;             ///< of pairs the protected ones; none without Options::pixels
+  image::Batch plain;                ///< of pairs the plain ones, augmented alike; else none
+  std::vector<std::int32_t> labels;  ///< one a picture; of pairs none
   std::vector<std::uint32_t> indices;  ///< positions in the data set, one a picture
   std::vector<Draw> draws;             ///< one a picture; none without augmentation
 };

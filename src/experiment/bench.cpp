@@ -51,6 +51,7 @@ std::string text(bool bf16) { return bf16 ? "bfloat16" : "float32"; }
 
 double rounded(double value) { return std::round(10 * value) / 10; }
 
+// An inverted picture shows as much.
 double median_ssim(const record::Figures& figures) {
   return std::abs(record::distribution(figures, "ssim")->median);
 }
@@ -341,12 +342,12 @@ void Bench::keep_pictures(const Row& row, const record::Cell& cell, const image:
 const attack::Attack* Bench::strongest(const Row& row,
                                        const std::vector<record::Cell>& cells) const {
   const attack::Attack* best = nullptr;
-  double most = -2;
+  double most = -1;
   for (const auto& cell : cells) {
     if (cell.protection != row.protection->label() || !cell.refused.empty() || cell.looks() ||
         cell.picks() || attack::attack_named(cell.attack).picture_by_picture)
       continue;
-    const double median = record::distribution(cell.measures, "ssim")->median;
+    const double median = median_ssim(cell.measures);
     if (median <= most) continue;
     most = median;
     best = &attack::attack_named(cell.attack);
@@ -369,7 +370,7 @@ std::vector<record::Transport> Bench::transport(const Row& row,
       const auto model = std::get<ThreatModel>(against(row, *strongest));
       entry.attack = strongest->id;
       entry.measures = figures(attack(row, *strongest, model, {.attacked = &arrived}).recovered);
-      // One that learns can learn from what arrives, and does where that recovers more.
+      // One that trains a network can train it on what arrives, and does where that recovers more.
       const bool lossy = transport.kind == image::Transport::Kind::Jpeg ||
                          transport.kind == image::Transport::Kind::Webp;
       if (lossy && !strongest->training.empty() && !sets_.split) {

@@ -136,6 +136,7 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
   auto added = added_settings_of(e.transform.options, "transform.");
+  if (e.transform.bits == 0) added.erase("transform.code_rate");  // it hastens a code alone
   if (added.contains("transform.drive"))
     added["transform.driver"] = std::to_string(train::TransformTask::kDriverVersion);
   add(stage, added);

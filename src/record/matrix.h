@@ -143,8 +143,9 @@ struct Cell {
 struct Transport {
   std::string protection, transport;  ///< "jpeg:50"
   std::optional<double> accuracy;     ///< of the service
-  std::string attack;                 ///< the strongest; empty where there is none
-  Figures measures;                   ///< what it recovers
+  /// The strongest, with ", trained on what arrives" where that recovers more; empty for none.
+  std::string attack;
+  Figures measures;  ///< what it recovers
 };
 
 /// What a classifier reads off protected pictures that the service does not need.

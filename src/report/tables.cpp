@@ -401,7 +401,7 @@ Table bounds_table(const Matrix& matrix) {
       picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
     t.rows.push_back(
         {p.label, std::to_string(b.bits), fmt::format("{} of {} pictures", b.distinct, b.pictures),
-         b.anonymity ? fixed(*b.anonymity, 0) : std::string(dash), fixed(b.psnr_db, 2),
+         b.anonymity ? fmt::format("{:g}", *b.anonymity) : std::string(dash), fixed(b.psnr_db, 2),
          fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
          fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked,
          b.epsilon ? fmt::format("{} ({:.1f} % kept; {} when tried)", *b.epsilon,

@@ -14,8 +14,8 @@
 namespace veilnet::train {
 
 /// Batches as tensors on the compute device. Where that is not the processor, the pictures are kept
-/// on it if they have at most kMostKept bytes, and only where they lie and how they are turned is
-/// sent to it; the batches are the same.
+/// on it if a set of them (of pairs, each of the two) has at most kMostKept bytes, and only which
+/// they are and how they are turned is sent to it; the batches are the same.
 class BatchSource {
  public:
   static constexpr size_t kMostKept = size_t{4} << 30;

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "data/sources.h"
 #include "image/codecs.h"
+#include "nn/model.h"
 #include "record/io.h"
 #include "record/result.h"
 #include "report/verdict.h"
@@ -257,6 +258,11 @@ TEST(Attacks, LearnFromLossyPicturesAsTheyArrive) {
   EXPECT_TRUE(std::filesystem::exists(itn / "training-jpeg-20" / "model.safetensors"));
   for (const char* none : {"training-png", "training-resize-0.5"})
     EXPECT_FALSE(std::filesystem::exists(itn / none)) << none;
+  const auto first_weight = [&](const char* training) {
+    return nn::load_model(itn / training / "model.safetensors").net->parameters()[0];
+  };
+  EXPECT_FALSE(torch::equal(first_weight("training"), first_weight("training-jpeg-20")))
+      << "the same seed, other pictures";
 }
 
 TEST(Defences, TrainWhatIsMissingAndStandSideBySide) {

@@ -106,6 +106,17 @@ class Records(unittest.TestCase):
         self.assertIn("names 88.00 % of plain pictures.", text)
         self.assertIn("| coded4 | resnet-8 | 20 | 90.00 |", text)
 
+    def test_of_cifar100_are_not_those_of_cifar10(self):
+        for name in ("attacks-cifar10-h-standard", "defences-cifar10"):
+            self.assertTrue(results.of_cifar10(name), name)
+        for name in ("attacks-cifar100", "defences-cifar100", "cifar10-cpu"):
+            self.assertFalse(results.of_cifar10(name), name)
+
+    def test_codes_stand_in_the_order_of_their_bits(self):
+        order = ["plain", "transform-a0.0", "transform-a0.05", "coded4-a0.005", "coded10-a0.005",
+                 "pe-same", "random"]
+        self.assertEqual(sorted(reversed(order), key=results.place), order)
+
     def test_of_another_version_are_refused(self):
         with self.assertRaisesRegex(SystemExit, "record_version is 99, allowed is 2"):
             self.load({"record_version": 99})

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "core/random.h"
+#include "data/pairs.h"
 #include "data/sources.h"
 #include "nn/model.h"
 #include "support.h"
@@ -53,6 +54,7 @@ TEST(BatchLoader, WithoutPixelsSaysWhichAndHow) {
   options.batch_size = 16;
   options.augmentation = data::Augmentation{};
   options.start_step = 2;
+  options.part = {1, 3};
   data::BatchLoader whole(set, indices, options);
   options.pixels = false;
   data::BatchLoader named(set, indices, options);
@@ -67,6 +69,29 @@ TEST(BatchLoader, WithoutPixelsSaysWhichAndHow) {
   options.encrypt = [](std::span<uint8_t>) {};
   test::expect_error(ErrorCode::InvalidArgument, {"without its pixels"},
                      [&] { data::BatchLoader(set, indices, options); });
+}
+
+TEST(BatchLoader, WithoutPixelsTurnsPairsAlike) {
+  const auto one = noise(8, 12, 20);
+  std::vector<uint32_t> order(20);
+  std::iota(order.rbegin(), order.rend(), 0u);
+  const data::Pairs pairs(one.subset(order), one);
+  data::BatchLoader::Options options;
+  options.batch_size = 6;
+  options.augmentation = data::Augmentation{};
+  options.part = {1, 2};
+  options.start_step = 3;
+  data::BatchLoader whole(pairs, order, options);
+  options.pixels = false;
+  data::BatchLoader named(pairs, order, options);
+  const DevicePictures hidden(pairs.protected_pictures(), torch::kCPU),
+      plain(pairs.plain(), torch::kCPU);
+  for (int step = 0; step < 5; ++step) {
+    const auto a = whole.next(), b = named.next();
+    EXPECT_TRUE(torch::equal(hidden.take(b.indices, b.draws), as_tensor(a.pictures)));
+    EXPECT_TRUE(torch::equal(plain.take(b.indices, b.draws), as_tensor(a.plain)));
+    EXPECT_TRUE(b.labels.empty());
+  }
 }
 
 }  // namespace

@@ -78,13 +78,15 @@ bool dry_run(const CommonOptions& options, const experiment::Experiment& experim
                     {"finished", one.finished},
                     {"steps", one.steps},
                     {"batch_size", one.batch_size},
-                    {"seconds", one.seconds}});
+                    {"seconds", one.seconds},
+                    {"peak_mb", one.peak_mb}});
   }
   fmt::print("{:40}  {:>12}  at most {:.0f} MB of memory\n", "all trainings", duration(seconds),
              peak_mb);
   fmt::print(
       "At the pace of this moment. Not in it: measuring, attacks that train nothing or begin anew "
-      "with every\npicture. Nothing was written.\n");
+      "with every\npicture, and what attributes, curves, JPEG and WebP train. Nothing was "
+      "written.\n");
   write_json(options, {{"trainings", list}, {"seconds", seconds}, {"peak_mb", peak_mb}});
   return true;
 }
