@@ -270,10 +270,10 @@ class CommandLine(unittest.TestCase):
             cells = json.loads(one.read_text())["cells"]
             self.assertEqual([cell["attack"] for cell in cells], [attack])
             self.assertNotIn("refused", cells[0])
-        brute = ("attack", "brute-force", "--on", "le", "--config", self.config, "--json", one, *small)
-        self.expect(0, [], *brute)
+        brute = ("attack", "brute-force", "--config", self.config, "--json", one, *small, "--on")
+        self.expect(0, [], *brute, "le")
         self.assertIn("2^64", json.loads(one.read_text())["cells"][0]["refused"])
-        self.expect(0, [], *brute, "--set", "scheme.block_size=1")  # 720 keys
+        self.expect(0, [], *brute, "le-block1", "--set", "scheme.block_size=1")  # 720 keys
         self.assertEqual(json.loads(one.read_text())["cells"][0]["measures"]["exact"], 1)
         self.expect(2, ["--on"], "attack", "gan", "--config", self.config)
         self.expect(2, ["\"cat\"", "pe-same"], "attack", "gan", "--on", "cat", "--config", self.config)
