@@ -45,7 +45,7 @@ Split stratified_split(std::span<const std::int32_t> labels, double fraction, st
   return split;
 }
 
-Draw draw(const Augmentation& augmentation, Random& random) {
+Draw draw(const Augmentation& augmentation, int height, int width, Random& random) {
   Draw drawn;
   drawn.flip = augmentation.horizontal_flip && random.below(2) == 1;
   if (const int padding = augmentation.crop_padding; padding > 0) {
@@ -53,12 +53,21 @@ Draw draw(const Augmentation& augmentation, Random& random) {
     drawn.top = static_cast<int>(random.below(choices)) - padding;
     drawn.left = static_cast<int>(random.below(choices)) - padding;
   }
+  if (const int side = augmentation.cutout; side > 0) {
+    const auto place = [&](int of) {
+      return static_cast<int>(random.below(static_cast<std::uint64_t>(of))) - side / 2;
+    };
+    drawn.cut = side;
+    drawn.cut_top = place(height);
+    drawn.cut_left = place(width);
+  }
   return drawn;
 }
 
 void augment(std::span<const std::uint8_t> image_hwc, int height, int width, const Draw& drawn,
              std::uint8_t* out) {
-  const auto& [flip, top, left] = drawn;
+  const auto& [flip, top, left, cut, cut_top, cut_left] = drawn;
+  auto* const begin = out;
   const auto row_bytes = static_cast<std::size_t>(width) * 3;
   for (int y = 0; y < height; ++y, out += row_bytes) {
     std::memset(out, 0, row_bytes);
@@ -70,6 +79,9 @@ void augment(std::span<const std::uint8_t> image_hwc, int height, int width, con
       std::memcpy(out + 3 * x, row + 3 * from_x, 3);
     }
   }
+  for (int y = std::max(0, cut_top); y < std::min(height, cut_top + cut); ++y)
+    for (int x = std::max(0, cut_left); x < std::min(width, cut_left + cut); ++x)
+      std::memset(begin + 3 * (static_cast<std::ptrdiff_t>(y) * width + x), kCutGrey, 3);
 }
 
 /// Where a loader draws from: pictures with labels, or with their plain versions.
@@ -168,7 +180,8 @@ struct BatchLoader::Impl {
       }
       if (options.augmentation) {
         Random random({options.seed, epoch, begin + first + i * stride});
-        batch.draws.push_back(draw(*options.augmentation, random));
+        batch.draws.push_back(
+            draw(*options.augmentation, source.pictures.height(), source.pictures.width(), random));
       }
       if (!source.plain) batch.labels.push_back(source.labels[index]);
       if (!options.pixels) continue;

@@ -24,14 +24,20 @@ struct Augmentation {
   bool horizontal_flip = true;  ///< with probability 1/2
   int crop_padding =
       4;  ///< random crop of the original size from the zero-padded picture; 0 for none
+  /// Side of a grey square around a random pixel, what is outside of the picture left out; 0 for
+  /// none (Cutout, DeVries and Taylor, arXiv 1708.04552).
+  int cutout = 0;
 };
 
-/// What is done to one picture: flipped, then cropped from the zero-padded picture.
+/// What is done to one picture: flipped, then cropped from the zero-padded picture, then a square
+/// of it made grey.
 struct Draw {
   bool flip = false;
-  int top = 0, left = 0;  ///< of the crop, relative to the unpadded picture
+  int top = 0, left = 0;                   ///< of the crop, relative to the unpadded picture
+  int cut = 0, cut_top = 0, cut_left = 0;  ///< side and place of the square, in the result
 };
-Draw draw(const Augmentation& augmentation, Random& random);
+inline constexpr std::uint8_t kCutGrey = 128;
+Draw draw(const Augmentation& augmentation, int height, int width, Random& random);
 
 /// The share of every batch that one of several processes takes: pictures first, first + step, ...
 /// of it. All have equally many of any number of first pictures, give or take one.

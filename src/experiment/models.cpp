@@ -112,6 +112,8 @@ Stage phi_stage(const Experiment& e, const Workspace& w) {
 Recipe encoder_recipe(const Experiment& e) {
   Recipe recipe = e.classifier.recipe;
   recipe.epochs = e.transform.options.encoder_epochs;
+  recipe.cutout = e.transform.encoder_cutout;
+  recipe.label_smoothing = e.transform.encoder_label_smoothing;
   recipe.lr = std::min(recipe.lr, 0.15);  // no shortcuts
   return recipe;
 }

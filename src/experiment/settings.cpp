@@ -222,6 +222,10 @@ Experiment read_experiment(Config& config) {
   e.transform.encoder_least_steps =
       least_steps("transform.encoder_least_steps", "transform.encoder_epochs", train::kLeastSteps);
   e.transform.encoder_from = config.get_string("transform.encoder_from", "");
+  e.transform.encoder_cutout = static_cast<int>(
+      config.get_int("transform.encoder_cutout", e.classifier.recipe.cutout, 0, 1024));
+  e.transform.encoder_label_smoothing = config.get_double(
+      "transform.encoder_label_smoothing", e.classifier.recipe.label_smoothing, 0, 0.9);
   e.transform.services = config.get_strings("transform.services", {});
   e.attack.width = config.get_int("attack.width", 16, 1, 256);
   e.attack.recipe = train::read_recipe(config, Subject::Inverse);

@@ -62,6 +62,9 @@ struct Experiment {
     train::TransformOptions options;
     int64_t encoder_least_steps = 0;
     std::string encoder_from;  ///< as Classifier::from; a U-Net serves too
+    /// Of the encoder's training, which is psi's but for these: it has many more weights.
+    int encoder_cutout = 0;
+    double encoder_label_smoothing = 0;
     /// Classifiers besides psi that h serves: model files or names of models.
     std::vector<std::string> services;
     train::Recipe recipe;

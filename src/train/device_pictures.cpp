@@ -38,6 +38,13 @@ torch::Tensor DevicePictures::take(std::span<const uint32_t> indices,
     const auto from = y.clamp(0, height_ - 1) * width_ + x.clamp(0, width_ - 1);
     const auto flat = [&](const torch::Tensor& t) { return t.reshape({count, -1, 1}); };
     pixels = pixels.gather(1, flat(from).expand({-1, -1, 3})) * flat(inside);
+    const auto cut = on_device([&](size_t i) { return draws[i].cut; }),
+               down = places(height_).view({1, height_, 1}) -
+                      on_device([&](size_t i) { return draws[i].cut_top; }),
+               across = places(width_).view({1, 1, width_}) -
+                        on_device([&](size_t i) { return draws[i].cut_left; });
+    pixels.masked_fill_(flat(down.ge(0) & down.lt(cut) & across.ge(0) & across.lt(cut)),
+                        data::kCutGrey);
   }
   return pixels.view({count, height_, width_, 3})
       .permute({0, 3, 1, 2})

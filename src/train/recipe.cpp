@@ -39,10 +39,11 @@ Recipe quick(Subject subject) {
 }  // namespace
 
 std::optional<data::Augmentation> Recipe::augmentation() const {
-  if (!flip && crop_padding == 0) return std::nullopt;
+  if (!flip && crop_padding == 0 && cutout == 0) return std::nullopt;
   data::Augmentation augmentation;
   augmentation.horizontal_flip = flip;
   augmentation.crop_padding = crop_padding;
+  augmentation.cutout = cutout;
   return augmentation;
 }
 
@@ -62,7 +63,10 @@ Recipe read_recipe(Config& config, Subject subject) {
   if (subject == Subject::Inverse) r.crop_padding = 0;
   ReadFields read(config, table);
   r.fields(read);
-  if (subject == Subject::Classifier) read("label_smoothing", r.label_smoothing, 0, 0.9);
+  if (subject == Subject::Classifier) {
+    read("label_smoothing", r.label_smoothing, 0, 0.9);
+    read("cutout", r.cutout, 0, 1024);
+  }
   if (subject != Subject::Inverse) read("crop_padding", r.crop_padding, 0, 1024);
   constexpr int64_t kLeastBatches = 10;
   const auto unless_given = [&](const char* key, int64_t value) {
@@ -98,6 +102,7 @@ Settings settings_of(const Recipe& recipe, const std::string& table) {
   write("label_smoothing", copy.label_smoothing);
   write("crop_padding", copy.crop_padding);
   write("beta1", copy.beta1);
+  if (copy.cutout > 0) write("cutout", copy.cutout);  // came later: keys without it stay
   return out;
 }
 

@@ -36,6 +36,7 @@ struct Recipe {
   double label_smoothing = 0;  ///< psi only
   bool flip = true;
   int crop_padding = 4;
+  int cutout = 0;  ///< data::Augmentation::cutout; psi and encoders only
   std::string select = "lowest_validation_loss";  ///< or "last": which epoch's weights are kept
   double clip_norm = 0;                           ///< gradient norm limit; 0 for none
   uint64_t seed = 100;

@@ -25,8 +25,8 @@ std::vector<std::uint8_t> augmented(const Dataset& set, const Augmentation& augm
                                     std::uint64_t seed) {
   std::vector<std::uint8_t> out(set.image_bytes(), 0xcd);
   Random random(seed);
-  augment(set.image(0), set.pictures.height(), set.pictures.width(), draw(augmentation, random),
-          out.data());
+  augment(set.image(0), set.pictures.height(), set.pictures.width(),
+          draw(augmentation, set.pictures.height(), set.pictures.width(), random), out.data());
   return out;
 }
 
@@ -103,6 +103,31 @@ TEST(Augment, FlipsAboutHalf) {
   }
   EXPECT_GT(flips, 150);
   EXPECT_LT(flips, 250);
+}
+
+TEST(Augment, CutsOneGreySquareThatMayReachOverTheBorder) {
+  const auto set = numbered(1, 6, 7, 1);
+  std::set<std::size_t> sizes;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const Augmentation how{.horizontal_flip = false, .crop_padding = 0, .cutout = 4};
+    const auto out = augmented(set, how, seed);
+    Random random(seed);
+    const auto drawn = draw(how, 6, 7, random);
+    std::size_t grey = 0;
+    for (int y = 0; y < 6; ++y) {
+      for (int x = 0; x < 7; ++x) {
+        const bool inside = y >= drawn.cut_top && y < drawn.cut_top + 4 && x >= drawn.cut_left &&
+                            x < drawn.cut_left + 4;
+        grey += inside;
+        const auto at = static_cast<std::size_t>(3 * (y * 7 + x));
+        for (std::size_t c = 0; c < 3; ++c)
+          ASSERT_EQ(out[at + c], inside ? kCutGrey : set.pictures.pixels()[at + c]) << seed;
+      }
+    }
+    sizes.insert(grey);
+  }
+  EXPECT_EQ(*sizes.begin(), 4u) << "a corner: its centre is always in the picture";
+  EXPECT_EQ(*sizes.rbegin(), 16u);
 }
 
 TEST(Augment, CropsFromTheZeroPaddedPicture) {

@@ -35,7 +35,8 @@ TEST(DevicePictures, AreTurnedAsThePicturesOfALoader) {
     Random random(7);
     for (size_t i = 0; i < expected.count(); ++i) {
       indices.push_back(static_cast<uint32_t>(random.below(pictures.count())));
-      draws.push_back(data::draw({true, i % 2 == 0 ? 3 : 5}, random));
+      draws.push_back(
+          data::draw({true, i % 2 == 0 ? 3 : 5, i % 3 == 0 ? 0 : 4}, height, width, random));
       data::augment(pictures.picture(indices[i]), height, width, draws[i],
                     expected.picture(i).data());
     }

@@ -57,6 +57,13 @@ TEST(Recipe, LargeSetsAreTrainedAsEver) {
   }
 }
 
+TEST(Recipe, KeysWithoutCutoutStay) {
+  EXPECT_FALSE(settings_of(read(""), "").contains("cutout"));
+  const auto r = read("[classifier]\ncutout = 8\n");
+  EXPECT_EQ(settings_of(r, "").at("cutout"), "8");
+  EXPECT_EQ(r.augmentation()->cutout, 8);
+}
+
 TEST(Recipe, SmallSetsGetMoreEpochsOfSmallerBatches) {
   const auto before = read("");
   auto r = before;

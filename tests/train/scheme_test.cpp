@@ -35,7 +35,7 @@ std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Aug
                                uint64_t seed) {
   std::vector<uint8_t> out(picture.size());
   Random random(seed);
-  data::augment(picture, 32, 32, data::draw(how, random), out.data());
+  data::augment(picture, 32, 32, data::draw(how, 32, 32, random), out.data());
   return out;
 }
 
