@@ -536,6 +536,13 @@ def readme_block(records):
             rows.append(readme_row(protections[label], main, main["cells"]))
         else:
             rows.append(readme_row(protections[label]))
+    long = records.get("cifar10-long")  # the main experiment again, trained for longer
+    if long:
+        p = long["protections"][0]
+        paper = long.get("plain_paper")
+        rows.append(["plain, long", percent(p["plain_accuracy"]),
+                     percent(paper and paper["accuracy"])] + [DASH] * 4)
+        rows.append([f"{p['label']}, long", *readme_row(p, long, long["cells"])[1:]])
     return table(["CIFAR-10", "accuracy, %", "paper, %", "seen, SSIM", "rebuilt at best ",
                   "picked, %", "JPEG 75, %"], rows)
 
