@@ -40,6 +40,16 @@ struct Served {
     inference::ModelInferResponse response;
     return infer(request, response, set);
   }
+  /// Whether it comes to that that a request waits, or that none does.
+  bool waits(bool any) {
+    for (int i = 0; i < 500; ++i) {
+      std::int64_t pictures = 0;
+      for (const auto& [model, count] : repository.pending()) pictures += count;
+      if ((pictures > 0) == any) return true;
+      std::this_thread::sleep_for(10ms);
+    }
+    return false;
+  }
   /// Whether /metrics comes to hold this line.
   bool counts(const std::string& line) {
     for (int i = 0; i < 500; ++i) {
@@ -228,13 +238,14 @@ TEST(GrpcServer, DropsWhatNobodyWaitsFor) {
                        })
                 .error_code(),
             StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(served.waits(false));
   grpc::ClientContext context;
   std::thread client([&] {
     inference::ModelInferResponse response;
     EXPECT_EQ(served.stub->ModelInfer(&context, request(), &response).error_code(),
               StatusCode::CANCELLED);
   });
-  std::this_thread::sleep_for(100ms);
+  EXPECT_TRUE(served.waits(true)) << "one that never arrived is no cancelled one";
   context.TryCancel();
   client.join();
   auto late = request();
