@@ -20,25 +20,33 @@ typedef float V8 __attribute__((vector_size(32)));
 typedef float V16 __attribute__((vector_size(64)));
 
 // Operations of one call. Every sum begins with another value, or the compiler would see that they
-// are the same; what comes out is kept, so that none can be left out.
-#define VEILNET_PEAK(name, V, target_attribute)                                     \
-  target_attribute double name(float factor, float addend, float* out) {            \
-    const V a = V{} + factor, b = V{} + addend;                                     \
-    V s[kSums];                                                                     \
-    for (int k = 0; k < kSums; ++k) s[k] = b * static_cast<float>(k);               \
-    for (long i = 0; i < kRounds; ++i) {                                            \
-      _Pragma("GCC unroll 12") for (int k = 0; k < kSums; ++k) s[k] = s[k] * a + b; \
-    }                                                                               \
-    for (int k = 1; k < kSums; ++k) s[0] += s[k];                                   \
-    *out += s[0][0];                                                                \
-    return 2.0 * kRounds * kSums * (sizeof(V) / sizeof(float));                     \
+// are the same; what comes out is kept, so that none can be left out. Inlined into functions that
+// are compiled for their vectors.
+template <class V>
+inline __attribute__((always_inline)) double multiply_add(float factor, float addend, float* out) {
+  const V a = V{} + factor, b = V{} + addend;
+  V s[kSums];
+  for (int k = 0; k < kSums; ++k) s[k] = b * static_cast<float>(k);
+  for (long i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 12
+    for (int k = 0; k < kSums; ++k) s[k] = s[k] * a + b;
   }
+  for (int k = 1; k < kSums; ++k) s[0] += s[k];
+  *out += s[0][0];
+  return 2.0 * kRounds * kSums * (sizeof(V) / sizeof(float));
+}
 
 #ifdef __x86_64__
-VEILNET_PEAK(peak_avx512, V16, __attribute__((target("avx512f,fma"))))
-VEILNET_PEAK(peak_avx2, V8, __attribute__((target("avx2,fma"))))
+__attribute__((target("avx512f,fma"))) double peak_avx512(float factor, float addend, float* out) {
+  return multiply_add<V16>(factor, addend, out);
+}
+__attribute__((target("avx2,fma"))) double peak_avx2(float factor, float addend, float* out) {
+  return multiply_add<V8>(factor, addend, out);
+}
 #endif
-VEILNET_PEAK(peak_portable, V4, )
+double peak_portable(float factor, float addend, float* out) {
+  return multiply_add<V4>(factor, addend, out);
+}
 
 using Work = double (*)(float, float, float*);
 
