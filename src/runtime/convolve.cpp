@@ -458,9 +458,4 @@ double multiplications(const ConvolutionJob& job) {
          static_cast<double>(c.in * c.kernel * c.kernel);
 }
 
-void PackedWeights::forget_unused() {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(packed_, [](const auto& entry) { return entry.second.use_count() == 1; });
-}
-
 }  // namespace veilnet::runtime

@@ -34,7 +34,6 @@ class PackedWeights {
     if (!entry) entry = std::make_shared<const Buffer>(make());
     return entry;
   }
-  void forget_unused();
 
  private:
   std::mutex mutex_;

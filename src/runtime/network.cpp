@@ -18,8 +18,9 @@ namespace {
 
 // Activations of one batch stay below this where a picture is small enough.
 constexpr uint64_t kBatchBytes = 256u << 20;
-// Plans kept for later calls; more sizes than these are planned again.
+// Plans kept for later calls, and what they may hold beside the latest; others are made again.
 constexpr size_t kIdlePlans = 16;
+constexpr size_t kIdleBytes = 2 * kBatchBytes;
 // Fewer pictures at once than these are slower by more than threads gain that wait for nobody.
 constexpr int64_t kFewestOfAThread = 8;
 
@@ -118,7 +119,14 @@ struct Network::Impl {
   void give_back(Idle plan) {
     const std::lock_guard lock(mutex);
     idle.push_front(std::move(plan));
-    if (idle.size() > kIdlePlans + static_cast<size_t>(threads)) idle.pop_back();
+    const auto most = kIdlePlans + static_cast<size_t>(threads);
+    size_t kept = 0, bytes = 0;
+    auto end = idle.begin();
+    for (; end != idle.end() && kept < most; ++end, ++kept) {
+      bytes += end->plan->bytes();
+      if (kept > 0 && bytes > kIdleBytes) break;
+    }
+    idle.erase(end, idle.end());
   }
 
   // The most pictures at once when so many batches are computed beside each other.
@@ -227,7 +235,8 @@ std::vector<float> Network::logits(std::span<const uint8_t> images_nhwc, int64_t
 
 std::vector<uint8_t> Network::transform(std::span<const uint8_t> images_nhwc, int64_t height,
                                         int64_t width) const {
-  impl_->require(card().role != model::Role::Classifier, "transform");
+  impl_->require(card().role == model::Role::Transform || card().role == model::Role::Inverse,
+                 "transform");
   std::vector<uint8_t> out(images_nhwc.size());
   std::atomic<bool> finite = true;
   impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t first) {

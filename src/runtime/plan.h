@@ -46,6 +46,8 @@ class Plan {
   const float* output() const { return output_; }  ///< [count, output_shape()]
   const model::Shape& output_shape() const { return shape_; }
   int64_t count() const { return count_; }
+  /// The memory that it holds, weights apart, which plans share.
+  size_t bytes() const { return (arena_.size() + scratch_->size()) * sizeof(float); }
 
   /// Computes the output from the input. Takes no memory.
   void run();

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <gmock/gmock.h>
+#include <malloc.h>
 #include <thread>
 
 #include "model/reference.h"
@@ -81,6 +82,19 @@ TEST(Network, TakesAnyNumberOfPicturesOfAnySize) {
       }
     }
   }
+}
+
+TEST(Network, KeepsLittleMemoryForSizesThatMayNotComeAgain) {
+  const Network network(test::drawn_model(test::picture_card(Role::Transform, "unet", 4)),
+                        {.threads = 1});
+  const auto mapped = [] { return ::mallinfo2().hblkhd; };  // large blocks are mapped
+  const auto before = mapped();
+  for (int64_t i = 0; i < 12; ++i) {
+    const int64_t side = 1024 + 16 * i;
+    network.transform(test::drawn_pictures(1, side, side), side, side);
+    if (i == 0) ASSERT_GT(mapped() - before, 60u << 20) << "the picture is too small to tell";
+  }
+  EXPECT_LT(mapped() - before, 700u << 20);
 }
 
 TEST(Network, GivesEveryThreadBatchesOfItsOwn) {
