@@ -74,6 +74,9 @@ Picture Cipher::decrypt(const Picture& encrypted, int height, int width) const {
   return guarded([&] {
     const auto picture = api::checked(encrypted);
     Picture out{height > 0 ? height : picture.height, width > 0 ? width : picture.width, {}};
+    if (out.height > picture.height || out.width > picture.width)
+      fail(ErrorCode::InvalidArgument, "a picture of {}x{} cannot have come of one of {}x{}",
+           picture.width, picture.height, out.width, out.height);
     const auto scheme = impl_->scheme(out.height, out.width);
     if (scheme->padded_height() != picture.height || scheme->padded_width() != picture.width)
       fail(ErrorCode::InvalidArgument,

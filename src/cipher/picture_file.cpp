@@ -118,6 +118,17 @@ std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFil
   return png;
 }
 
+image::DecodeLimits encrypted_limits() {
+  image::DecodeLimits limits;
+  // A block more on each side, and next to nothing that PNG could compress.
+  limits.max_pixels +=
+      kMaxBlockSize * (static_cast<std::uint64_t>(limits.max_side) +
+                       limits.max_pixels / static_cast<unsigned>(limits.max_side) + kMaxBlockSize);
+  limits.max_side += kMaxBlockSize;
+  limits.max_file_bytes = 3 * limits.max_pixels + limits.max_pixels / 16;
+  return limits;
+}
+
 image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name,
                          const KeyFile& key) {
   if (bytes.size() < kAfterHeader ||
@@ -126,15 +137,22 @@ image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string&
          "{}: is no PNG, which encrypted pictures are; JPEG and other lossy formats change values, "
          "and what they change cannot be decrypted",
          name);
-  const auto cipher = image::decode(bytes, name);
+  const auto cipher = image::decode(bytes, name, encrypted_limits());
   image::Image plain{cipher.height, cipher.width, {}};
   if (const auto note = find_note(bytes))
     std::tie(plain.height, plain.width) = read_note(*note, name, key);
+  // Before anything is drawn for a size that the note made up.
+  const auto padding = [](int padded, int side) {
+    return side <= padded && padded - side < kMaxBlockSize;
+  };
+  if (!padding(cipher.height, plain.height) || !padding(cipher.width, plain.width))
+    fail(ErrorCode::BadData, "{}: has {}x{} pixels; its note says that it was made of {}x{}", name,
+         cipher.width, cipher.height, plain.width, plain.height);
   const auto scheme = make_scheme(key.options, key.key, plain.height, plain.width);
   if (scheme->padded_height() != cipher.height || scheme->padded_width() != cipher.width)
     fail(ErrorCode::BadData, "{}: has {}x{} pixels; {} makes {}x{} of a picture of this size", name,
-         cipher.height, cipher.width, describe(key.options), scheme->padded_height(),
-         scheme->padded_width());
+         cipher.width, cipher.height, describe(key.options), scheme->padded_width(),
+         scheme->padded_height());
   plain.rgb.resize(3 * static_cast<std::size_t>(plain.height) *
                    static_cast<std::size_t>(plain.width));
   scheme->decrypt(cipher.rgb, plain.rgb);

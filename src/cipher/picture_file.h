@@ -20,12 +20,15 @@ namespace veilnet::cipher {
 std::vector<std::uint8_t> encrypt_to_png(const image::Image& plain, const KeyFile& key,
                                          bool with_key_id);
 
+/// What encrypt_to_png may write of any picture within the usual limits.
+image::DecodeLimits encrypted_limits();
+
 /// The plain picture. Without a note, the key's options and the padded size are taken.
 /// @param name stands for the file in messages.
-/// @throws Error{BadData} if the bytes are no PNG or a corrupt one, do not consist of whole blocks,
-/// or hold a note that is malformed or does not fit the picture; Error{InvalidArgument} if the note
-/// names another scheme, other options or another key; Error{Unsupported} if the scheme has no
-/// inverse.
+/// @throws Error{BadData} if the bytes are no PNG, a corrupt one or beyond encrypted_limits, do not
+/// consist of whole blocks, or hold a note that is malformed or does not fit the picture;
+/// Error{InvalidArgument} if the note names another scheme, other options or another key;
+/// Error{Unsupported} if the scheme has no inverse.
 image::Image decrypt_png(std::span<const std::uint8_t> bytes, const std::string& name,
                          const KeyFile& key);
 

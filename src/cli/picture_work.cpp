@@ -82,7 +82,7 @@ class Output {
     if (stdout_ && ::isatty(STDOUT_FILENO))
       fail(ErrorCode::InvalidArgument,
            "a PNG file does not go to a terminal; give --output, or redirect standard output");
-    file_ = stdout_ || picture || piped;
+    file_ = stdout_ || picture;
     if (!file_) folder_.emplace(path_);
   }
 
@@ -148,7 +148,7 @@ class Run {
     }
     keep_shard();
     if (std::ranges::any_of(inputs_, [](const Input& input) { return input.path == "-"; }))
-      piped_ = read_stdin(image::DecodeLimits{}.max_file_bytes);
+      piped_ = read_stdin(work_.max_file_bytes);
   }
 
   void run() {
@@ -180,7 +180,11 @@ class Run {
       if (std::chrono::steady_clock::now() - interrupted_at < kGrace) continue;
       // A large picture is in the network's hands, which cannot be told to stop. It is not written.
       progress.reset();
-      report(/*ended=*/false);
+      try {
+        report(/*ended=*/false);
+      } catch (const std::exception& e) {  // the worker cannot be joined, so nothing may leave here
+        spdlog::error("{}", e.what());
+      }
       std::fflush(nullptr);
       ::_exit(interrupt_status());
     }
@@ -291,7 +295,7 @@ class Run {
 
   image::Image read(const fs::path& path) const {
     if (path == "-") return work_.read(piped_, "standard input");
-    return work_.read(read_file(path, image::DecodeLimits{}.max_file_bytes), path.string());
+    return work_.read(read_file(path, work_.max_file_bytes), path.string());
   }
 
   void together(std::vector<Item>& items) {

@@ -53,6 +53,7 @@ struct PictureWork {
   nlohmann::json record = nlohmann::json::object();
   /// Decodes. Called on several threads at once.
   std::function<image::Image(std::span<const std::uint8_t> bytes, const std::string& name)> read;
+  std::uint64_t max_file_bytes = image::DecodeLimits{}.max_file_bytes;  ///< of one picture
   /// For pictures of one size together, in the order of the inputs; on one thread. May be empty.
   std::function<void(std::span<Item> items)> together = {};
   /// For one picture, after that; called on several threads at once. One that it throws for failed.

@@ -202,7 +202,7 @@ TEST(PictureFile, RefusesWhatCannotBeDecrypted) {
   };
   refuse({0xff, 0xd8, 0xff, 0xe0}, {"x.png", "no PNG", "lossy"});
   refuse({1, 2, 3}, {"x.png", "no PNG"});
-  refuse(image::encode_png(picture(6, 8)), {"6x8", "block size 4", "8x8"});
+  refuse(image::encode_png(picture(6, 8)), {"8x6", "block size 4", "8x8"});
   auto png = encrypt_to_png(picture(8, 8), key, true);
   png.resize(png.size() / 2);
   refuse(png, {"x.png"});
@@ -210,6 +210,16 @@ TEST(PictureFile, RefusesWhatCannotBeDecrypted) {
   expect_error(ErrorCode::Unsupported, {"loses data"}, [&] {
     decrypt_png(encrypt_to_png(picture(8, 8), published, true), "x.png", published);
   });
+}
+
+TEST(PictureFile, ReadsWhatPaddingMakesOfTheLargestPictures) {
+  const image::DecodeLimits usual;
+  const KeyFile key{{.id = "le", .block_size = 60}, test_key()};
+  const auto plain = picture(1, usual.max_side);
+  EXPECT_EQ(decrypt_png(encrypt_to_png(plain, key, true), "x.png", key).rgb, plain.rgb);
+  const auto limits = encrypted_limits();
+  EXPECT_GT(limits.max_file_bytes, 3 * limits.max_pixels);
+  EXPECT_GE(limits.max_pixels, 8064u * 8064u) << "8000x8000 in blocks of 64";
 }
 
 /// The picture with this note in place of its own. Its checksum is not repaired: readers must not
@@ -233,7 +243,8 @@ TEST(PictureFile, RefusesMalformedNotes) {
   };
   refuse("{\"scheme\"", "X\"scheme\"", {"x.png", "note", "JSON"});
   refuse("\"height\":16", "\"height\":-1", {"side", "-1", "32768"});
-  refuse("\"height\":16", "\"height\":99", {"16x16", "100x16"});
+  refuse("\"height\":16", "\"height\":99", {"16x16", "15x99"});
+  refuse("\"height\":16", "\"height\":12", {"16x16", "16x12"});
   refuse("\"height\":16", "\"hei  t\":16", {"malformed"});
   refuse("\"width\":15", "\"width\":\"\"", {"malformed"});
 }

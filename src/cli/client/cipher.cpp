@@ -120,6 +120,7 @@ void decrypt(const CipherOptions& o) {
           .record = {{"scheme", key.options.id}, {"key_id", cipher::key_id(key)}},
           .read = [&](std::span<const std::uint8_t> bytes,
                       const std::string& name) { return cipher::decrypt_png(bytes, name, key); },
+          .max_file_bytes = cipher::encrypted_limits().max_file_bytes,
           .together = {},
           .encode = image::encode_png});
 }
