@@ -57,7 +57,8 @@ struct Picture {
 
 /// PNG, JPEG or WebP, turned as its Exif orientation says; transparency on white.
 /// @throws Failure{NotFound, Io} if there is no such file or it cannot be read, {BadData} if it is
-/// no picture, damaged, larger than 64 MB or of more than 64 million pixels.
+/// no picture, damaged, larger than 64 MB, of more than 64 million pixels or with a side beyond
+/// 32768, {Unsupported} where memory does not suffice.
 VEILNET_API Picture read_picture(const std::string& path);
 /// The same of bytes in memory. @throws Failure{BadData} as read_picture.
 VEILNET_API Picture decode_picture(const std::uint8_t* bytes, std::size_t size);
@@ -73,8 +74,11 @@ VEILNET_API void write_png(const std::string& path, const Picture& picture, bool
 enum class Precision { Float32, BFloat16, Int8 };
 
 struct NetworkOptions {
-  int threads = 0;  ///< of each call; 0 for the physical cores
+  int threads = 0;  ///< of each call; 0 for the physical cores, at most 1024
   Precision precision = Precision::Float32;
+  /// Of a Protector with a coded model or its encoder: the folder of its pictures (`veilnet export
+  /// --format codebook`), which are then the same on every machine. Else empty.
+  std::string codebook{};
 };
 
 /// A transformation network h: turns plain pictures into protected ones.
@@ -82,7 +86,8 @@ class VEILNET_API Protector {
  public:
   /// @param model a model file, or a name that `veilnet models` lists.
   /// @throws Failure{NotFound, Io, BadData} for a file that is not there or is no transformation
-  /// network, {InvalidArgument} for a precision that the model was not prepared for.
+  /// network, {InvalidArgument} for threads out of range, a precision that the model was not
+  /// prepared for, and a codebook that is not the model's.
   explicit Protector(const std::string& model, const NetworkOptions& options = {});
   ~Protector();
   Protector(Protector&&) noexcept;
@@ -214,7 +219,7 @@ class VEILNET_API Cipher {
 
 /// Did it work?
 struct Verification {
-  double ssim = 0;               ///< of the protected picture with the plain one, as h saw it
+  double ssim = 0;  ///< of the protected picture with the plain one, as h saw it; 0 below 7x7
   double difference_levels = 0;  ///< mean, from what this model makes of the plain one
   bool of_this_model = false;    ///< no more than rounding: 0.25 levels
 };

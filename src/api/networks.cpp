@@ -1,7 +1,6 @@
+#include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "api/guarded.h"
@@ -11,22 +10,20 @@
 #include "model/labels.h"
 #include "model/prepare.h"
 #include "model/zoo.h"
-#include "runtime/coded.h"
 #include "runtime/network.h"
+#include "runtime/transformation.h"
 
 namespace veilnet {
 namespace {
 
 using api::guarded;
-namespace fs = std::filesystem;
 
-// Back ends round differently, by one level in few bytes: docs/performance.md.
-constexpr double kOwnLevels = 0.25;
+constexpr int kMostThreads = 1024;
 
 runtime::Options options_of(const NetworkOptions& o) {
-  if (o.threads < 0)
-    fail(ErrorCode::InvalidArgument, "threads is {}; allowed: 0 for the physical cores, or more",
-         o.threads);
+  if (o.threads < 0 || o.threads > kMostThreads)
+    fail(ErrorCode::InvalidArgument, "threads is {}; allowed: 0 for the physical cores, to {}",
+         o.threads, kMostThreads);
   runtime::Options options{.threads = o.threads};
   switch (o.precision) {
     case Precision::Float32: options.precision = runtime::Type::Float32; break;
@@ -44,52 +41,38 @@ std::string note(const model::Card& card, const std::string& name) {
 }  // namespace
 
 struct Protector::Impl {
-  Impl(model::Model model, const runtime::Options& options) : card(model.card) {
-    // By way of the code, so that a code has one picture: docs/bound.md.
-    if (card.bits > 0)
-      coded.emplace(model, options);
-    else
-      network.emplace(std::move(model), options);
-  }
-
-  std::vector<std::uint8_t> protect(std::span<const std::uint8_t> pixels, int height,
-                                    int width) const {
-    return coded ? coded->pictures(coded->codes(pixels, height, width))
-                 : network->transform(pixels, height, width);
-  }
-
-  model::Card card;
-  std::optional<runtime::Network> network;
-  std::optional<runtime::CodedNetwork> coded;
+  runtime::Transformation h;
 };
 
 Protector::Protector(const std::string& model, const NetworkOptions& options) {
   guarded([&] {
-    impl_ = std::make_unique<Impl>(model::load(model::file_of(model), model::Role::Transform),
-                                   options_of(options));
+    impl_ = std::make_unique<Impl>(
+        runtime::Transformation(model::file_of(model), options_of(options), options.codebook));
   });
 }
 Protector::~Protector() = default;
 Protector::Protector(Protector&&) noexcept = default;
 Protector& Protector::operator=(Protector&&) noexcept = default;
 
-int Protector::height() const { return static_cast<int>(impl_->card.height); }
-int Protector::width() const { return static_cast<int>(impl_->card.width); }
-std::string Protector::verdict() const { return note(impl_->card, model::kVerdictNote); }
-std::string Protector::classifier_sha256() const { return note(impl_->card, "classifier_sha256"); }
+int Protector::height() const { return static_cast<int>(impl_->h.card().height); }
+int Protector::width() const { return static_cast<int>(impl_->h.card().width); }
+std::string Protector::verdict() const { return note(impl_->h.card(), model::kVerdictNote); }
+std::string Protector::classifier_sha256() const {
+  return note(impl_->h.card(), "classifier_sha256");
+}
 
 Picture Protector::protect(const Picture& plain) const {
   return guarded([&] {
-    const auto fitted = model::fit(api::checked(plain), impl_->card);
+    const auto fitted = model::fit(api::checked(plain), impl_->h.card());
     return Picture{fitted.height, fitted.width,
-                   impl_->protect(fitted.rgb, fitted.height, fitted.width)};
+                   impl_->h.transform(fitted.rgb, fitted.height, fitted.width)};
   });
 }
 
 std::vector<std::uint8_t> Protector::protect(const std::uint8_t* images_nhwc, std::size_t count,
                                              int height, int width) const {
   return guarded([&] {
-    return impl_->protect(api::checked(images_nhwc, count, height, width), height, width);
+    return impl_->h.transform(api::checked(images_nhwc, count, height, width), height, width);
   });
 }
 
@@ -153,8 +136,10 @@ Verification verify(const Protector& h, const Picture& plain, const Picture& see
     for (std::size_t i = 0; i < made.size(); ++i)
       found.difference_levels += std::abs(made[i] - seen.rgb[i]);
     found.difference_levels /= static_cast<double>(made.size());
-    found.of_this_model = found.difference_levels <= kOwnLevels;
-    found.ssim = image::ssim(input.rgb, protected_picture.rgb, input.height, input.width);
+    found.of_this_model = found.difference_levels <= runtime::kOwnLevels;
+    constexpr int kWindow = 7;  // of SSIM
+    if (std::min(input.height, input.width) >= kWindow)
+      found.ssim = image::ssim(input.rgb, protected_picture.rgb, input.height, input.width);
     return found;
   });
 }

@@ -26,6 +26,7 @@ std::string_view role_name(Role role) {
     case Role::Classifier: return "classifier";
     case Role::Transform: return "transform";
     case Role::Inverse: return "inverse";
+    case Role::Encoder: return "encoder";
   }
   return "unknown";
 }
@@ -74,6 +75,8 @@ std::string describe(const Card& card) {
   if (card.depth > 0) text += fmt::format("-{}", card.depth);
   if (card.base_width > 0) text += fmt::format(" width {}", card.base_width);
   if (card.bits > 0) text += fmt::format(", {} bits", card.bits);
+  if (!card.quantiser.empty()) text += ", " + card.quantiser;
+  if (card.role == Role::Encoder) text += ", the encoder alone";
   if (!card.adaptation.empty()) text += " behind adaptation " + card.adaptation;
   return text;
 }
@@ -83,6 +86,7 @@ std::map<std::string, std::string> to_metadata(const Card& card) {
   if (card.depth) parameters["depth"] = card.depth;
   if (card.base_width) parameters["base_width"] = card.base_width;
   if (card.bits) parameters["bits"] = card.bits;
+  if (!card.quantiser.empty()) parameters["quantiser"] = card.quantiser;
   if (!card.adaptation.empty()) parameters["adaptation"] = card.adaptation;
   if (card.block_size) parameters["block_size"] = card.block_size;
   return {{"format", std::string(kFormat)},
@@ -147,9 +151,13 @@ Card card_of(const Safetensors& file) {
   card.base_width = number("base_width");
   card.bits = number("bits");
   card.block_size = number("block_size");
-  const auto adaptation = parameters.value("adaptation", json(""));
-  if (!adaptation.is_string()) malformed("parameters", "no name of an adaptation");
-  card.adaptation = adaptation;
+  const auto word = [&](const char* name) {
+    const auto value = parameters.value(name, json(""));
+    if (!value.is_string()) malformed("parameters", fmt::format("no name of {}", name));
+    return value.get<std::string>();
+  };
+  card.adaptation = word("adaptation");
+  card.quantiser = word("quantiser");
   const auto size = list("input_size", 2, &json::is_number_integer);
   card.height = size[0];
   card.width = size[1];

@@ -156,15 +156,26 @@ void coded(Builder& b, size_t input, const Card& card) {
          "a coded transformation is for square pictures with a side that is a multiple of {}, not "
          "{}x{}",
          scale, card.height, card.width);
+  b.graph.multiple = b.graph.smallest = scale;
+  b.graph.height = card.height;
+  b.graph.width = card.width;
   auto x = b.plain(Op::GlobalAverage, unet_levels(b, input, width).back());
-  x = b.plain(Op::Sign, b.norm(b.linear(x, "code", card.bits), "code_norm"));
+  if (card.quantiser.empty()) {
+    x = b.plain(Op::Sign, b.norm(b.linear(x, "code", card.bits), "code_norm"));
+  } else if (card.quantiser == "categorical") {
+    const auto each = choice_bits(card.bits), choices = int64_t{1} << each;
+    x = b.norm(b.linear(x, "code", card.bits / each * choices), "code_norm");
+    x = b.plain(Op::Largest, x);
+    b.graph.layers[x].kernel = choices;
+  } else {
+    fail(ErrorCode::InvalidArgument, "quantiser is \"{}\"; allowed: categorical, or none for signs",
+         printable(card.quantiser));
+  }
+  if (card.role == Role::Encoder) return;
   x = b.relu(b.norm(b.linear(x, "start", scale * width * start * start), "start_norm"));
   x = b.pixel_shuffle(x, start);
   for (int64_t level = kLevels - 1; level >= 1; --level) x = up(b, x, level, width << (level - 1));
   b.conv(double_conv(b, x, "up_conv2", width), "conv_1x1", 3, 1, 1, true);
-  b.graph.multiple = b.graph.smallest = scale;
-  b.graph.height = card.height;
-  b.graph.width = card.width;
 }
 
 void unet_encoder(Builder& b, size_t input, const Card& card) {
@@ -380,7 +391,7 @@ const std::vector<Architecture>& architectures() {
       {"densenet", {Role::Classifier}, true, densenet},
       {"unet_encoder", {Role::Classifier}, false, unet_encoder},
       {"unet", {Role::Transform, Role::Inverse}, false, unet},
-      {"coded", {Role::Transform}, false, coded},
+      {"coded", {Role::Transform, Role::Encoder}, false, coded},
       {"pixel_inverse", {Role::Inverse}, false, pixel_inverse},
       {"block_inverse", {Role::Inverse}, false, block_inverse},
       {"position_inverse", {Role::Inverse}, false, position_inverse},
@@ -428,6 +439,12 @@ Shape output_shape(const Layer& layer, const std::vector<Shape>& all) {
 }
 
 }  // namespace
+
+int64_t choice_bits(int64_t bits) {
+  int64_t each = 5;
+  while (bits % each != 0) --each;
+  return each;
+}
 
 std::vector<TensorSpec> Graph::tensors() const {
   std::vector<TensorSpec> all;

@@ -25,6 +25,7 @@ enum class Op {
   Relu,         ///< max(x, 0)
   LeakyRelu,    ///< x, or slope * x where x < 0
   Sign,         ///< 1 where x >= 0, else -1
+  Largest,      ///< in each group of `kernel` channels 1 for the first largest, else 0
   MaxPool,      ///< 2x2, stride 2; an odd last row or column is left out
   AveragePool,  ///< as MaxPool, the mean
   Upsample,     ///< each pixel becomes 2x2
@@ -76,6 +77,9 @@ struct Graph {
   /// Every tensor of every layer.
   std::vector<TensorSpec> tensors() const;
 };
+
+/// How many bits of a categorical code each choice makes: the most, of 5, that divide all.
+int64_t choice_bits(int64_t bits);
 
 /// A layer's output for one picture: channels, rows, columns.
 struct Shape {

@@ -207,6 +207,13 @@ class Writer {
         const auto positive = node("GreaterOrEqual", {x, constant(0)});
         return node("Where", {positive, constant(1), constant(-1)});
       }
+      case Op::Largest: {
+        const auto groups = layer.channels / layer.kernel;
+        const auto best = node("ArgMax", {reshape(x, {0, groups, layer.kernel})},
+                               {{"axis", int64_t{2}}, {"keepdims", int64_t{0}}});
+        const auto chosen = node("OneHot", {best, integers({layer.kernel}), constant({2}, {0, 1})});
+        return reshape(chosen, {0, layer.channels, 1, 1});
+      }
       case Op::MaxPool:
       case Op::AveragePool:
         return node(layer.op == Op::MaxPool ? "MaxPool" : "AveragePool", {x},

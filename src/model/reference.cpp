@@ -52,6 +52,13 @@ class Evaluator {
         return fill(out, [&](int64_t i, int64_t j, int64_t c) {
           return x.at(i, j, c) >= 0 ? 1.0f : -1.0f;
         });
+      case Op::Largest:
+        return fill(out, [&](int64_t i, int64_t j, int64_t c) {
+          int64_t best = c / k * k;
+          for (int64_t other = best; other < c / k * k + k; ++other)
+            if (x.at(i, j, other) > x.at(i, j, best)) best = other;
+          return best == c ? 1.0f : 0.0f;
+        });
       case Op::LeakyRelu:
         return fill(out, [&](int64_t i, int64_t j, int64_t c) {
           const double v = x.at(i, j, c);

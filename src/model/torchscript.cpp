@@ -161,6 +161,11 @@ class Writer {
       case Op::LeakyRelu: return fmt::format("torch.leaky_relu({}, {})", x, layer.slope);
       case Op::Sign:
         return fmt::format("torch.sub(torch.mul(torch.type_as(torch.ge({0}, 0), {0}), 2), 1)", x);
+      case Op::Largest:
+        return fmt::format(
+            "torch.reshape(torch.type_as(torch.one_hot(torch.argmax(torch.reshape({0}, [-1, {1}, "
+            "{2}]), 2), {2}), {0}), [-1, {3}, 1, 1])",
+            x, layer.channels / layer.kernel, layer.kernel, layer.channels);
       case Op::MaxPool:
         return fmt::format("torch.max_pool2d({}, [2, 2], [2, 2], [0, 0], [1, 1], False)", x);
       case Op::AveragePool:

@@ -1,23 +1,35 @@
 #include "nn/coded.h"
 
+#include <algorithm>
 #include <torch/nn/functional.h>
 
 #include "core/error.h"
+#include "model/graph.h"
 #include "nn/fused.h"
 #include "nn/unet_parts.h"
 
 namespace veilnet::nn {
 namespace {
 
-// The positions of bits 0 to bits - 1: int64 [bits].
-torch::Tensor positions(int64_t bits, const torch::Tensor& like) {
-  return torch::arange(bits, torch::dtype(torch::kLong).device(like.device()));
+// The positions of bits 0 to bits - 1, or of every `each`-th of them: int64.
+torch::Tensor positions(int64_t bits, int64_t each, const torch::Tensor& like) {
+  return torch::arange(0, bits, each, torch::dtype(torch::kLong).device(like.device()));
+}
+
+// How many symbols stand for so many bits: model::symbols_of.
+int64_t symbols_for(int64_t bits, int64_t each) {
+  return each == 0 ? bits : bits / each * (int64_t{1} << each);
 }
 
 }  // namespace
 
-CodedTransform::CodedTransform(int64_t width, int64_t bits, int64_t side)
-    : width_(width), bits_(bits), side_(side), encoder_(add_unet_encoder(*this, width)) {
+CodedTransform::CodedTransform(int64_t width, int64_t bits, int64_t side, bool categorical)
+    : width_(width),
+      bits_(bits),
+      side_(side),
+      each_(categorical && bits > 0 ? model::choice_bits(bits) : 0),
+      symbols_(symbols_for(bits, each_)),
+      encoder_(add_unet_encoder(*this, width)) {
   if (bits < 1 || bits > 64)
     fail(ErrorCode::InvalidArgument, "the code's bits are {}; allowed: 1 to 64", bits);
   if (side < 16 || side % 16 != 0)
@@ -26,9 +38,9 @@ CodedTransform::CodedTransform(int64_t width, int64_t bits, int64_t side)
          "{}",
          side);
   const int64_t start = side / 16;
-  code_ = register_module("code", torch::nn::Linear(16 * width, bits));
-  code_norm_ = register_module("code_norm", torch::nn::BatchNorm2d(bits));
-  start_ = register_module("start", torch::nn::Linear(bits, 16 * width * start * start));
+  code_ = register_module("code", torch::nn::Linear(16 * width, symbols_));
+  code_norm_ = register_module("code_norm", torch::nn::BatchNorm2d(symbols_));
+  start_ = register_module("start", torch::nn::Linear(symbols_, 16 * width * start * start));
   start_norm_ = register_module("start_norm", torch::nn::BatchNorm2d(16 * width * start * start));
   for (int64_t level = 4; level >= 1; --level) {
     up_.push_back(add_part(*this, "up" + std::to_string(level + 1), "up",
@@ -50,22 +62,30 @@ torch::Tensor CodedTransform::values(const torch::Tensor& pictures, bool train_e
   return code_norm_(code_(features).unsqueeze(2).unsqueeze(3));
 }
 
-torch::Tensor CodedTransform::draw(const torch::Tensor& signs) {
-  auto x = start_(signs.flatten(1)).unsqueeze(2).unsqueeze(3);
+torch::Tensor CodedTransform::by_choice(const torch::Tensor& symbols) const {
+  return symbols.reshape({symbols.size(0), bits_ / each_, int64_t{1} << each_});
+}
+
+torch::Tensor CodedTransform::draw(const torch::Tensor& symbols) {
+  auto x = start_(symbols.flatten(1)).unsqueeze(2).unsqueeze(3);
   x = torch::pixel_shuffle(torch::relu(start_norm_(x)), side_ / 16);
   for (auto& up : up_) x = run_fused(*up, x);
   return head_(run_fused(*last_, x));
 }
 
 torch::Tensor CodedTransform::encode(const torch::Tensor& pictures) {
-  const auto bits = (values(pictures, false).flatten(1) >= 0).to(torch::kLong);
-  return torch::bitwise_left_shift(bits, positions(bits_, bits)).sum(1);
+  const auto of = values(pictures, false);
+  const auto parts = each_ > 0 ? by_choice(of).argmax(2) : (of.flatten(1) >= 0).to(torch::kLong);
+  return torch::bitwise_left_shift(parts, positions(bits_, std::max<int64_t>(each_, 1), parts))
+      .sum(1);
 }
 
 torch::Tensor CodedTransform::decode(const torch::Tensor& codes) {
-  const auto bits =
-      torch::bitwise_right_shift(codes.unsqueeze(1), positions(bits_, codes)).bitwise_and(1);
-  return draw(bits.mul(2).sub(1).to(torch::kFloat));
+  const auto each = std::max<int64_t>(each_, 1), most = (int64_t{1} << each) - 1;
+  const auto parts = torch::bitwise_right_shift(codes.unsqueeze(1), positions(bits_, each, codes))
+                         .bitwise_and(most);
+  return draw(each_ > 0 ? torch::one_hot(parts, most + 1).to(torch::kFloat)
+                        : parts.mul(2).sub(1).to(torch::kFloat));
 }
 
 torch::Tensor CodedTransform::forward(torch::Tensor input) { return decode(encode(input)); }
@@ -78,10 +98,18 @@ std::vector<torch::Tensor> CodedTransform::bottleneck_parameters() const {
 
 TransformNetwork::Output CodedTransform::forward_in_training(torch::Tensor input,
                                                              bool train_encoder) {
-  const auto soft = torch::tanh(values(input, train_encoder).to(torch::kFloat));
-  const auto hard = soft.detach().ge(0).to(torch::kFloat).mul(2).sub(1);
-  const auto signs = soft + (hard - soft).detach();
-  return {draw(signs), signs};
+  const auto of = values(input, train_encoder).to(torch::kFloat);
+  torch::Tensor soft, hard;
+  if (each_ > 0) {
+    const auto choices = by_choice(of);
+    soft = choices.softmax(2).view_as(of);
+    hard = torch::one_hot(choices.argmax(2), choices.size(2)).to(torch::kFloat).view_as(of);
+  } else {
+    soft = torch::tanh(of);
+    hard = soft.detach().ge(0).to(torch::kFloat).mul(2).sub(1);
+  }
+  const auto symbols = soft + (hard - soft).detach();
+  return {draw(symbols), symbols};
 }
 
 }  // namespace veilnet::nn

@@ -40,7 +40,8 @@ Model make_model(const model::Card& card) {
   if (name == "unet") {
     net = std::make_shared<UNet>(card.base_width);
   } else if (name == "coded") {
-    net = std::make_shared<CodedTransform>(card.base_width, card.bits, card.height);
+    net = std::make_shared<CodedTransform>(card.base_width, card.bits, card.height,
+                                           card.quantiser == "categorical");
   } else if (name == "pixel_inverse") {
     net = std::make_shared<PixelInverse>();
   } else if (name == "block_inverse") {

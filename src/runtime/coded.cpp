@@ -31,40 +31,55 @@ struct CodedNetwork::Drawn {
   std::size_t bytes = 0;
 };
 
-CodedNetwork::CodedNetwork(const model::Model& h, const Options& options)
-    : CodedNetwork(model::coded_parts(h), h, options) {
+CodedNetwork::CodedNetwork(const model::Model& h, const Options& options,
+                           std::optional<model::Codebook> codebook)
+    : input_{h.card, h.graph, {}},
+      encoder_(model::coded_parts(h).encoder, options),
+      codebook_(std::move(codebook)),
+      drawn_(std::make_shared<Drawn>()) {
   if (options.precision != Type::Float32)
     fail(ErrorCode::InvalidArgument, "a coded transformation computes in fp32 only");
+  if (!codebook_) {
+    auto decoder = model::coded_parts(h).decoder;
+    if (!decoder)
+      fail(ErrorCode::InvalidArgument, "{}: the pictures of its codes are missing, the codebook",
+           model::describe(h.card));
+    decoder_.emplace(std::move(*decoder), options);
+    return;
+  }
+  const auto& pictures = codebook_->pictures;
+  if (codebook_->bits != h.card.bits || pictures.height() != h.card.height ||
+      pictures.width() != h.card.width)
+    fail(ErrorCode::InvalidArgument,
+         "the codebook is of {} bits and {}x{} pixels; {} needs {} bits and {}x{}", codebook_->bits,
+         pictures.width(), pictures.height(), model::describe(h.card), h.card.bits, h.card.width,
+         h.card.height);
 }
-
-CodedNetwork::CodedNetwork(model::CodedParts parts, const model::Model& h, const Options& options)
-    : input_{h.card, h.graph, {}},
-      encoder_(std::move(parts.encoder), options),
-      decoder_(std::move(parts.decoder), options),
-      drawn_(std::make_shared<Drawn>()) {}
 
 std::vector<std::uint64_t> CodedNetwork::codes(std::span<const uint8_t> images_nhwc, int64_t height,
                                                int64_t width) const {
-  const auto signs = encoder_.forward(model::network_input(input_, images_nhwc, height, width));
+  const auto symbols = encoder_.forward(model::network_input(input_, images_nhwc, height, width));
+  const auto each = static_cast<size_t>(symbols.channels);
   std::vector<std::uint64_t> out;
-  for (int64_t i = 0; i < signs.count; ++i) {
-    std::uint64_t code = 0;
-    for (int64_t bit = 0; bit < signs.channels; ++bit)
-      if (signs.values[static_cast<size_t>(i * signs.channels + bit)] > 0) code |= 1ull << bit;
-    out.push_back(code);
-  }
+  for (size_t i = 0; i < static_cast<size_t>(symbols.count); ++i)
+    out.push_back(model::code_of(card(), std::span(symbols.values).subspan(i * each, each)));
   return out;
 }
 
 std::vector<uint8_t> CodedNetwork::pictures(std::span<const std::uint64_t> codes) const {
   const auto draw = [&](std::uint64_t code) {
-    model::Activations signs{1, 1, 1, card().bits, {}};
-    for (int64_t bit = 0; bit < signs.channels; ++bit)
-      signs.values.push_back(code >> bit & 1 ? 1.0f : -1.0f);
-    return model::pictures_of(decoder_.forward(signs), card().height, card().width);
+    auto symbols = model::symbols_of(card(), code);
+    const auto count = static_cast<int64_t>(symbols.size());
+    return model::pictures_of(decoder_->forward({1, 1, 1, count, std::move(symbols)}),
+                              card().height, card().width);
   };
   std::vector<uint8_t> out;
   for (const auto code : codes) {
+    if (codebook_) {
+      const auto picture = codebook_->pictures.picture(code);
+      out.insert(out.end(), picture.begin(), picture.end());
+      continue;
+    }
     const auto picture = drawn_->find(code, draw);
     out.insert(out.end(), picture.begin(), picture.end());
   }

@@ -97,6 +97,13 @@ std::function<void()> plain_loop(const model::Layer& layer, int64_t count, int t
         const float* from = source(n, y);
         for (int64_t i = 0; i < to.width * to.channels; ++i) row[i] = from[i] >= 0 ? 1.0f : -1.0f;
       });
+    case Op::Largest:
+      return by_row([=](int64_t n, int64_t y, float* row) {
+        const float* from = source(n, y);
+        std::fill_n(row, to.width * to.channels, 0.0f);
+        for (int64_t i = 0; i < to.width * to.channels; i += block)
+          row[std::max_element(from + i, from + i + block) - from] = 1;
+      });
     case Op::BitPlanes:
       return by_row([=](int64_t n, int64_t y, float* row) {
         const float* from = source(n, y);

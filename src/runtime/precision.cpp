@@ -69,8 +69,8 @@ class Narrowing {
   // Whether a layer without tensors gives nothing negative.
   bool keeps_sign(const Node& node) const {
     const auto op = graph_.layers[node.layer].op;
-    return node.kind == Node::Kind::Plain && op != model::Op::Sign && op != model::Op::BitPlanes &&
-           not_negative_[values_[node.inputs[0]].layer];
+    return node.kind == Node::Kind::Plain && op != model::Op::Sign && op != model::Op::Largest &&
+           op != model::Op::BitPlanes && not_negative_[values_[node.inputs[0]].layer];
   }
   bool is_narrow(size_t value) const { return values_[value].type != Type::Float32; }
   bool can_be_narrow(size_t value) const {

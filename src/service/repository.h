@@ -61,7 +61,7 @@ struct RepositoryOptions {
   int threads = 1;  ///< of one computation
   runtime::Type precision = runtime::Type::Float32;
   GuardAction guard = GuardAction::Refuse;
-  /// Folders of all pictures that may arrive, by the model's name: Codebook.
+  /// Folders of all pictures that may arrive, by the model's name: model/codebook.h.
   std::map<std::string, std::filesystem::path> codebooks{};
 };
 

@@ -303,6 +303,10 @@ class CommandLine(unittest.TestCase):
         done = self.expect(0, [], "protect", "-", "--model", self.h, input=png(50, 20))
         self.assertEqual(png_size(done.stdout), (32, 32))
         self.expect(1, ["standard input"], "protect", "-", "--model", self.h, input=b"no picture")
+        folder = self.out("of-stdin")
+        for _ in range(2):  # a folder that is not there, and one that is
+            self.expect(0, [], "protect", "-", "--model", self.h, "-o", folder, "--force", input=png(50, 20))
+        self.assertEqual([path.name for path in folder.iterdir()], ["standard input.png"])
 
     def test_protect_goes_on_after_a_bad_picture_and_fails_at_the_end(self):
         source = self.out("i")
@@ -423,6 +427,7 @@ class CommandLine(unittest.TestCase):
         told = json.loads(record.read_text())
         self.assertEqual([one["of_this_model"] for one in told["results"]], [True] * 5)
         self.expect(0, ["yes: 1"], "verify", source / "0.png", out / "0.png", "--model", self.h, "--max-ssim", 1)
+        self.expect(2, ["plain picture is -"], "verify", "-", out / "0.png", "--model", self.h, input=png(32, 32))
         # At their own size, too.
         self.expect(0, [], "protect", source, "--model", self.h, "-o", self.out("kept"), "--keep-size")
         self.expect(0, ["yes: 5"], "verify", source, self.out("kept"), "--model", self.h, "--max-ssim", 1)

@@ -5,6 +5,7 @@ usage: models_test.py VEILNET
 import json
 import pathlib
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -56,6 +57,50 @@ def safetensors(tensors):
         body += data
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
+
+
+def text_format(text):
+    """A message in Protocol Buffers' text format: field -> its values, messages among them."""
+    words = re.findall(r'"(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*|-?[0-9.]+|[][{}:,]', text)
+    left = re.sub(r'"(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*|-?[0-9.]+|[][{}:,]|\s', "", text)
+    assert not left, f"not of the format: {left!r}"
+
+    def value():
+        word = words.pop(0)
+        if word == "[":
+            values = []
+            while words[0] != "]":
+                values.append(value())
+                if words[0] == ",":
+                    words.pop(0)
+            words.pop(0)
+            return values
+        if word == "{":
+            return message("}")
+        return word[1:-1] if word[0] == '"' else int(word) if re.fullmatch("-?[0-9]+", word) else word
+
+    def message(end):
+        fields = {}
+        while words and words[0] != end:
+            name = words.pop(0)
+            if words[0] == ":":
+                words.pop(0)
+            else:
+                assert words[0] in "[{", f"{name}: a value needs a colon"
+            found = value()
+            fields.setdefault(name, []).extend(found if isinstance(found, list) else [found])
+        if end:
+            words.pop(0)
+        return fields
+    fields = message(None)
+    assert not words
+    return fields
+
+
+# What Triton's model_config.proto has of what is written, and of which kind it is.
+CONFIG = {"name": str, "backend": str, "max_batch_size": int, "input": dict, "output": dict, "dynamic_batching": dict,
+          "instance_group": dict}
+TENSOR = {"name": str, "data_type": str, "dims": int, "label_filename": str}
 
 
 # What plain PyTorch computes of a TorchScript file, as `veilnet bench --against` wants it: of h before the sigmoid.
@@ -112,12 +157,54 @@ class Models(unittest.TestCase):
 
         folder = self.root / "repository" / "psi"
         self.expect(0, [], "export", "--model", PSI, "--format", "triton", "-o", folder)
-        config = (folder / "config.pbtxt").read_text()
-        for part in ('name: "psi"', "dims: [ 3, 32, 32 ]", 'name: "logits"', "dims: [ 2 ]", "labels.txt", "dynamic_batching"):
-            self.assertIn(part, config)
+        config = text_format((folder / "config.pbtxt").read_text())
+        for known, fields in ((CONFIG, config), (TENSOR, config["input"][0]), (TENSOR, config["output"][0])):
+            for field, values in fields.items():
+                self.assertIn(field, known)
+                self.assertTrue(all(isinstance(v, known[field]) for v in values), (field, values))
+        self.assertEqual((config["name"], config["backend"], config["max_batch_size"]), (["psi"], ["onnxruntime"], [64]))
+        self.assertEqual(config["input"], [{"name": ["pictures"], "data_type": ["TYPE_FP32"], "dims": [3, 32, 32]}])
+        self.assertEqual(config["output"], [{"name": ["logits"], "data_type": ["TYPE_FP32"], "dims": [2],
+                                             "label_filename": ["labels.txt"]}])
+        self.assertEqual(config["dynamic_batching"][0].keys(), {"preferred_batch_size", "max_queue_delay_microseconds"})
+        self.assertTrue(all(size <= 64 for size in config["dynamic_batching"][0]["preferred_batch_size"]))
+        self.assertEqual(config["instance_group"], [{"count": [1], "kind": ["KIND_CPU"]}])
+        for tensor in ("pictures", "logits"):  # the names that the ONNX file beside it has
+            self.assertIn(tensor.encode(), data)
         self.assertEqual((folder / "labels.txt").read_text(), "cat\ndog\n")
         self.assertEqual((folder / "1" / "model.onnx").read_bytes(), data)
         self.expect(2, ["letters"], "export", "--model", PSI, "--format", "triton", "-o", self.root / 'a "b"')
+
+    def test_an_encoder_and_a_codebook_are_the_whole_client(self):
+        h, book, encoder = ZOO / "synthetic-h.safetensors", self.root / "book", self.root / "encoder.safetensors"
+        self.expect(0, ["of 1024 pictures differ"], "export", "--model", h, "--format", "codebook", "-o", book)
+        self.expect(0, ["encoder.safetensors"], "export", "--model", h, "--format", "encoder", "-o", encoder)
+        self.assertLess(encoder.stat().st_size, h.stat().st_size)
+
+        def protect(name, *words):
+            self.expect(0, [], "protect", self.photos, "-o", self.root / name, *words)
+            return [path.read_bytes() for path in sorted((self.root / name).glob("*.png"))]
+        whole = protect("whole", "--model", h)
+        self.assertEqual(len(whole), 4)
+        self.assertEqual(protect("parts", "--model", encoder, "--codebook", book), whole)
+        # What is shown is the codebook's, whatever this machine would draw.
+        for path in book.glob("*.png"):
+            path.write_bytes(png(int(path.stem)))
+        self.assertNotEqual(protect("shown", "--model", h, "--codebook", book), whole)
+        self.expect(1, ["NO: 0 of 4"], "verify", self.photos, self.root / "shown", "--model", h, "--max-ssim", "1")
+        self.expect(0, ["yes: 4"], "verify", self.photos, self.root / "shown", "--model", encoder, "--codebook", book, "--max-ssim", "1")
+
+        words = ["protect", self.photos, "-o", self.root / "none"]
+        self.expect(2, ["encoder alone", "--format codebook"], *words, "--model", encoder)
+        self.expect(2, ["no code"], *words, "--model", H, "--codebook", book)
+        self.expect(1, ["classifier model"], *words, "--model", PSI)
+        about = json.loads((book / "codebook.json").read_text())
+        (book / "codebook.json").write_text(json.dumps(about | {"model_sha256": "00"}))
+        self.expect(2, ["is the codebook of the model 00"], *words, "--model", encoder, "--codebook", book)
+        self.assertFalse((self.root / "none").exists())
+        self.expect(2, ["encoder alone", "whole model"], "export", "--model", encoder, "-o", self.root / "e.onnx")
+        self.expect(2, ["has no code"], "export", "--model", H, "--format", "encoder", "-o", self.root / "e.safetensors")
+        self.expect(2, ["--size 64x64", "one size"], "export", "--model", h, "--format", "codebook", "--size", "64x64", "-o", self.root / "b")
 
     def test_export_writes_torchscript(self):
         module = self.root / "h.pt"

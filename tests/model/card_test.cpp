@@ -83,7 +83,7 @@ TEST(Card, RefusesMetadataThatDoesNotDescribeAModel) {
       {"parameters", "[]", "no object"},
       {"parameters", R"({"depth": 1e300})", "no whole depth in {\"depth\": 1e300}"},
       {"parameters", R"({"depth": 20.5})", "no whole depth"},
-      {"parameters", R"({"adaptation": 1})", "no name of an adaptation"},
+      {"parameters", R"({"adaptation": 1})", "no name of adaptation"},
       {"input_size", "[16.5, 16]", "not 2"},
       {"input_size", "[16, 16, 3]", "not 2"},
       {"mean_rgb", "[0, 1, true]", "not 3"},

@@ -3,6 +3,7 @@
 #include <set>
 #include <torch/torch.h>
 
+#include "model/coded.h"
 #include "nn/model.h"
 #include "support.h"
 
@@ -15,9 +16,9 @@ torch::Tensor pictures_of(int64_t count) {
 }
 
 // As after a training: statistics that part the pictures.
-CodedTransform coded(int64_t bits) {
+CodedTransform coded(int64_t bits, bool categorical = false) {
   torch::manual_seed(1);
-  CodedTransform net(2, bits, 16);
+  CodedTransform net(2, bits, 16, categorical);
   torch::NoGradGuard no_grad;
   for (int i = 0; i < 60; ++i) net.forward_in_training(pictures_of(64), false);
   net.eval();
@@ -32,12 +33,17 @@ std::set<std::vector<uint8_t>> distinct(const torch::Tensor& pictures) {
 
 TEST(Coded, EveryOutputIsThatOfACode) {
   torch::NoGradGuard no_grad;
-  for (const int64_t bits : {1, 4, 12}) {
-    auto net = coded(bits);
-    const auto listed = distinct(net.decode(torch::arange(int64_t{1} << bits)));
-    const auto seen = distinct(net.forward(pictures_of(300)));
+  for (const auto& [bits, categorical] :
+       {std::pair<int64_t, bool>{1, false}, {4, false}, {12, false}, {4, true}, {12, true}}) {
+    auto net = coded(bits, categorical);
+    const auto listed = net.decode(torch::arange(int64_t{1} << bits));
+    const auto pictures = pictures_of(300);
+    const auto codes = net.encode(pictures);
+    EXPECT_TRUE(torch::allclose(net.forward(pictures), listed.index_select(0, codes), 1e-4, 1e-5));
+    std::set<int64_t> seen;
+    for (int64_t i = 0; i < 300; ++i) seen.insert(codes[i].item<int64_t>());
     EXPECT_GT(seen.size(), bits == 1 ? 1u : 2u);
-    for (const auto& picture : seen) EXPECT_TRUE(listed.contains(picture)) << bits;
+    EXPECT_EQ(distinct(listed).size(), size_t{1} << bits) << "codes are told apart";
   }
 }
 
@@ -69,15 +75,34 @@ TEST(Coded, CodesAreTheSignsOfTheirBits) {
   EXPECT_TRUE(torch::allclose(net.decode(codes), net.forward(pictures)));
 }
 
+TEST(Coded, CodesAreThePlacesOfTheirChoices) {
+  torch::NoGradGuard no_grad;
+  auto net = coded(10, true);  // two choices of 32
+  model::Card card;
+  card.bits = 10;
+  card.quantiser = "categorical";
+  const auto pictures = pictures_of(50);
+  const auto symbols = net.forward_in_training(pictures, false).bottleneck.flatten(1).contiguous();
+  ASSERT_EQ(symbols.size(1), 64);
+  EXPECT_TRUE(torch::equal(symbols.sum(1), torch::full({50}, 2.0)));
+  const auto codes = net.encode(pictures);
+  for (int64_t i = 0; i < 50; ++i)
+    EXPECT_EQ(model::code_of(card, {symbols[i].data_ptr<float>(), 64}),
+              static_cast<uint64_t>(codes[i].item<int64_t>()));
+  EXPECT_TRUE(torch::allclose(net.decode(codes), net.forward(pictures)));
+}
+
 TEST(Coded, LearnsWithoutTheEncoder) {
-  torch::manual_seed(2);
-  CodedTransform net(2, 8, 16);
-  const auto output = net.forward_in_training(torch::rand({16, 3, 16, 16}), false);
-  output.picture.square().sum().backward();
-  const auto parameters = net.named_parameters();
-  EXPECT_FALSE(parameters["conv1.conv.0.weight"].grad().defined());
-  EXPECT_GT(parameters["code.weight"].grad().abs().sum().item<double>(), 0) << "straight through";
-  EXPECT_GT(parameters["start.weight"].grad().abs().sum().item<double>(), 0);
+  for (const bool categorical : {false, true}) {
+    torch::manual_seed(2);
+    CodedTransform net(2, 8, 16, categorical);
+    const auto output = net.forward_in_training(torch::rand({16, 3, 16, 16}), false);
+    output.picture.square().sum().backward();
+    const auto parameters = net.named_parameters();
+    EXPECT_FALSE(parameters["conv1.conv.0.weight"].grad().defined());
+    EXPECT_GT(parameters["code.weight"].grad().abs().sum().item<double>(), 0) << "straight through";
+    EXPECT_GT(parameters["start.weight"].grad().abs().sum().item<double>(), 0);
+  }
 }
 
 TEST(Coded, RefusesWhatItCannotBe) {

@@ -53,6 +53,9 @@ std::vector<Card> every_architecture() {
   cards.push_back(pictures(Role::Transform, "coded", 3, 0));
   cards.back().bits = 7;
   cards.back().height = cards.back().width = 32;
+  cards.push_back(cards.back());
+  cards.back().quantiser = "categorical";
+  cards.back().bits = 8;
   cards.push_back(pictures(Role::Inverse, "pixel_inverse", 0, 0));
   cards.push_back(pictures(Role::Inverse, "block_inverse", 0, 4));
   cards.push_back(pictures(Role::Inverse, "position_inverse", 3, 4));

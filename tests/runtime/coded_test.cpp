@@ -11,9 +11,10 @@
 namespace veilnet::runtime {
 namespace {
 
-model::Model coded(int64_t bits) {
+model::Model coded(int64_t bits, const std::string& quantiser = "") {
   auto card = test::picture_card(model::Role::Transform, "coded", 6);
   card.bits = bits;
+  card.quantiser = quantiser;
   card.width = card.height = 32;
   return test::drawn_model(card);
 }
@@ -38,9 +39,33 @@ void centre(model::Model& h, const std::vector<uint8_t>& pictures) {
   std::ranges::fill(h.weights.at("code_norm.bias").values, 0.0f);
 }
 
+TEST(Codes, AreSymbolsAndBack) {
+  model::Card card;
+  for (const std::string quantiser : {"", "categorical"}) {
+    for (const int64_t bits : {1, 4, 7, 10, 63}) {
+      card.bits = bits;
+      card.quantiser = quantiser;
+      const auto last = ~0ull >> (64 - bits);
+      for (const auto code : {0ull, last, last / 3}) {
+        const auto symbols = model::symbols_of(card, code);
+        EXPECT_EQ(model::code_of(card, symbols), code) << bits << quantiser;
+        const auto each = model::choice_bits(bits);
+        EXPECT_EQ(static_cast<int64_t>(symbols.size()),
+                  quantiser.empty() ? bits : bits / each << each);
+      }
+    }
+  }
+}
+
 TEST(CodedNetwork, ItsPartsComputeWhatTheWholeComputes) {
-  for (const int64_t bits : {1, 9, 64}) {
-    auto h = coded(bits);
+  for (const auto& [bits, quantiser] : {std::pair<int64_t, const char*>{1, ""},
+                                        {9, ""},
+                                        {64, ""},
+                                        {4, "categorical"},
+                                        {10, "categorical"},
+                                        {64, "categorical"}}) {
+    SCOPED_TRACE(fmt::format("{} {}", bits, quantiser));
+    auto h = coded(bits, quantiser);
     const auto pictures = dark_to_bright(20);
     centre(h, pictures);
     const CodedNetwork parts(h);
@@ -63,6 +88,44 @@ TEST(CodedNetwork, ACodeHasOnePicture) {
   const auto first = test::bytes(std::span(pictures).first(3072));
   EXPECT_EQ(first, test::bytes(std::span(pictures).last(3072)));
   EXPECT_NE(first, test::bytes(std::span(pictures).subspan(3072, 3072)));
+}
+
+// All pictures of h, each of one level, so that they are told from drawn ones.
+model::Codebook book_of(int64_t bits, int side = 32) {
+  model::Codebook book{bits, "", image::Batch(side, side)};
+  for (int code = 0; code < 1 << bits; ++code)
+    book.pictures.append(
+        std::vector<uint8_t>(static_cast<size_t>(3 * side * side), static_cast<uint8_t>(code)));
+  return book;
+}
+
+TEST(CodedNetwork, TakesThePicturesOfACodebook) {
+  auto h = coded(3);
+  const auto pictures = dark_to_bright(20);
+  centre(h, pictures);
+  const auto encoder = model::encoder_of(h, "ab");
+  EXPECT_EQ(encoder.card.role, model::Role::Encoder);
+  EXPECT_EQ(encoder.card.notes.at(model::kWholeNote), "ab");
+  EXPECT_LT(encoder.weights.size(), h.weights.size());
+  const CodedNetwork whole(h), parts(encoder, {}, book_of(3));
+  const auto codes = whole.codes(pictures, 32, 32);
+  EXPECT_EQ(parts.codes(pictures, 32, 32), codes);
+  const auto shown = parts.pictures(codes);
+  ASSERT_EQ(shown.size(), pictures.size());
+  for (size_t i = 0; i < shown.size(); ++i) ASSERT_EQ(shown[i], codes[i / 3072]);
+}
+
+TEST(CodedNetwork, RefusesAnotherCodebookAndAnEncoderWithout) {
+  const auto h = coded(3);
+  const auto refused = [](std::initializer_list<std::string> parts, auto&& make) {
+    test::expect_error(ErrorCode::InvalidArgument, parts, make);
+  };
+  refused({"4 bits", "3 bits"}, [&] { CodedNetwork(h, {}, book_of(4)); });
+  refused({"16x16", "32x32"}, [&] { CodedNetwork(h, {}, book_of(3, 16)); });
+  const auto encoder = model::encoder_of(h, "");
+  refused({"encoder alone", "codebook"}, [&] { CodedNetwork{encoder}; });
+  refused({"encoder", "transform"},
+          [&] { Network(encoder).transform(test::drawn_pictures(1, 32, 32), 32, 32); });
 }
 
 TEST(CodedNetwork, ComputesInFloat32Alone) {

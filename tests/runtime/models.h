@@ -74,6 +74,8 @@ inline std::vector<model::Card> every_architecture() {
   cards.push_back(picture_card(Role::Transform, "coded", 6));
   cards.back().bits = 9;
   cards.back().width = cards.back().height = 32;
+  cards.push_back(cards.back());
+  cards.back().quantiser = "categorical";
   cards.push_back(picture_card(Role::Inverse, "pixel_inverse", 0));
   cards.push_back(picture_card(Role::Inverse, "block_inverse", 0, 4));
   cards.push_back(picture_card(Role::Inverse, "position_inverse", 16, 4));

@@ -32,7 +32,7 @@ void name(Item& item, std::span<const float> logits, const std::vector<std::stri
 
 void run(const ClassifyOptions& o) {
   const auto file = find_model(o.model, model::Role::Classifier);
-  const auto psi = load_network(o.model, file, model::Role::Classifier);
+  const runtime::Network psi(model::load(file, model::Role::Classifier), runtime_options(o.model));
   const auto& card = psi.card();
   std::atomic<std::size_t> of_other_size = 0;
   run_pictures(o, {.title = "classify",

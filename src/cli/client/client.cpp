@@ -12,7 +12,6 @@
 #include "core/text.h"
 #include "model/prepare.h"
 #include "remote/service.h"
-#include "runtime/coded.h"
 
 namespace veilnet::cli {
 namespace {
@@ -28,40 +27,6 @@ struct ClientOptions : PictureOptions {
   int64_t timeout_ms = 10'000;
   int top_k = 1;
   bool dry_run = false;
-};
-
-/// As veilnet protect without chance: by way of the code where h has one, so that a code has one
-/// picture.
-class Protector {
- public:
-  explicit Protector(const ModelOptions& options)
-      : file_(find_model(options, model::Role::Transform)) {
-    auto model = model::load(file_, model::Role::Transform);
-    card_ = model.card;
-    if (card_.bits > 0) {
-      coded_.emplace(model, runtime_options(options));
-    } else {
-      network_.emplace(std::move(model), runtime_options(options));
-    }
-  }
-  const std::filesystem::path& file() const { return file_; }
-  const model::Card& card() const { return card_; }
-
-  /// Puts what h makes of pictures of one size in their place.
-  void protect(std::span<Item> items) const {
-    const auto plain = batch_of(items);
-    const auto height = plain.height(), width = plain.width();
-    const image::Batch done(height, width,
-                            coded_ ? coded_->pictures(coded_->codes(plain.pixels(), height, width))
-                                   : network_->transform(plain.pixels(), height, width));
-    for (std::size_t i = 0; i < items.size(); ++i) items[i].picture = done.image(i);
-  }
-
- private:
-  std::filesystem::path file_;
-  model::Card card_;
-  std::optional<runtime::CodedNetwork> coded_;
-  std::optional<runtime::Network> network_;
 };
 
 std::string csv_field(std::string text) {
@@ -93,8 +58,9 @@ void run(ClientOptions o) {
          "--output is where --dry-run writes what would be sent; without it nothing is written");
   if (const char* key = std::getenv("VEILNET_API_KEY")) o.connection.api_key = key;
   o.connection.timeout = std::chrono::milliseconds(o.timeout_ms);
-  const Protector h(o.model);
-  json record{{"model", as_utf8(h.file().native())}, {"server", o.server}};
+  const auto file = find_model(o.model, model::Role::Transform);
+  const auto h = load_transformation(o.model, file);
+  json record{{"model", as_utf8(file.native())}, {"server", o.server}};
   std::optional<remote::Service> service;
   if (!o.dry_run) {
     const auto note = h.card().notes.find("classifier_sha256");
@@ -110,7 +76,7 @@ void run(ClientOptions o) {
                        [&](std::span<const uint8_t> bytes, const std::string& path) {
                          return model::fit(image::decode(bytes, path), h.card());
                        },
-                   .together = [&](std::span<Item> items) { h.protect(items); },
+                   .together = [&](std::span<Item> items) { protect(h, items); },
                    .each = {},
                    .encode = {},
                    .at_end = {}};

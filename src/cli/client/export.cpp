@@ -13,6 +13,7 @@
 #include "core/progress.h"
 #include "core/signals.h"
 #include "image/image.h"
+#include "model/coded.h"
 #include "model/onnx.h"
 #include "model/torchscript.h"
 #include "runtime/coded.h"
@@ -59,9 +60,9 @@ instance_group [ {{ count: 1 kind: KIND_CPU }} ]
 /// Every picture that a coded transformation can make: a client may carry those and the encoder
 /// alone, and the picture of a code is the same on every machine.
 void export_codebook(const ExportOptions& o, const model::Model& h) {
-  constexpr int64_t kMostBits = 16;
+  constexpr auto kMostBits = model::kMostCodebookBits;
   const auto bits = h.card.bits;
-  if (bits < 1 || bits > kMostBits)
+  if (h.card.role != model::Role::Transform || bits < 1 || bits > kMostBits)
     fail(ErrorCode::InvalidArgument,
          "{}: is a {}; a codebook is written of coded transformations of 1 to {} bits",
          o.model.string(), describe(h.card), kMostBits);
@@ -94,16 +95,23 @@ void export_codebook(const ExportOptions& o, const model::Model& h) {
 
 void run(const ExportOptions& o) {
   const auto model = model::load(o.model);
-  if (o.format == "codebook") return export_codebook(o, model);
   const auto& card = model.card;
+  if (!o.size.empty() && o.format != "onnx" && o.format != "triton")
+    fail(ErrorCode::InvalidArgument, "--size {}: goes with onnx and triton; {}", o.size,
+         o.format == "torchscript"
+             ? "a TorchScript module takes pictures of every size that its network can take"
+             : "a coded transformation has one size");
+  if (o.format == "codebook") return export_codebook(o, model);
+  if (card.role == model::Role::Encoder)
+    fail(ErrorCode::InvalidArgument, "{}: is {}; allowed is a whole model", o.model.string(),
+         describe(card));
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
+  if (o.format == "encoder") {
+    model::save(model::encoder_of(model, model::content_hash(o.model)), o.output, overwrite);
+    spdlog::info("the encoder of {} written to {}", describe(card), o.output.string());
+    return;
+  }
   if (o.format == "torchscript") {
-    if (!o.size.empty())
-      fail(
-          ErrorCode::InvalidArgument,
-          "--size {}: goes with onnx and triton; a TorchScript module takes pictures of every size "
-          "that its network can take",
-          o.size);
     write_file(o.output, model::to_torchscript(model), overwrite);
     spdlog::info("{} written to {}", describe(card), o.output.string());
     return;
@@ -141,10 +149,10 @@ void add_export(CLI::App& command) {
       .add_option(
           "--format", options->format,
           "onnx, torchscript: one file, with normalisation and sigmoid inside; triton: a model's "
-          "folder for a Triton repository; codebook: of a coded transformation, the folder of all "
-          "its "
-          "pictures, 00000.png and so on, each named by its code")
-      ->check(CLI::IsMember({"onnx", "torchscript", "triton", "codebook"}))
+          "folder for a Triton repository; of a coded transformation codebook: the folder of all "
+          "its pictures, 00000.png and so on, each named by its code; encoder: what protect needs "
+          "beside those")
+      ->check(CLI::IsMember({"onnx", "torchscript", "triton", "codebook", "encoder"}))
       ->capture_default_str();
   command
       .add_option("--output,-o", options->output, "The file, or for triton and codebook the folder")

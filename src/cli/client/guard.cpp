@@ -13,7 +13,6 @@
 #include "core/text.h"
 #include "data/sources.h"
 #include "model/card.h"
-#include "runtime/network.h"
 
 namespace veilnet::cli {
 namespace {
@@ -40,7 +39,7 @@ Batch part(const Batch& all, size_t first, size_t count) {
   return all.subset(positions);
 }
 
-Batch protected_by(const runtime::Network& h, const Batch& plain) {
+Batch protected_by(const runtime::Transformation& h, const Batch& plain) {
   return {plain.height(), plain.width(),
           h.transform(plain.pixels(), plain.height(), plain.width())};
 }
@@ -79,7 +78,7 @@ void run(const GuardOptions& o) {
   of_psi.model = o.psi;
   const auto psi = find_model(of_psi, model::Role::Classifier);
   const auto h_file = find_model(o.h, model::Role::Transform);
-  const auto h = load_network(o.h, h_file, model::Role::Transform);
+  const auto h = load_transformation(o.h, h_file);
   const auto pictures = load(o.source, o.path, h.card());
   const auto& train = pictures.train.pictures;
   const auto fitted = std::min(o.pictures, train.count() / 2);

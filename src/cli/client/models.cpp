@@ -78,13 +78,17 @@ void add_model_options(CLI::App& command, ModelOptions& options, model::Role rol
                   "Threads of the network; the physical cores unless given")
       ->check(CLI::Range(1, 1024));
   add_precision(command, options.precision);
-  if (transform)
-    command
-        .add_option(
-            "--strength", options.strength,
-            "Of an experiment with several alphas: low hides least and keeps accuracy, high "
-            "hides most")
-        ->check(CLI::IsMember({"low", "mid", "high"}));
+  if (!transform) return;
+  command
+      .add_option("--strength", options.strength,
+                  "Of an experiment with several alphas: low hides least and keeps accuracy, high "
+                  "hides most")
+      ->check(CLI::IsMember({"low", "mid", "high"}));
+  command
+      .add_option("--codebook", options.codebook,
+                  "For a coded model or its encoder: the folder of its pictures (veilnet export "
+                  "--format codebook), which are then the same on every machine")
+      ->type_name("DIR");
 }
 
 fs::path find_model(const ModelOptions& options, model::Role role) {
@@ -146,8 +150,16 @@ runtime::Options runtime_options(const ModelOptions& options) {
   return {.threads = options.threads, .precision = precision};
 }
 
-runtime::Network load_network(const ModelOptions& options, const fs::path& file, model::Role role) {
-  return runtime::Network(model::load(file, role), runtime_options(options));
+runtime::Transformation load_transformation(const ModelOptions& options, const fs::path& file) {
+  return runtime::Transformation(file, runtime_options(options), options.codebook);
+}
+
+void protect(const runtime::Transformation& h, std::span<Item> items,
+             const runtime::Transformation::Answer& answer) {
+  const auto plain = batch_of(items);
+  const auto height = plain.height(), width = plain.width();
+  const image::Batch done(height, width, h.transform(plain.pixels(), height, width, answer));
+  for (std::size_t i = 0; i < items.size(); ++i) items[i].picture = done.image(i);
 }
 
 void add_picture_size(CLI::App& command, std::string& size) {

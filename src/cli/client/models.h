@@ -2,13 +2,15 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/picture_work.h"
 #include "model/card.h"
-#include "runtime/network.h"
+#include "runtime/transformation.h"
 
 namespace veilnet::cli {
 
@@ -17,8 +19,9 @@ struct ModelOptions {
   std::string strength;  ///< "low", "mid", "high" or nothing
   int threads = 0;       ///< 0: physical cores
   std::string precision = "fp32";
+  std::filesystem::path codebook;  ///< of a coded transformation; or nothing
 };
-/// Adds --model, --threads and --precision, and for a Transform --strength.
+/// Adds --model, --threads and --precision, and for a Transform --strength and --codebook.
 void add_model_options(CLI::App& command, ModelOptions& options, model::Role role);
 
 /// The file itself, or that of a name (model/zoo.h); of a folder its model.safetensors; of an
@@ -36,10 +39,14 @@ runtime::Type precision_of(const std::string& name);
 /// Threads and precision. Warns where the processor computes slowly in that precision.
 /// @throws as precision_of.
 runtime::Options runtime_options(const ModelOptions& options);
-/// The network in that file, ready to compute. @throws as runtime_options, model::load and
-/// runtime::Network.
-runtime::Network load_network(const ModelOptions& options, const std::filesystem::path& file,
-                              model::Role role);
+/// The transformation in that file, ready to compute. @throws as runtime_options and
+/// runtime::Transformation.
+runtime::Transformation load_transformation(const ModelOptions& options,
+                                            const std::filesystem::path& file);
+
+/// Puts what h makes of pictures of one size in their place.
+void protect(const runtime::Transformation& h, std::span<Item> items,
+             const runtime::Transformation::Answer& answer = {});
 
 /// Adds --size.
 void add_picture_size(CLI::App& command, std::string& size);

@@ -10,7 +10,6 @@
 #include "core/text.h"
 #include "model/prepare.h"
 #include "protection/randomised_response.h"
-#include "runtime/coded.h"
 
 namespace veilnet::cli {
 namespace {
@@ -20,12 +19,6 @@ struct ProtectOptions : PictureOptions {
   bool keep_size = false;
   double epsilon = 0;
   std::filesystem::path secret;
-};
-
-struct Transform {
-  model::Card card;
-  /// Protected pictures, uint8 NHWC, of plain ones.
-  std::function<std::vector<std::uint8_t>(const image::Batch&)> protect;
 };
 
 /// A claim above it hardly hides anything.
@@ -52,41 +45,16 @@ protection::RandomisedResponse response_of(const ProtectOptions& o, std::int64_t
   return response;
 }
 
-/// By way of the code, so that a code has one picture.
-Transform coded(const ProtectOptions& o, const model::Model& model, nlohmann::json& record) {
-  const auto h = std::make_shared<runtime::CodedNetwork>(model, runtime_options(o.model));
-  std::function<std::uint64_t(std::uint64_t, std::span<const std::uint8_t>)> answer;
-  if (!o.secret.empty())
-    answer = [response = response_of(o, model.card.bits, record),
-              secret = cipher::load_secret(o.secret)](auto code, auto picture) {
-      return response.answer(code, picture, secret);
-    };
-  return {model.card, [h, answer](const image::Batch& plain) {
-            auto codes = h->codes(plain.pixels(), plain.height(), plain.width());
-            for (std::size_t i = 0; answer && i < codes.size(); ++i)
-              codes[i] = answer(codes[i], plain.picture(i));
-            return h->pictures(codes);
-          }};
-}
-
-Transform transform_of(const ProtectOptions& o, const std::filesystem::path& file,
-                       nlohmann::json& record) {
-  auto model = model::load(file, model::Role::Transform);
-  if (model.card.bits > 0) return coded(o, model, record);
-  if (!o.secret.empty())
+/// How chance changes codes; nothing without --epsilon.
+runtime::Transformation::Answer answer_of(const ProtectOptions& o, const model::Card& card,
+                                          const std::filesystem::path& file,
+                                          nlohmann::json& record) {
+  if (o.secret.empty()) return {};
+  if (card.bits == 0)
     fail(ErrorCode::InvalidArgument, "{}: is a {}, which has no code for --epsilon to change",
-         file.string(), model::describe(model.card));
-  const auto card = model.card;
-  const auto h = std::make_shared<runtime::Network>(std::move(model), runtime_options(o.model));
-  return {card, [h](const image::Batch& plain) {
-            return h->transform(plain.pixels(), plain.height(), plain.width());
-          }};
-}
-
-void protect(const Transform& h, std::span<Item> items) {
-  const auto plain = batch_of(items);
-  const image::Batch done(plain.height(), plain.width(), h.protect(plain));
-  for (std::size_t i = 0; i < items.size(); ++i) items[i].picture = done.image(i);
+         file.string(), model::describe(card));
+  return [response = response_of(o, card.bits, record), secret = cipher::load_secret(o.secret)](
+             auto code, auto picture) { return response.answer(code, picture, secret); };
 }
 
 void check_chance(const ProtectOptions& o, const CLI::App& command) {
@@ -103,13 +71,16 @@ void run(const ProtectOptions& o, const CLI::App& command) {
   check_chance(o, command);
   const auto file = find_model(o.model, model::Role::Transform);
   nlohmann::json about = {{"model", as_utf8(file.native())}};
-  const auto h = transform_of(o, file, about);
-  const auto& card = h.card;
+  const auto h = load_transformation(o.model, file);
+  const auto& card = h.card();
+  const auto answer = answer_of(o, card, file, about);
   if (const auto verdict = card.notes.find(model::kVerdictNote); verdict != card.notes.end()) {
     about["verdict"] = verdict->second;
     if (verdict->second.starts_with("does not protect"))
       spdlog::warn("{}: its own training says that this model {}", file.string(), verdict->second);
   }
+  if (const auto bound = card.notes.find(model::kBoundNote); bound != card.notes.end())
+    about["bound"] = bound->second;
   std::atomic<std::size_t> of_other_size = 0;
   run_pictures(
       o,
@@ -123,7 +94,7 @@ void run(const ProtectOptions& o, const CLI::App& command) {
              if (picture.height != card.height || picture.width != card.width) ++of_other_size;
              return picture;
            },
-       .together = [&](std::span<Item> items) { protect(h, items); },
+       .together = [&](std::span<Item> items) { protect(h, items, answer); },
        .encode = image::encode_png,
        .at_end =
            [&](nlohmann::json& record) {
@@ -159,7 +130,9 @@ void add_protect(CLI::App& command) {
       ->type_name("FILE");
   examples(command, {"veilnet protect photos/ --model runs/demo -o protected/",
                      "veilnet protect cat.jpg --model coded4.safetensors --epsilon 6 --secret "
-                     "client.secret -o cat.png"});
+                     "client.secret -o cat.png",
+                     "veilnet protect photos/ --model encoder.safetensors --codebook book/ -o "
+                     "protected/"});
   command.callback([options, &command] { run(*options, command); });
 }
 

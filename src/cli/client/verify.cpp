@@ -17,7 +17,6 @@
 #include "core/text.h"
 #include "image/metrics.h"
 #include "model/prepare.h"
-#include "runtime/network.h"
 
 namespace veilnet::cli {
 namespace {
@@ -25,8 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::json;
 
-// On average over the bytes. Back ends round differently, by one level in few of them.
-constexpr double kOwnLevels = 0.25;
 // A picture of less contrast or colour than this is called flat, or grey.
 constexpr double kFlatLevels = 12, kGreyLevels = 2;
 // A crop that keeps less of the picture is told.
@@ -78,7 +75,11 @@ class Verification {
   explicit Verification(const VerifyOptions& options)
       : o_(options),
         file_(find_model(o_.model, model::Role::Transform)),
-        h_(load_network(o_.model, file_, model::Role::Transform)) {
+        h_(load_transformation(o_.model, file_)) {
+    if (o_.plain == "-")
+      fail(ErrorCode::InvalidArgument,
+           "the plain picture is -; allowed is a file or a folder, since its protected picture is "
+           "found by its name");
     const auto plain = find_inputs(o_.inputs).pictures;
     const auto names = png_names(plain);
     const bool one = fs::is_regular_file(o_.protected_pictures);
@@ -148,7 +149,7 @@ class Verification {
     const double ssim = std::min(plain.height, plain.width) < 7
                             ? 0
                             : image::ssim(plain.rgb, seen.rgb, plain.height, plain.width);
-    const bool foreign = difference_levels > kOwnLevels;
+    const bool foreign = difference_levels > runtime::kOwnLevels;
     const bool similar = std::abs(ssim) > o_.max_ssim;
     const auto path = protected_.at(item.path);
     if (foreign) spdlog::debug("{}: not this model's output", printable(path.native(), 4096));
@@ -199,7 +200,7 @@ class Verification {
 
   const VerifyOptions& o_;
   fs::path file_;
-  runtime::Network h_;
+  runtime::Transformation h_;
   std::map<fs::path, fs::path> protected_;  ///< by the plain one's
   std::mutex mutex_;
   std::map<std::string, image::Image> seen_;  ///< protected pictures on their way, by the plain's
