@@ -5,6 +5,7 @@
 
 #include "cli/client/models.h"
 #include "cli/picture_work.h"
+#include "core/error.h"
 #include "core/text.h"
 #include "model/prepare.h"
 #include "runtime/network.h"
@@ -38,6 +39,9 @@ void run(const CalibrateOptions& o) {
                        },
                    .encode = {},
                    .at_end = {}});
+  if (pictures == 0)
+    fail(ErrorCode::InvalidArgument, "{}: no picture was read; int8 needs some to know its ranges",
+         o.shard.empty() ? "calibrate" : "--shard " + o.shard);
   model.card.notes[runtime::kRangesNote] = runtime::to_note(ranges, model.graph);
   model::save(model, o.to, o.replace ? Overwrite::Yes : Overwrite::No);
   spdlog::info("{} calibrated with {} pictures written to {}", describe(model.card), pictures,

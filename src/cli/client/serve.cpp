@@ -40,9 +40,11 @@ struct ServeOptions {
 
 /// "name=path"; of a path alone, the name is that of the folder, or of the file without extension.
 service::Source source_of(const std::string& text) {
-  if (const auto equals = text.find('='); equals != text.npos)
+  std::error_code cause;
+  if (const auto equals = text.find('='); equals != text.npos && !fs::exists(text, cause))
     return {text.substr(0, equals), text.substr(equals + 1)};
-  const fs::path path = text;
+  fs::path path = text;
+  if (!path.has_filename()) path = path.parent_path();  // "psi/"
   const auto folder = fs::is_directory(path) ? path : path.parent_path();
   if (fs::is_directory(path) || path.filename() == "model.safetensors")
     return {fs::absolute(folder).lexically_normal().filename().string(), path};
