@@ -30,9 +30,12 @@ struct Shape {
 
 Pictures pictures_of(const py::array& images) {
   // Never converted: floats from 0 to 1 would silently become black.
-  if (!images.dtype().is(py::dtype::of<std::uint8_t>()))
+  // By value: an array that was pickled has a dtype object of its own.
+  if (images.dtype().kind() != 'u' || images.dtype().itemsize() != 1)
     refuse("pictures are of type " + std::string(py::str(images.dtype())) + "; allowed is uint8");
-  return Pictures::ensure(images);
+  auto made = Pictures::ensure(images);
+  if (!made) throw std::bad_alloc();  // a copy, for which there is no memory
+  return made;
 }
 
 Shape shape_of(const Pictures& images) {
@@ -83,10 +86,24 @@ veilnet::Picture to_picture(const py::array& array) {
   return {shape.height, shape.width, {images.data(), images.data() + images.size()}};
 }
 
-veilnet::NetworkOptions options_of(int threads, const std::string& precision) {
-  if (precision == "fp32") return {threads, veilnet::Precision::Float32};
-  if (precision == "bf16") return {threads, veilnet::Precision::BFloat16};
-  if (precision == "int8") return {threads, veilnet::Precision::Int8};
+// What the library does is done without the interpreter's lock; pictures are copied before.
+template <class Work>
+auto alone(const Work& work) {
+  const py::gil_scoped_release release;
+  return work();
+}
+
+py::list labels_of(const std::vector<veilnet::Label>& labels) {
+  py::list out;
+  for (const auto& label : labels) out.append(py::make_tuple(label.name, label.probability));
+  return out;
+}
+
+veilnet::NetworkOptions options_of(int threads, const std::string& precision,
+                                   const std::string& codebook = "") {
+  if (precision == "fp32") return {threads, veilnet::Precision::Float32, codebook};
+  if (precision == "bf16") return {threads, veilnet::Precision::BFloat16, codebook};
+  if (precision == "int8") return {threads, veilnet::Precision::Int8, codebook};
   refuse("precision is \"" + precision + "\"; allowed: fp32, bf16, int8");
 }
 
@@ -124,24 +141,28 @@ PYBIND11_MODULE(veilnet, m) {
   });
 
   py::class_<veilnet::Protector>(m, "Protector", "A transformation network h.")
-      .def(py::init(
-               [](const std::filesystem::path& model, int threads, const std::string& precision) {
-                 const auto options = options_of(threads, precision);
-                 const py::gil_scoped_release release;
-                 return veilnet::Protector(model.string(), options);
-               }),
-           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
-           "model: a model file, or a name that `veilnet models` lists.")
+      .def(
+          py::init([](const std::filesystem::path& model, int threads, const std::string& precision,
+                      const std::filesystem::path& codebook) {
+            const auto options = options_of(threads, precision, codebook.string());
+            return alone([&] { return veilnet::Protector(model.string(), options); });
+          }),
+          py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
+          py::arg("codebook") = "",
+          "model: a model file, or a name that `veilnet models` lists. codebook: for a coded model "
+          "or its encoder, the folder of its pictures.")
       .def_property_readonly(
           "size", [](const veilnet::Protector& h) { return std::pair(h.height(), h.width()); },
           "(height, width) that it was trained and measured on.")
       .def_property_readonly("verdict", &veilnet::Protector::verdict,
                              "What its own training says of it; empty if it was not judged.")
-      .def_property_readonly("classifier_sha256", &veilnet::Protector::classifier_sha256)
+      .def_property_readonly("classifier_sha256", &veilnet::Protector::classifier_sha256,
+                             "SHA-256 of the psi that it was trained for; empty where not said.")
       .def(
           "fit",
           [](const veilnet::Protector& h, const py::array& image) {
-            return to_array(h.protect(to_picture(image)));
+            const auto plain = to_picture(image);
+            return to_array(alone([&] { return h.protect(plain); }));
           },
           py::arg("image"),
           "One picture (height, width, 3) of any size, scaled and cropped to `size`, protected.")
@@ -156,8 +177,7 @@ PYBIND11_MODULE(veilnet, m) {
       .def(py::init(
                [](const std::filesystem::path& model, int threads, const std::string& precision) {
                  const auto options = options_of(threads, precision);
-                 const py::gil_scoped_release release;
-                 return veilnet::Classifier(model.string(), options);
+                 return alone([&] { return veilnet::Classifier(model.string(), options); });
                }),
            py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32")
       .def_property_readonly(
@@ -167,10 +187,8 @@ PYBIND11_MODULE(veilnet, m) {
       .def(
           "classify",
           [](const veilnet::Classifier& psi, const py::array& image, int top_k) {
-            std::vector<std::pair<std::string, double>> labels;
-            for (auto& label : psi.classify(to_picture(image), top_k))
-              labels.emplace_back(std::move(label.name), label.probability);
-            return labels;
+            const auto picture = to_picture(image);
+            return labels_of(alone([&] { return psi.classify(picture, top_k); }));
           },
           py::arg("image"), py::arg("top_k") = 1,
           "[(name, probability), ...], the likeliest first.")
@@ -193,10 +211,11 @@ PYBIND11_MODULE(veilnet, m) {
                        const std::string& name, const std::string& classifier_sha256,
                        const std::string& api_key, const std::filesystem::path& ca_file,
                        int timeout_ms, int tries, int threads) {
-             const py::gil_scoped_release release;
-             return veilnet::Client(
-                 veilnet::Protector(model.string(), {threads}), server,
-                 {name, classifier_sha256, api_key, ca_file.string(), timeout_ms, tries});
+             return alone([&] {
+               return veilnet::Client(
+                   veilnet::Protector(model.string(), {threads}), server,
+                   {name, classifier_sha256, api_key, ca_file.string(), timeout_ms, tries});
+             });
            }),
            py::arg("model"), py::arg("server"), py::kw_only(), py::arg("name") = "",
            py::arg("classifier_sha256") = "", py::arg("api_key") = "", py::arg("ca_file") = "",
@@ -206,14 +225,7 @@ PYBIND11_MODULE(veilnet, m) {
           "classify",
           [](const veilnet::Client& client, const py::array& image, int top_k) {
             const auto plain = to_picture(image);
-            std::vector<veilnet::Label> labels;
-            {
-              const py::gil_scoped_release release;
-              labels = client.classify(plain, top_k);
-            }
-            std::vector<std::pair<std::string, double>> out;
-            for (auto& label : labels) out.emplace_back(std::move(label.name), label.probability);
-            return out;
+            return labels_of(alone([&] { return client.classify(plain, top_k); }));
           },
           py::arg("image"), py::arg("top_k") = 1,
           "[(name, probability), ...], the likeliest first; the probability is NaN where the "
@@ -228,13 +240,13 @@ PYBIND11_MODULE(veilnet, m) {
       .def_static(
           "load",
           [](const std::filesystem::path& key_file) {
-            return veilnet::Cipher::load(key_file.string());
+            return alone([&] { return veilnet::Cipher::load(key_file.string()); });
           },
           py::arg("key_file"))
       .def(
           "save",
           [](const veilnet::Cipher& cipher, const std::filesystem::path& key_file, bool replace) {
-            cipher.save(key_file.string(), replace);
+            alone([&] { cipher.save(key_file.string(), replace); });
           },
           py::arg("key_file"), py::arg("replace") = false, "Mode 0600.")
       .def_property_readonly("scheme", &veilnet::Cipher::scheme)
@@ -258,19 +270,21 @@ PYBIND11_MODULE(veilnet, m) {
   m.def(
       "read_picture",
       [](const std::filesystem::path& path) {
-        return to_array(veilnet::read_picture(path.string()));
+        return to_array(alone([&] { return veilnet::read_picture(path.string()); }));
       },
       py::arg("path"), "PNG, JPEG or WebP as uint8 (height, width, 3).");
   m.def(
       "write_png",
       [](const std::filesystem::path& path, const py::array& image, bool replace) {
-        veilnet::write_png(path.string(), to_picture(image), replace);
+        const auto picture = to_picture(image);
+        alone([&] { veilnet::write_png(path.string(), picture, replace); });
       },
       py::arg("path"), py::arg("image"), py::arg("replace") = false);
   m.def(
       "verify",
       [](const veilnet::Protector& h, const py::array& plain, const py::array& seen) {
-        const auto found = veilnet::verify(h, to_picture(plain), to_picture(seen));
+        const auto of = to_picture(plain), is = to_picture(seen);
+        const auto found = alone([&] { return veilnet::verify(h, of, is); });
         py::dict out;
         out["ssim"] = found.ssim;
         out["difference_levels"] = found.difference_levels;

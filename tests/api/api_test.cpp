@@ -155,7 +155,42 @@ TEST(C, ComputesTheSame) {
   std::vector<float> logits(10);
   EXPECT_EQ(veilnet_classify(psi, out.data(), 1, 32, 32, logits.data()), 0);
   EXPECT_EQ(logits, Classifier(kPsi, {.threads = 1}).logits(out.data(), 1, 32, 32));
+  int height = 0, width = 0;
+  veilnet_classifier_size(psi, &height, &width);
+  EXPECT_EQ(std::pair(height, width), std::pair(32, 32));
   veilnet_classifier_close(psi);
+  EXPECT_EQ(veilnet_version(), version());
+}
+
+TEST(C, EncryptsAndDecrypts) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "le.key").string();
+  const auto le = Cipher::generate("le");
+  le.save(file);
+  veilnet_cipher* cipher = nullptr;
+  EXPECT_EQ(veilnet_cipher_open("none.key", &cipher), static_cast<int>(Cause::NotFound));
+  ASSERT_EQ(veilnet_cipher_open(file.c_str(), &cipher), 0) << veilnet_message();
+  const auto plain = some_picture(32, 32);
+  std::vector<std::uint8_t> encrypted(plain.rgb.size()), decrypted(plain.rgb.size());
+  EXPECT_EQ(veilnet_encrypt(cipher, plain.rgb.data(), 1, 32, 32, encrypted.data()), 0);
+  EXPECT_EQ(encrypted, le.encrypt(plain).rgb);
+  EXPECT_EQ(veilnet_decrypt(cipher, encrypted.data(), 1, 32, 32, decrypted.data()), 0);
+  EXPECT_EQ(decrypted, plain.rgb);
+  veilnet_cipher_close(cipher);
+}
+
+TEST(Networks, RefuseThreadsBeyondReason) {
+  for (const int threads : {-1, 1025})
+    expect_failure(Cause::InvalidArgument, "1024", [&] { Protector(kH, {.threads = threads}); });
+}
+
+TEST(Verify, HasNoSsimForThePicturesOfAFewPixels) {
+  const Protector h(kH);
+  const auto plain = some_picture(6, 6);
+  const Picture seen{6, 6, h.protect(plain.rgb.data(), 1, 6, 6)};
+  const auto found = verify(h, plain, seen);
+  EXPECT_TRUE(found.of_this_model);
+  EXPECT_EQ(found.ssim, 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ usage: library_test.py VEILNET
 import glob
 import os
 import pathlib
+import pickle
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,8 @@ class Python(Folder):
         # Not contiguous: read as it says, not as it lies.
         turned = images.transpose(0, 2, 1, 3)
         self.assertTrue(np.array_equal(psi.logits(turned), psi.logits(np.ascontiguousarray(turned))))
+        # As an array comes from another process: equal in type, but with a dtype of its own.
+        self.assertTrue(np.array_equal(psi.logits(pickle.loads(pickle.dumps(seen))), logits))
 
     def test_refuses_what_is_no_picture(self):
         h = veilnet.Protector(H)
