@@ -31,7 +31,7 @@ train::Losses FlowTask::training_losses(const train::Batch& pairs, const train::
   const auto v = velocity(flow_, at);
   const auto mse = torch::mse_loss(v, way);
   const auto distance =
-      train::feature_loss(*phi_, model::Card(), (at + (1 - t) * v).clamp(0, 1), pairs.plain);
+      train::feature_loss(*phi_, phi_->card, (at + (1 - t) * v).clamp(0, 1), pairs.plain);
   return {mse + InverseTask::kPerceptualWeight * distance,
           {{"mse", mse.detach()}, {"feature_distance", distance.detach()}}};
 }
@@ -40,8 +40,7 @@ std::vector<std::pair<std::string, double>> FlowTask::validation_means(const tra
                                                                        const train::StepInfo&) {
   const auto found = flow_step(guess_, flow_, pairs.pictures);
   const double mse = torch::mse_loss(found, pairs.plain).item<double>();
-  const double distance =
-      train::feature_loss(*phi_, model::Card(), found, pairs.plain).item<double>();
+  const double distance = train::feature_loss(*phi_, phi_->card, found, pairs.plain).item<double>();
   return {{"loss", mse + InverseTask::kPerceptualWeight * distance},
           {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
 }

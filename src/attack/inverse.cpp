@@ -14,7 +14,7 @@ train::Losses InverseTask::training_losses(const train::Batch& pairs, const trai
   const auto guess = nn::transform(inverse_, pairs.pictures);
   const auto mse = torch::mse_loss(guess, pairs.plain);
   if (!phi_) return {mse, {{"mse", mse.detach()}}};
-  const auto distance = train::feature_loss(*phi_, model::Card(), guess, pairs.plain);
+  const auto distance = train::feature_loss(*phi_, phi_->card, guess, pairs.plain);
   return {mse + kPerceptualWeight * distance,
           {{"mse", mse.detach()}, {"feature_distance", distance.detach()}}};
 }
@@ -26,7 +26,7 @@ std::vector<std::pair<std::string, double>> InverseTask::validation_means(const 
   double loss = mse;
   if (phi_) {
     loss += kPerceptualWeight *
-            train::feature_loss(*phi_, model::Card(), guess, pairs.plain).item<double>();
+            train::feature_loss(*phi_, phi_->card, guess, pairs.plain).item<double>();
   }
   return {{"loss", loss}, {"psnr_db", -10.0 * std::log10(std::max(mse, 1e-12))}};
 }

@@ -64,11 +64,24 @@ Class read_class(const fs::path& folder, std::size_t label, LeftOut& left_out) {
   return {label, std::move(found.pictures)};
 }
 
-void append_pictures(const Class& from, Dataset& set) {
+/// Classes take turns in proportion to their sizes, so that whoever takes the first pictures alone
+/// has some of each.
+void append_pictures(const std::vector<Class>& classes, Dataset& set) {
+  struct Entry {
+    double place;  // among the files of its class, 0 to 1
+    std::size_t label;
+    const fs::path* file;
+  };
+  std::vector<Entry> entries;
+  for (const auto& [label, files] : classes)
+    for (std::size_t i = 0; i < files.size(); ++i)
+      entries.push_back(
+          {(static_cast<double>(i) + 0.5) / static_cast<double>(files.size()), label, &files[i]});
+  std::ranges::stable_sort(entries, {}, &Entry::place);
   const auto& size = set.pictures;
-  for (const auto& file : from.files) {
-    set.pictures.append(image::read_fitted(file, size.height(), size.width()));
-    set.labels.push_back(static_cast<std::int32_t>(from.label));
+  for (const auto& entry : entries) {
+    set.pictures.append(image::read_fitted(*entry.file, size.height(), size.width()));
+    set.labels.push_back(static_cast<std::int32_t>(entry.label));
   }
 }
 
@@ -114,27 +127,22 @@ class Reader {
 
   TrainTest read() {
     const auto validation = part("val"), test = part("test");
-    std::size_t taken = 0;
+    std::vector<Class> train, fifths;
     for (std::size_t label = 0; label < class_folders_.size(); ++label) {
-      auto train = read_class(class_folders_[label], label, left_out_);
-      if (!test) {
-        const Class fifth{label, take_every_fifth(train.files, class_folders_[label])};
-        append_pictures(fifth, data_.test);
-        taken += fifth.files.size();
-      }
-      append_pictures(train, data_.train);
+      train.push_back(read_class(class_folders_[label], label, left_out_));
+      if (!test)
+        fifths.push_back({label, take_every_fifth(train.back().files, class_folders_[label])});
     }
-    if (test) {
-      for (const auto& of_class : *test) append_pictures(of_class, data_.test);
-    } else {
+    append_pictures(train, data_.train);
+    append_pictures(test ? *test : fifths, data_.test);
+    if (!test)
       note(
           "{}/test is not used or not there: every fifth picture of each class of train/ is the "
           "test set, {} in all",
-          folder_.string(), taken);
-    }
+          folder_.string(), data_.test.size());
     if (validation) {
       const auto first = data_.train.size();
-      for (const auto& of_class : *validation) append_pictures(of_class, data_.train);
+      append_pictures(*validation, data_.train);
       auto& split = data_.split.emplace();
       split.train.resize(first);
       split.validation.resize(data_.train.size() - first);

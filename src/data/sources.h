@@ -53,7 +53,8 @@ TrainTest load_cifar100(const std::filesystem::path& path);
 TrainTest load_cifar100_coarse(const std::filesystem::path& path);
 
 /// train/<class>/**.{png,jpg,jpeg,webp}, val/<class>/... and test/<class>/..., classes sorted by
-/// name, files sorted within a class, resized and centre-cropped. Folders in a class folder, linked
+/// name, files sorted within a class, resized and centre-cropped; classes take turns in proportion
+/// to their sizes, so that the first pictures are of all. Folders in a class folder, linked
 /// ones too, belong to it (image/folder.h). val/ is the validation set. Without test/, or where its
 /// pictures are in no folder of a class, every fifth file of each class (of fewer than five the
 /// last) becomes the test set. The notes say so, and count what is left out.

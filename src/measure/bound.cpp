@@ -75,7 +75,14 @@ double distinct_among(const Members& groups, size_t all, size_t drawn) {
   return distinct;
 }
 
-constexpr size_t kCandidates[] = {100, 1000, 10000};
+// Numbers of candidates to say it of: round ones, and all.
+std::vector<size_t> candidates_of(size_t pictures) {
+  std::vector<size_t> out;
+  for (const size_t round : {100, 1000, 10000})
+    if (round < pictures) out.push_back(round);
+  out.push_back(pictures);
+  return out;
+}
 constexpr uint64_t kAuditDraws = 200'000;
 
 }  // namespace
@@ -114,11 +121,9 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
       plain, groups_by([&](uint32_t i) { return std::to_string(plain.labels[i]); }, count))));
   b.mean_psnr_db =
       psnr(mean_of(distances(plain, groups_by([](uint32_t) { return std::string(); }, count))));
-  for (const auto candidates : kCandidates) {
-    if (candidates <= count)
-      b.reidentified[std::to_string(candidates)] =
-          distinct_among(cells, count, candidates) / static_cast<double>(candidates);
-  }
+  for (const auto candidates : candidates_of(count))
+    b.reidentified[std::to_string(candidates)] =
+        distinct_among(cells, count, candidates) / static_cast<double>(candidates);
   return b;
 }
 
@@ -130,11 +135,9 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
     fail(ErrorCode::InvalidArgument, "there are {} codes for {} pictures; allowed: as many",
          codes.size(), plain.size());
   const auto cells = groups_by([&](uint32_t i) { return std::to_string(codes[i]); }, codes.size());
-  for (const auto candidates : kCandidates) {
-    if (candidates <= codes.size())
-      b.reidentified[std::to_string(candidates)] = response.reidentified(
-          distinct_among(cells, codes.size(), candidates), static_cast<double>(candidates));
-  }
+  for (const auto candidates : candidates_of(codes.size()))
+    b.reidentified[std::to_string(candidates)] = response.reidentified(
+        distinct_among(cells, codes.size(), candidates), static_cast<double>(candidates));
   b.epsilon = response.epsilon();
   b.kept = response.kept();
   b.epsilon_seen = audited_epsilon(response, kAuditDraws, 1);

@@ -79,7 +79,8 @@ std::optional<record::Flag> training_flag(const LastEpoch& last) {
 
 void set_flags(std::vector<Cell>& cells, std::span<const record::Baseline> baselines) {
   for (auto& cell : cells) {
-    if (!cell.refused.empty() || cell.looks()) continue;
+    // Who picks among candidates rebuilds nothing that could be better or worse.
+    if (!cell.refused.empty() || cell.looks() || cell.picks()) continue;
     const auto trivial = [&](const std::string& name) {
       cell.flags.push_back({"weaker_than_trivial", "no better than " + name});
     };
@@ -96,8 +97,10 @@ void set_flags(std::vector<Cell>& cells, std::span<const record::Baseline> basel
                                          : "the protected picture blurred");
         continue;
       }
-      const double theirs = of(other.measures, "ssim").median,
-                   ours = of(cell.measures, "ssim").median;
+      const auto similar = [](const Cell& c) {
+        return record::leak(record::measure("ssim"), of(c.measures, "ssim").median);
+      };
+      const double theirs = similar(other), ours = similar(cell);
       if (has_less(other, cell) && theirs > ours + 0.02)
         cell.flags.push_back(
             {"beaten_by_less",

@@ -21,7 +21,8 @@ LastEpoch last_epoch(const std::filesystem::path& run_folder);
 /// under_trained  the loss fell by more than 5 % in the last epoch, or there was one epoch only
 std::optional<record::Flag> training_flag(const LastEpoch& last);
 
-/// Adds to each cell that was not refused what says that its figure means nothing:
+/// Adds to each cell that was not refused, and does not pick among candidates, what says that its
+/// figure means nothing:
 ///
 ///   weaker_than_trivial   a trivial guess (a baseline, the protected picture as it is or blurred)
 ///                         is at least as good by mean PSNR and by mean SSIM

@@ -60,7 +60,7 @@ Measured feature_distance(const Guesses& g, const Judges& judges) {
         nn::normalise(nn::to_tensor(pictures.pixels().subspan(at * bytes, count * bytes),
                                     static_cast<int64_t>(count), pictures.height(),
                                     pictures.width(), judges.device),
-                      model::Card()));
+                      judges.phi->card));
   };
   for (size_t at = 0; at < g.count(); at += 256) {
     const auto count = std::min<size_t>(256, g.count() - at);

@@ -61,6 +61,12 @@ double accuracy(const Model& psi, const image::Batch& pictures, std::span<const 
   return static_cast<double>(right) / static_cast<double>(labels.size());
 }
 
+double confidence(const Model& psi, const image::Batch& pictures) {
+  return std::get<0>(logits(psi, pictures).to(torch::kDouble).softmax(1).max(1))
+      .mean()
+      .item<double>();
+}
+
 image::Batch transform(const Model& h, const image::Batch& pictures) {
   torch::NoGradGuard no_grad;
   const auto device = device_of(*h.net);

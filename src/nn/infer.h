@@ -24,6 +24,9 @@ torch::Tensor logits(const Model& psi, const image::Batch& pictures);
 /// Share of pictures whose largest logit is their label's. 0 to 1. @throws as logits.
 double accuracy(const Model& psi, const image::Batch& pictures, std::span<const int32_t> labels);
 
+/// The mean over pictures of the largest probability (softmax). 0 to 1. @throws as logits.
+double confidence(const Model& psi, const image::Batch& pictures);
+
 /// Protected (of an Inverse: reconstructed) pictures, rounded to 8 bits. @throws Error{BadData} if
 /// an output is not finite.
 image::Batch transform(const Model& h, const image::Batch& pictures);

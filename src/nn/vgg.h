@@ -1,6 +1,7 @@
 // VGG16 with batch normalisation for CIFAR, and the feature extractor phi.
 #pragma once
 
+#include "model/card.h"
 #include "nn/network.h"
 
 namespace veilnet::nn {
@@ -43,6 +44,9 @@ class FeatureExtractor : public Network {
   static const std::vector<std::string>& layers();
 
   torch::nn::Sequential features{nullptr};
+  /// Whose mean_rgb and std_rgb its input is normalised with; ImageNet's unless it was cut from a
+  /// VGG of others.
+  model::Card card;
 };
 
 }  // namespace veilnet::nn

@@ -255,6 +255,7 @@ void fields(Io& io, T& b) {
   io.need("pictures", b.pictures);
   io.need("distinct", b.distinct);
   io.need("alone", b.alone);
+  io.may("dead", b.dead);
   io.may("anonymity", b.anonymity);
   io.need("psnr_db", b.psnr_db);
   io.need("psnr_low_db", b.psnr_low_db);
@@ -289,6 +290,8 @@ void fields(Io& io, T& p) {
   io.may("accuracy", p.accuracy);
   io.may("accuracy_float", p.accuracy_float);
   io.may("plain_accuracy", p.plain_accuracy);
+  io.may("confidence", p.confidence);
+  io.may("confidence_without_chance", p.confidence_without_chance);
   io.may("paper", p.paper);
   io.may("local_accuracy", p.local_accuracy);
   io.may("local_gflop", p.local_gflop);

@@ -5,9 +5,39 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace veilnet::record {
+
+std::string to_text(const Bound& b) {
+  auto text = fmt::format(
+      "at most 2^{} protected pictures exist ({} among those of {} test pictures); no attacker's "
+      "mean squared error is below that of {:.2f} dB (95 % interval {:.2f} to {:.2f}; the mean "
+      "picture of the true class has {:.2f}, of all {:.2f})",
+      b.bits, b.distinct, b.pictures, b.psnr_db, b.psnr_low_db, b.psnr_high_db,
+      b.class_mean_psnr_db, b.mean_psnr_db);
+  if (const auto rate = reidentified_at_most(b, 1000))
+    text += fmt::format("; of 1,000 candidates the right one is picked at most for {:.1f} %",
+                        100 * *rate);
+  if (b.epsilon) text += fmt::format("; epsilon {} for each picture", *b.epsilon);
+  return text;
+}
+
+std::optional<double> reidentified_at_most(const Bound& bound, std::uint64_t candidates) {
+  std::uint64_t most = 0;
+  std::optional<double> rate;
+  for (const auto& [text, share] : bound.reidentified) {
+    const auto count = std::stoull(text);
+    if (count > candidates || count < most) continue;
+    most = count;
+    rate = share;
+  }
+  return rate;
+}
+
 namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 void check_share(const std::string& where, std::optional<double> value) {
   if (value && !(*value >= 0 && *value <= 1))
@@ -106,8 +136,14 @@ void check(const Matrix& matrix) {
       check_share(p.label + ": services.plain_accuracy", s.plain_accuracy);
     }
     if (p.bound) {
-      for (const auto& [count, rate] : p.bound->reidentified)
+      for (const auto& [count, rate] : p.bound->reidentified) {
+        if (count.empty() || count.size() > 18 || !std::ranges::all_of(count, is_digit))
+          fail(ErrorCode::BadData,
+               "{}: bound.reidentified has \"{}\"; allowed are numbers of "
+               "candidates",
+               p.label, printable(count, 40));
         check_share(p.label + ": bound.reidentified." + count, rate);
+      }
     }
   }
   const auto known = [&](const char* what, const std::string& label) {

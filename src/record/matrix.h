@@ -59,6 +59,8 @@ struct Bound {
   std::uint64_t pictures = 0;  ///< that the figures are over
   std::uint64_t distinct = 0;  ///< different protected pictures among theirs
   std::uint64_t alone = 0;     ///< pictures that share their protected version with no other
+  /// Codes of no picture at hand, training pictures included; of up to 16 bits.
+  std::optional<std::uint64_t> dead;
   /// The anonymity set: of how many test pictures, itself included, a picture's protected version
   /// is; the median.
   std::optional<double> anonymity;
@@ -74,6 +76,14 @@ struct Bound {
   std::optional<double> epsilon_seen;  ///< at least so much, by trying it (95 % confidence)
   std::optional<double> kept;          ///< the share of pictures that chance leaves their code
 };
+
+/// "at most 2^10 protected pictures exist (443 of 10,000 test pictures); ...": the bound in words.
+std::string to_text(const Bound& bound);
+
+/// The highest rate at which the right one of so many candidates can be picked, by the bound: that
+/// of the most candidates, no more than these, that it knows, since more are harder. Nothing where
+/// it knows of more alone.
+std::optional<double> reidentified_at_most(const Bound& bound, std::uint64_t candidates);
 
 /// What another service makes of the same protected pictures.
 struct Service {
@@ -96,7 +106,9 @@ struct Protection {
   std::optional<double> accuracy;        ///< of the service on protected 8-bit pictures
   std::optional<double> accuracy_float;  ///< on the network's output before it is rounded
   std::optional<double> plain_accuracy;  ///< of the same classifier on plain pictures
-  std::optional<PaperFigure> paper;      ///< of its accuracy
+  /// The service's mean probability of what it says, and where chance decides on the code, without.
+  std::optional<double> confidence, confidence_without_chance;
+  std::optional<PaperFigure> paper;  ///< of its accuracy
   /// Of a classifier on the client, where h starts from one: its encoder, on plain pictures.
   std::optional<double> local_accuracy;
   std::optional<double> local_gflop;   ///< of that classifier, for one picture: 2 a multiplication

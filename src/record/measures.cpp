@@ -52,6 +52,11 @@ std::optional<double> share(const Figures& figures, std::string_view id) {
   return value ? std::optional(*value) : std::nullopt;
 }
 
+double leak(const Measure& m, double value) {
+  if (m.inverts()) return std::abs(value);
+  return m.low_leaks ? -value : value;
+}
+
 double worst_hundredth(const Measure& m, const Summary& s) {
   if (m.low_leaks) return s.p01;
   return m.inverts() && std::abs(s.p01) > std::abs(s.p99) ? s.p01 : s.p99;

@@ -40,6 +40,9 @@ using Figures = std::map<std::string, Figure>;
 const Summary* distribution(const Figures& figures, std::string_view id);
 std::optional<double> share(const Figures& figures, std::string_view id);
 
+/// How much a value of this measure leaks: the more, the higher, of whatever sign values are.
+double leak(const Measure& measure, double value);
+
 /// The end of a distribution that leaks most: its p99, or p01 where low values leak; for a measure
 /// that may be negative (SSIM) whichever is farther from 0, as an inverted picture shows as much.
 double worst_hundredth(const Measure& measure, const Summary& summary);

@@ -1,6 +1,5 @@
 #include "record/result.h"
 
-#include <cmath>
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -39,11 +38,12 @@ Result experiment_result(std::string experiment, Matrix matrix) {
   const auto* look = seen(matrix);
   if (!look) fail(ErrorCode::BadData, "{}: the cell of look is missing", h.label);
   const double plain = required(h.plain_accuracy, h, "plain_accuracy"),
-               on_float = required(h.accuracy_float, h, "accuracy_float");
+               on_png = required(h.accuracy, h, "accuracy"),
+               on_float = h.accuracy_float.value_or(on_png);  // none where chance decides
   std::map<std::string, Metric> metrics{
       {"plain_accuracy", {plain}},
       {"protected_accuracy", {on_float}},
-      {"protected_accuracy_png8", {required(h.accuracy, h, "accuracy")}},
+      {"protected_accuracy_png8", {on_png}},
       {"accuracy_gap_points", {100 * (plain - on_float)}},
       {"ssim_plain_protected_mean", metric(required(*look, "ssim"))},
       {"ssim_plain_protected_p99", {required(*look, "ssim").p99}},
@@ -136,13 +136,10 @@ Result defences_result(std::string experiment, Matrix matrix) {
     return most;
   };
   const auto psnr_of_mean = [](const Cell& cell, const char* measure) {
-    double sum = 0;
-    const auto& values = cell.values.at(measure);
-    for (const double db : values) sum += std::pow(10, -db / 10);
-    return -10 * std::log10(sum / static_cast<double>(values.size()));
+    return psnr_of_mean_error(cell.values.at(measure));
   };
   const auto median = [](const Cell& cell, const char* measure) {
-    return required(cell, measure).median;
+    return leak(record::measure(measure), required(cell, measure).median);
   };
   for (const auto& p : matrix.protections) {
     const bool coded = p.bound.has_value();

@@ -60,6 +60,12 @@ Summary summarise(std::span<const double> values) {
   return s;
 }
 
+double psnr_of_mean_error(std::span<const double> psnr_db) {
+  double sum = 0;
+  for (const double db : psnr_db) sum += std::pow(10, -db / 10);
+  return -10 * std::log10(sum / static_cast<double>(psnr_db.size()));
+}
+
 std::vector<double> ranks(std::span<const double> values) {
   for (std::size_t i = 0; i < values.size(); ++i)
     if (std::isnan(values[i])) fail(ErrorCode::BadData, "ranks: value {} is not a number", i);

@@ -26,6 +26,10 @@ struct Summary {
 /// @throws Error{InvalidArgument} if there are no values, Error{BadData} naming the index of a NaN.
 Summary summarise(std::span<const double> values);
 
+/// The PSNR of the mean of the squared errors whose PSNRs these are, in dB: what a bound on the
+/// mean squared error compares with, as a mean of PSNRs does not.
+double psnr_of_mean_error(std::span<const double> psnr_db);
+
 /// The place of each value in ascending order, from 1; equal values share the mean of theirs.
 /// @throws Error{BadData} naming the index of a NaN.
 std::vector<double> ranks(std::span<const double> values);

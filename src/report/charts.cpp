@@ -188,8 +188,8 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
       if (!share || c.candidates < kFewestCandidates) continue;
       picked = std::max(picked.value_or(0), *share);
       if (!bound) continue;
-      const auto limit = bound->reidentified.find(std::to_string(c.candidates));
-      if (limit != bound->reidentified.end()) picked = std::max(*picked, limit->second);
+      if (const auto limit = record::reidentified_at_most(*bound, c.candidates))
+        picked = std::max(*picked, *limit);
     }
     if (similar) rebuilt.push_back({p.label, *similar, accuracy});
     if (picked) recognised.push_back({p.label, 100 * *picked, accuracy});

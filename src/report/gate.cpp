@@ -1,8 +1,10 @@
 #include "report/gate.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
+#include "report/verdict.h"
 
 namespace veilnet::report {
 namespace {
@@ -11,7 +13,16 @@ std::optional<double> figure_of(const record::Measure& measure, const record::Fi
   if (!measure.over_pictures) return record::share(figures, measure.id);
   const auto* summary = record::distribution(figures, measure.id);
   if (!summary) return std::nullopt;
-  return measure.low < 0 ? std::abs(summary->median) : summary->median;
+  return measure.inverts() ? std::abs(summary->median) : summary->median;
+}
+
+// What a limit is about: who picks among candidates has them already and rebuilds nothing, and that
+// a classifier names what h made to be named is no leak (report/verdict.h).
+bool counts(const record::Matrix& matrix, const record::Cell& cell,
+            const record::Measure& measure) {
+  if (!cell.refused.empty() || (cell.picks() && measure.id != "reidentified")) return false;
+  const auto* protection = matrix.protection(cell.protection);
+  return measure.id != "named" || !protection || !made_to_be_named(matrix, *protection);
 }
 
 }  // namespace
@@ -46,12 +57,16 @@ std::vector<std::string> exceeded(const record::Matrix& matrix, const Limits& li
     double most = 0;
     for (const auto& cell : matrix.cells) {
       const auto value = figure_of(measure, cell.measures);
-      if (!cell.refused.empty() || !value) continue;
-      if (worst && (measure.low_leaks ? *value >= most : *value <= most)) continue;
+      if (!value || !counts(matrix, cell, measure)) continue;
+      if (worst && record::leak(measure, *value) <= record::leak(measure, most)) continue;
       worst = &cell;
       most = *value;
     }
     if (!worst) {
+      if (id == "named" && !matrix.protections.empty() &&
+          std::ranges::all_of(matrix.protections,
+                              [&](const auto& p) { return made_to_be_named(matrix, p); }))
+        continue;
       out.push_back(fmt::format("{}: nothing was measured; the limit is {}", measure.name, limit));
     } else if (measure.low_leaks ? most < limit : most > limit) {
       out.push_back(fmt::format("{} on {}: {} is {:.4g}, allowed {} {}", worst->attack,

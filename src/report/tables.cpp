@@ -203,8 +203,8 @@ Table strongest_table(const Matrix& matrix) {
         if (c.protection != p.label || found == c.measures.end() || c.looks()) continue;
         if (!picked && (c.picks() || !c.trusted())) continue;
         const auto* share = std::get_if<double>(&found->second);
-        double value = share ? *share : std::get<record::Summary>(found->second).median;
-        if (m->low_leaks) value = -value;
+        const double value =
+            record::leak(*m, share ? *share : std::get<record::Summary>(found->second).median);
         if (best && value <= most) continue;
         best = &c;
         most = value;
@@ -231,9 +231,7 @@ Table agreement_table(const Matrix& matrix) {
   t.columns = {{"Measure"}};
   if (cells.size() < kFewest) return t;
   const auto value = [](const Cell& c, const record::Measure& m) -> std::optional<double> {
-    const double sign = m.low_leaks ? -1 : 1;
-    if (const auto* s = record::distribution(c.measures, m.id))
-      return m.inverts() ? std::abs(s->median) : sign * s->median;
+    if (const auto* s = record::distribution(c.measures, m.id)) return record::leak(m, s->median);
     return record::share(c.measures, m.id);
   };
   for (const auto& row : record::measures()) {
@@ -378,6 +376,24 @@ Table services_table(const Matrix& matrix) {
   return t;
 }
 
+// Of attacks that recover pictures, the one of the smallest mean squared error; "–" where none is
+// trusted, or the errors of single pictures are not there.
+std::string closest_attack(const Matrix& matrix, const record::Protection& p) {
+  const Cell* best = nullptr;
+  double most = 0;
+  for (const auto& c : matrix.cells) {
+    const auto values = c.values.find("psnr_db");
+    if (c.protection != p.label || !c.refused.empty() || c.looks() || c.picks() || !c.trusted() ||
+        values == c.values.end())
+      continue;
+    const double psnr = record::psnr_of_mean_error(values->second);
+    if (best && psnr <= most) continue;
+    best = &c;
+    most = psnr;
+  }
+  return best ? fixed(most, 2) + " (" + best->attack + ")" : std::string(dash);
+}
+
 Table bounds_table(const Matrix& matrix) {
   Table t;
   t.caption =
@@ -386,9 +402,11 @@ Table bounds_table(const Matrix& matrix) {
   t.columns = {{"Protection"},
                {"Code, bits", true},
                {"Different protected pictures", true},
+               {"Codes of no picture", true},
                {"Pictures with the same one, median", true},
                {"PSNR at most, dB", true, true},
                {"Its 95 % interval", true},
+               {"Closest attack, dB"},
                {"Mean of the true class, dB", true},
                {"Mean picture, dB", true},
                {"Picked out at most", true},
@@ -401,8 +419,9 @@ Table bounds_table(const Matrix& matrix) {
       picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
     t.rows.push_back(
         {p.label, std::to_string(b.bits), fmt::format("{} of {} pictures", b.distinct, b.pictures),
+         b.dead ? std::to_string(*b.dead) : std::string(dash),
          b.anonymity ? fmt::format("{:g}", *b.anonymity) : std::string(dash), fixed(b.psnr_db, 2),
-         fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2),
+         fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2), closest_attack(matrix, p),
          fixed(b.class_mean_psnr_db, 2), fixed(b.mean_psnr_db, 2), picked,
          b.epsilon ? fmt::format("{} ({:.1f} % kept; {} when tried)", *b.epsilon,
                                  100 * b.kept.value_or(0), fixed(b.epsilon_seen.value_or(0), 2))

@@ -80,6 +80,12 @@ struct Finding {
   auto strength() const { return std::tuple(level, exact, ssim); }
 };
 
+// Half of the way from chance to what a classifier reaches on plain pictures.
+double often_named(const Matrix& matrix) {
+  const double chance = matrix.data.classes > 0 ? 1 / static_cast<double>(matrix.data.classes) : 0;
+  return (chance + matrix.data.plain_accuracy.value_or(1)) / 2;
+}
+
 Finding finding(const Matrix& matrix, const Protection& protection, const Cell& cell) {
   Finding f;
   f.cell = &cell;
@@ -98,10 +104,9 @@ Finding finding(const Matrix& matrix, const Protection& protection, const Cell& 
   reach(f.ssim >= 0.5, 2, median);
   if (const auto named = record::share(cell.measures, "named"); named && matrix.data.classes > 0) {
     const double chance = 1 / static_cast<double>(matrix.data.classes),
-                 plain = matrix.data.plain_accuracy.value_or(1), bound = (chance + plain) / 2;
-    const bool made_to_be_named =
-        protection.keys == "none" && protection.accuracy.value_or(0) > bound;
-    reach(plain > chance && *named > bound && !made_to_be_named, 2,
+                 plain = matrix.data.plain_accuracy.value_or(1);
+    reach(plain > chance && *named > often_named(matrix) && !made_to_be_named(matrix, protection),
+          2,
           "gives pictures of which a classifier of plain pictures names " + per_cent(*named) +
               " correctly (chance: " + per_cent(chance) +
               (matrix.data.plain_accuracy ? ", plain pictures: " + per_cent(plain) : "") + ")");
@@ -166,8 +171,9 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
     if (best->level == 0 && bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass)
       out.level = "Bounded";
     out.text += " Whatever the attack, its mean squared error is not below that of " +
-                fixed(bound->psnr_db, 2) +
-                " dB (the mean picture of the true class: " + fixed(bound->class_mean_psnr_db, 2) +
+                fixed(bound->psnr_db, 2) + " dB (95 % interval " + fixed(bound->psnr_low_db, 2) +
+                " to " + fixed(bound->psnr_high_db, 2) +
+                "; the mean picture of the true class: " + fixed(bound->class_mean_psnr_db, 2) +
                 " dB, of all: " + fixed(bound->mean_psnr_db, 2) + " dB).";
   }
   if (flagged && flagged->level > (best ? best->level : 0)) {
@@ -179,40 +185,45 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
   return out;
 }
 
+/// How often the right one of so many candidates is picked, in words: 0 hardly, 1 sometimes, 2 yes.
+int picked_level(double share, double candidates) {
+  if (share >= 0.5) return 2;
+  return share >= std::max(0.01, 10 / candidates) ? 1 : 0;
+}
+
 Answer recognised(const Matrix& matrix, const Protection& protection) {
+  const auto* bound = standing_bound(matrix, protection);
   const Cell* best = nullptr;
-  double most = -1;
+  std::optional<double> limit;
+  std::pair<int, double> most{-1,
+                              -1};  // level, share: by a cell or by any attack that there can be
   for (const auto& cell : matrix.cells) {
     const auto share = record::share(cell.measures, "reidentified");
-    if (cell.protection != protection.label || !share || cell.candidates < kFewestCandidates ||
-        *share <= most)
+    if (cell.protection != protection.label || !share || cell.candidates < kFewestCandidates)
       continue;
+    const auto at_most =
+        bound ? record::reidentified_at_most(*bound, cell.candidates) : std::nullopt;
+    const double reached = std::max(*share, at_most.value_or(0));
+    const std::pair found(picked_level(reached, static_cast<double>(cell.candidates)), reached);
+    if (best && found <= most) continue;
     best = &cell;
-    most = *share;
+    limit = at_most;
+    most = found;
   }
   if (!best) return {"Not measured", Severity::Unknown, "Nobody had candidates.", ""};
-  const double chance = 1 / static_cast<double>(best->candidates);
-  Answer out{"Hardly", Severity::None,
-             best->attack + " picks the plain picture of " + per_cent(most) + " of them among " +
-                 grouped(best->candidates) + " candidates (guessing: " + fixed(100 * chance, 2) +
+  constexpr const char* kLevels[] = {"Hardly", "Sometimes", "Yes"};
+  constexpr Severity kSeverities[] = {Severity::None, Severity::Some, Severity::Most};
+  const auto [level, share] = most;
+  Answer out{kLevels[level], share >= 0.99 ? Severity::All : kSeverities[level],
+             best->attack + " picks the plain picture of " +
+                 per_cent(*record::share(best->measures, "reidentified")) + " of them among " +
+                 grouped(best->candidates) +
+                 " candidates (guessing: " + fixed(100 / static_cast<double>(best->candidates), 2) +
                  " %). " + attacker(best->threat_model),
              best->attack};
-  if (const auto* bound = standing_bound(matrix, protection)) {
-    const auto rate = bound->reidentified.find(std::to_string(best->candidates));
-    if (rate != bound->reidentified.end()) {
-      most = std::max(most, rate->second);
-      out.text += " On the mean over sets of candidates no attack picks more than " +
-                  per_cent(rate->second) + ".";
-    }
-  }
-  if (most >= std::max(0.01, 10 * chance)) {
-    out.level = "Sometimes";
-    out.severity = Severity::Some;
-  }
-  if (most >= 0.5) {
-    out.level = "Yes";
-    out.severity = most >= 0.99 ? Severity::All : Severity::Most;
-  }
+  if (limit)
+    out.text +=
+        " On the mean over sets of candidates no attack picks more than " + per_cent(*limit) + ".";
   return out;
 }
 
@@ -247,6 +258,10 @@ Answer inferred(const Matrix& matrix, const Protection& protection) {
 }  // namespace
 
 std::span<const Question> questions() { return kQuestions; }
+
+bool made_to_be_named(const Matrix& matrix, const Protection& protection) {
+  return protection.keys == "none" && protection.accuracy.value_or(0) > often_named(matrix);
+}
 
 const record::Bound* standing_bound(const Matrix& matrix, const Protection& protection) {
   const auto refutes = [&](const Cell& c) {

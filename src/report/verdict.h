@@ -29,6 +29,10 @@ struct Verdict {
   Answer seen, rebuilt, recognised, inferred;
 };
 
+/// Whether the service itself names pictures of this protection, which has no key, so often that a
+/// classifier which names what was made of them proves no leak.
+bool made_to_be_named(const record::Matrix& matrix, const record::Protection& protection);
+
 /// The protection's bound, unless an attack went beyond it: then one of the two is wrong.
 const record::Bound* standing_bound(const record::Matrix& matrix,
                                     const record::Protection& protection);

@@ -39,7 +39,8 @@ TEST(Bound, IsTheMeanVarianceWithinTheCells) {
       (std::pow(36.666, 2) + std::pow(16.666, 2) + std::pow(53.333, 2)) * 1.5 + 2 * 2 * 900.0;
   EXPECT_NEAR(b.class_mean_psnr_db, psnr(of_classes / 5), 1e-3);
   EXPECT_LT(b.mean_psnr_db, b.class_mean_psnr_db);
-  EXPECT_TRUE(b.reidentified.empty()) << "fewer pictures than candidates";
+  ASSERT_EQ(b.reidentified.size(), 1u) << "of all, as they are fewer than a hundred";
+  EXPECT_NEAR(b.reidentified.at("5"), 3 / 5.0, 1e-9);
 }
 
 TEST(Bound, CountsCellsAmongCandidates) {
@@ -51,8 +52,9 @@ TEST(Bound, CountsCellsAmongCandidates) {
     labels.push_back(0);
   }
   const auto b = bound(dataset(values, labels), greys(codes), 2);
-  ASSERT_EQ(b.reidentified.size(), 1u);
+  ASSERT_EQ(b.reidentified.size(), 2u);
   EXPECT_NEAR(b.reidentified.at("100"), 4 / 100.0, 1e-9);
+  EXPECT_NEAR(b.reidentified.at("200"), 4 / 200.0, 1e-9);
   const auto all_apart = bound(dataset(values, labels), greys(values), 8);
   EXPECT_NEAR(all_apart.reidentified.at("100"), 1, 1e-9);
   EXPECT_EQ(all_apart.alone, 200u);

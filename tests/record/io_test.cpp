@@ -186,7 +186,10 @@ TEST(Results, OfTheMainExperiment) {
   EXPECT_EQ(j["commit"], "abc1234");
   EXPECT_EQ(j["stages"]["psi"], "c0de");
   m.protections[0].accuracy_float.reset();
-  expect_error(ErrorCode::BadData, {"accuracy_float"}, [&] { experiment_result("x", m); });
+  EXPECT_EQ(experiment_result("x", m).metrics.at("protected_accuracy").value, 0.75)
+      << "where chance decides, of what is sent";
+  m.protections[0].accuracy.reset();
+  expect_error(ErrorCode::BadData, {"accuracy"}, [&] { experiment_result("x", m); });
 }
 
 TEST(Results, OfARowAndOfAttacks) {

@@ -41,6 +41,28 @@ TEST(Gate, NamesTheStrongestAttackOfEachLimitThatIsNotKept) {
                           HasSubstr("s: accuracy is 0.8, allowed at least 0.9")));
 }
 
+TEST(Gate, CandidatesAreNoReconstruction) {
+  auto m = attacked();
+  auto picks = test::cell("s", "retrieval", {1, 1}, 1);
+  picks.threat_model.auxiliary = "candidates";
+  picks.measures["reidentified"] = 1.0;
+  picks.candidates = 1000;
+  m.cells.push_back(picks);
+  EXPECT_THAT(exceeded(m, limits_of("ssim = 0.5\nexact = 0.3\n")), IsEmpty());
+  EXPECT_THAT(exceeded(m, limits_of("reidentified = 0.5\n")),
+              ElementsAre(HasSubstr("retrieval on s: Re-identified is 1")));
+}
+
+TEST(Gate, PicturesThatWereMadeToBeNamedLeakNothingByIt) {
+  auto m = attacked();
+  m.data.classes = 10;
+  m.data.plain_accuracy = 0.8;
+  m.cells[0].measures["named"] = 0.7;
+  EXPECT_THAT(exceeded(m, limits_of("named = 0.5\n")), ElementsAre(HasSubstr("weak on s: Named")));
+  m.protections[0].keys = "none";
+  EXPECT_THAT(exceeded(m, limits_of("named = 0.5\n")), IsEmpty());
+}
+
 TEST(Gate, WhatWasNotMeasuredIsNotKept) {
   auto m = attacked();
   m.attributes.clear();

@@ -104,6 +104,26 @@ TEST(Verdict, RecognisedIsNotRebuilt) {
   EXPECT_EQ(level(), "Yes");
 }
 
+TEST(Verdict, RecognisedIsJudgedByWhatChanceWouldPick) {
+  auto few = cell("s", "itn", {0.1, 0.1}), many = cell("s", "dictionary", {0.1, 0.1});
+  few.measures["reidentified"] = 0.14;
+  few.candidates = 64;
+  many.measures["reidentified"] = 0.12;
+  many.candidates = 10'000;
+  const auto answer = verdict(with_cells({few, many}), "s").recognised;
+  EXPECT_EQ(answer.level, "Sometimes");
+  EXPECT_EQ(answer.attack, "dictionary") << "14 % of 64 is little, 12 % of 10,000 is not";
+}
+
+TEST(Verdict, ABoundOfFewerCandidatesHoldsForMore) {
+  record::Bound bound;
+  bound.reidentified = {{"100", 0.1}, {"1000", 0.02}};
+  EXPECT_EQ(record::reidentified_at_most(bound, 99), std::nullopt);
+  EXPECT_EQ(record::reidentified_at_most(bound, 118), 0.1);
+  EXPECT_EQ(record::reidentified_at_most(bound, 1000), 0.02);
+  EXPECT_EQ(record::reidentified_at_most(bound, 10'000), 0.02);
+}
+
 TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
   auto picks = cell("s", "retrieval", {1, 1}, 1);
   picks.threat_model.auxiliary = "candidates";
@@ -112,6 +132,7 @@ TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
   auto m = with_cells({cell("s", "a", {0.1, 0.1}), picks});
   auto& bound = m.protections[0].bound.emplace();
   bound.psnr_db = 12.6;
+  bound.psnr_low_db = 12.5;
   bound.psnr_high_db = 12.7;
   bound.class_mean_psnr_db = 12.4;
   bound.mean_psnr_db = 12.1;
@@ -119,7 +140,8 @@ TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
   auto v = verdict(m, "s");
   EXPECT_EQ(v.rebuilt.level, "Bounded");
   EXPECT_EQ(v.rebuilt.attack, "a") << "the strongest, which shows what can be had";
-  EXPECT_TRUE(contains(v.rebuilt.text, "not below that of 12.60 dB")) << v.rebuilt.text;
+  EXPECT_TRUE(contains(v.rebuilt.text, "not below that of 12.60 dB (95 % interval 12.50 to 12.70"))
+      << v.rebuilt.text;
   EXPECT_EQ(v.recognised.level, "Sometimes") << "by the best that there can be";
   EXPECT_TRUE(contains(v.recognised.text, "0.4 %")) << v.recognised.text;
   EXPECT_TRUE(contains(v.recognised.text, "no attack picks more than 1.6 %")) << v.recognised.text;
