@@ -92,11 +92,6 @@ const std::array<double, gauss_side>& gauss_weights() {
   return weights;
 }
 
-/// Means over the map, for each channel.
-struct GaussianTerms {
-  std::array<double, channels> ssim{}, contrast_structure{};
-};
-
 /// Means over a channel's map: of SSIM, and of its contrast-structure term alone.
 struct Similarity {
   double ssim = 0, contrast = 0;

@@ -1,6 +1,5 @@
 #include "nn/resnet.h"
 
-#include <torch/nn/functional.h>
 #include <torch/nn/init.h>
 
 #include "core/error.h"
@@ -8,8 +7,6 @@
 
 namespace veilnet::nn {
 namespace {
-
-namespace F = torch::nn::functional;
 
 torch::nn::Conv2d strided3x3(int64_t in, int64_t out, int64_t stride) {
   return torch::nn::Conv2d(

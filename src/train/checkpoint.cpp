@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_file.h"
+#include "nn/network.h"
 
 namespace veilnet::train {
 namespace {
@@ -28,11 +29,32 @@ void check_finite(const std::string& file, const std::string& name, const torch:
     fail(ErrorCode::BadData, "{}: {} holds a value that is not finite", file, name);
 }
 
+std::map<std::string, torch::Tensor> tensors_of(const torch::nn::Module& module) {
+  std::map<std::string, torch::Tensor> tensors;
+  for (const auto& p : module.named_parameters()) tensors[p.key()] = p.value();
+  for (const auto& b : module.named_buffers()) tensors[b.key()] = b.value();
+  return tensors;
+}
+
+using Shapes = std::map<std::string, std::vector<std::int64_t>>;
+Shapes shapes_of(const torch::nn::Module& module) {
+  Shapes shapes;
+  for (const auto& [name, tensor] : tensors_of(module)) shapes[name] = tensor.sizes().vec();
+  return shapes;
+}
+
+// LibTorch takes whatever shape an archive has.
+void check_shapes(const std::string& file, const torch::nn::Module& module, const Shapes& shapes) {
+  for (const auto& [name, tensor] : tensors_of(module))
+    if (tensor.sizes().vec() != shapes.at(name))
+      fail(ErrorCode::BadData, "{}: {} does not have the shape that this training gives it", file,
+           name);
+}
+
 void check_finite(const std::string& file, const Checkpoint& what, const TrainingState& state) {
   for (const auto* module : {&what.model, what.auxiliary}) {
     if (!module) continue;
-    for (const auto& p : module->named_parameters()) check_finite(file, p.key(), p.value());
-    for (const auto& b : module->named_buffers()) check_finite(file, b.key(), b.value());
+    for (const auto& [name, tensor] : tensors_of(*module)) check_finite(file, name, tensor);
   }
   for (const auto& [name, tensor] : state.best) check_finite(file, "best " + name, tensor);
   for (const auto& [parameter, kept] : what.optimizer.state()) {
@@ -121,18 +143,26 @@ TrainingState load_checkpoint(const std::filesystem::path& path, const Checkpoin
     state.validated = kept.value("validated", std::numeric_limits<std::int64_t>::max());
     state.best_epoch = kept.at("best_epoch");
     state.best_figures = kept.at("best_figures").get<std::map<std::string, double>>();
-    archive.read("model", model_part);
-    what.model.load(model_part);
-    if (what.auxiliary) {
-      archive.read("auxiliary", auxiliary_part);
-      what.auxiliary->load(auxiliary_part);
-    }
+    const auto load = [&](const char* part, InputArchive& from, torch::nn::Module& module) {
+      const auto shapes = shapes_of(module);
+      archive.read(part, from);
+      module.load(from);
+      check_shapes(file, module, shapes);
+    };
+    load("model", model_part, what.model);
+    if (what.auxiliary) load("auxiliary", auxiliary_part, *what.auxiliary);
     archive.read("optimizer", optimizer_part);
     what.optimizer.load(optimizer_part);
     for (std::size_t i = 0; i < kept.at("best_names").size(); ++i) {
       torch::Tensor tensor;
       archive.read("best_" + std::to_string(i), tensor);
       state.best[kept["best_names"][i]] = tensor;
+    }
+    if (!state.best.empty()) {
+      state.best_figures.at("loss");
+      for (const auto& [name, tensor] : nn::state_tensors(what.model))
+        if (!state.best.contains(name) || state.best[name].sizes() != tensor.sizes())
+          fail(ErrorCode::BadData, "{}: best {} is missing or of another shape", file, name);
     }
   } catch (const Error&) {
     throw;

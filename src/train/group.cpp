@@ -114,11 +114,13 @@ Group::Group(const Place& place, std::chrono::seconds patience)
   try {
     c10d::TCPStoreOptions options;
     options.port = place.port;
-    options.isServer = first();
+    options.isServer = first() && !place.store_is_there;
+    options.waitWorkers = !place.store_is_there;
     options.numWorkers = static_cast<std::size_t>(place.size);
     options.timeout = kMeeting;
     auto& store = connections_->store;
     store = c10::make_intrusive<c10d::TCPStore>(place.host, options);
+    if (place.store_is_there) store = c10::make_intrusive<c10d::PrefixStore>("veilnet", store);
     store->set("address/" + std::to_string(place.rank), bytes_of(own));
     const auto bytes = store->get("address/0");
     const std::string theirs(bytes.begin(), bytes.end());

@@ -70,22 +70,28 @@ void settle_batch_norm(Task& task, const TrainingSet& set, const Recipe& recipe,
                        const Compute& compute, const StepInfo& info) {
   constexpr int64_t kForgotten = 100, kBatches = 20;
   if (info.total_steps >= kForgotten) return;
-  std::vector<torch::nn::BatchNorm2dImpl*> layers;
-  for (const auto& module : task.model().net->modules())
-    if (auto* layer = module->as<torch::nn::BatchNorm2d>()) layers.push_back(layer);
-  if (layers.empty()) return;
-  const auto momentum = layers.front()->options.momentum();
-  for (auto* layer : layers) {
-    layer->reset_running_stats();
-    layer->options.momentum(c10::nullopt);  // the mean over all batches
-  }
+  auto& net = *task.model().net;
+  const auto each = [&](auto&& use) {
+    for (const auto& module : net.modules()) {
+      if (auto* of_maps = module->as<torch::nn::BatchNorm2d>()) use(*of_maps);
+      if (auto* of_vectors = module->as<torch::nn::BatchNorm1d>()) use(*of_vectors);
+    }
+  };
+  std::vector<c10::optional<double>> momenta;
+  each([&](auto& layer) {
+    layer.reset_running_stats();
+    momenta.push_back(layer.options.momentum());
+    layer.options.momentum(c10::nullopt);  // the mean over all batches
+  });
+  if (momenta.empty()) return;
   torch::NoGradGuard no_grad;
   auto batches = set.batches(recipe, compute.device, 0, info.part);
   for (int64_t i = 0; i < kBatches; ++i) {
     Autocast autocast(compute);
     task.training_losses(batches.next(), info);
   }
-  for (auto* layer : layers) layer->options.momentum(momentum);
+  auto momentum = momenta.begin();
+  each([&](auto& layer) { layer.options.momentum(*momentum++); });
 }
 
 // The lines of a run's log, and the progress on the terminal.
@@ -146,6 +152,7 @@ class Journal {
         {"figures",
          figures}}.dump());
     since_ = Clock::now();
+    logged_step_ = info.step;
   }
 
   void done(const TrainingState& state) {
@@ -223,6 +230,7 @@ void run_training(Task& task, const TrainingSet& set, const Recipe& recipe, cons
   info.steps_per_epoch = set.steps_per_epoch(recipe);
   info.total_steps = info.steps_per_epoch * recipe.epochs;
   info.batch_size = set.batch_size(recipe);
+  info.seed = recipe.seed;
   info.part = part_of(compute, info.batch_size);
   if (group) group->meet();
   Step step(task, recipe, compute);

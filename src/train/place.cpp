@@ -57,6 +57,7 @@ Place place_from(const Environment& environment) {
   int port = kDefaultPort;
   if (read_pair(environment, "RANK", "WORLD_SIZE", place)) {
     place.share = number(environment, "LOCAL_WORLD_SIZE", 1, place.size).value_or(1);
+    place.store_is_there = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
   } else if (read_pair(environment, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", place)) {
     if (number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size) == place.size)
       place.host = "127.0.0.1";

@@ -8,7 +8,8 @@
 
 namespace veilnet::train {
 
-/// One of `size` processes. Process 0 keeps the store where the others meet, at host and port.
+/// One of `size` processes. Process 0 keeps the store where the others meet, at host and port,
+/// unless who started them does.
 struct Place {
   int rank = 0, size = 1;
   /// How many of them share this machine and its cores without being confined to some; 1 where
@@ -16,6 +17,7 @@ struct Place {
   int share = 1;
   std::string host;
   std::uint16_t port = 0;
+  bool store_is_there = false;
 };
 
 /// The value of an environment variable, or nothing.
@@ -23,7 +25,7 @@ using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment environment();
 
 /// Reads, in this order, the variables of
-/// - torchrun: RANK, WORLD_SIZE, LOCAL_WORLD_SIZE;
+/// - torchrun: RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, TORCHELASTIC_USE_AGENT_STORE;
 /// - mpirun (Open MPI): OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE;
 /// - srun: SLURM_PROCID, SLURM_NTASKS, within a step only (SLURM_STEP_ID): a batch script that
 ///   starts one process has the others as well.

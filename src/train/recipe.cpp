@@ -68,6 +68,11 @@ Recipe read_recipe(Config& config, Subject subject) {
     read("cutout", r.cutout, 0, 1024);
   }
   if (subject != Subject::Inverse) read("crop_padding", r.crop_padding, 0, 1024);
+  if (r.nesterov && r.momentum == 0 && r.optimizer == "sgd")
+    fail(ErrorCode::InvalidArgument,
+         "{0}momentum is 0 with {0}nesterov true; Nesterov's momentum needs some, or set "
+         "{0}nesterov=false",
+         table);
   constexpr int64_t kLeastBatches = 10;
   const auto unless_given = [&](const char* key, int64_t value) {
     return name == "quick" && !config.has(table + key) ? value : 0;

@@ -9,6 +9,7 @@
 
 #include "data/batches.h"
 #include "nn/model.h"
+#include "train/recipe.h"
 
 namespace veilnet::train {
 
@@ -17,7 +18,8 @@ struct StepInfo {
   int64_t step = 0;  ///< 0-based
   int64_t total_steps = 0;
   int64_t steps_per_epoch = 0;
-  int64_t batch_size = 0;  ///< of the whole batch; given wherever `part` is not all of it
+  int64_t batch_size = 0;         ///< of the whole batch; given wherever `part` is not all of it
+  uint64_t seed = Recipe{}.seed;  ///< the recipe's
   data::Part part;
 };
 

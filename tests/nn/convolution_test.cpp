@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "runtime/network.h"
+
 namespace veilnet::nn {
 namespace {
 
@@ -38,7 +40,7 @@ class Convolutions : public testing::Test {
 TEST_F(Convolutions, GiveTheGradientsOfOneThreadForEveryKind) {
   use_own_convolutions();
   using Options = torch::nn::functional::Conv2dFuncOptions;
-  const std::vector<Case> cases = {
+  std::vector<Case> cases = {
       {8, 3, 16, 12, Options().padding(1)},
       {7, 16, 8, 12, Options().padding(1).stride(2)},
       {8, 16, 16, 12, Options().padding(1), torch::kFloat, true},
@@ -46,8 +48,10 @@ TEST_F(Convolutions, GiveTheGradientsOfOneThreadForEveryKind) {
       {6, 8, 8, 9, Options().groups(4)},
       {1, 8, 8, 9, Options()},
       {2, 8, 8, 9, Options()},
-      {8, 16, 16, 12, Options().padding(1), torch::kBFloat16, true},
   };
+  // Elsewhere LibTorch adds up in bfloat16, and nothing is trained in it.
+  if (runtime::instruction_set(runtime::Type::BFloat16) != "portable")
+    cases.push_back({8, 16, 16, 12, Options().padding(1), torch::kBFloat16, true});
   for (const auto& c : cases) {
     const auto one = gradients(c, 1);
     for (const int threads : {2, 3}) {

@@ -25,7 +25,8 @@ struct Training {
     state.step = 4;
     state.best_epoch = 1;
     state.best_figures = {{"loss", 0.5}};
-    state.best = {{"weight", layer->weight.detach().clone()}};
+    state.best = {{"weight", layer->weight.detach().clone()},
+                  {"bias", layer->bias.detach().clone()}};
   }
   Checkpoint what(const std::string& key = "key") { return {key, *layer, nullptr, optimizer}; }
 };

@@ -39,6 +39,13 @@ TEST(Place, ReadsTorchrun) {
                3, 4, 2, "10.0.0.1", 1234);
 }
 
+TEST(Place, TakesTheStoreThatTorchrunKeeps) {
+  Variables variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"MASTER_ADDR", "10.0.0.1"}};
+  EXPECT_FALSE(place_of(variables).store_is_there);
+  variables["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  EXPECT_TRUE(place_of(variables).store_is_there);
+}
+
 TEST(Place, ReadsMpirun) {
   Variables variables{{"OMPI_COMM_WORLD_RANK", "1"},
                       {"OMPI_COMM_WORLD_SIZE", "2"},

@@ -20,13 +20,16 @@ torch::Tensor gradient_times(const torch::Tensor& x, double factor) {
   return same;
 }
 
-// Standard normal noise for pictures of a batch. It depends on the step and on their places in the
-// whole batch alone, so that a training may be resumed and divided.
+// Standard normal noise for pictures of a batch. It depends on the seed, the step and their places
+// in the whole batch alone, so that a training may be resumed and divided.
 torch::Tensor noise_like(const torch::Tensor& pictures, const StepInfo& info) {
+  // 0 of the usual seed. LibTorch's generator takes 32 bits, over which the factor spreads others.
+  const auto other_seed = (info.seed - Recipe{}.seed) * 0x9e3779b1;
   auto sizes = pictures.sizes().vec();
   if (info.part.step > 1) sizes[0] = info.batch_size;
   const auto whole = torch::randn(
-      sizes, at::detail::createCPUGenerator(static_cast<uint64_t>(info.step)), torch::kFloat);
+      sizes, at::detail::createCPUGenerator(static_cast<uint64_t>(info.step) + other_seed),
+      torch::kFloat);
   return whole.slice(0, info.part.first, c10::nullopt, info.part.step).to(pictures.device());
 }
 

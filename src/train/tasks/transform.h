@@ -25,8 +25,9 @@ struct TransformOptions {
   /// a coded h's code (deep supervision: the encoder learns the classes directly instead of through
   /// psi). The linear classifier is dropped after training. 0 in the paper.
   double bottleneck_weight = 0;
-  /// Leaves the encoder as it was pre-trained and trains the rest alone; bottleneck_weight then
-  /// has nothing to do in a U-Net. False in the paper.
+  /// Leaves the encoder's weights as they were pre-trained and trains the rest alone; its running
+  /// statistics are taken again, of pictures as h gets them. bottleneck_weight then has nothing to
+  /// do in a U-Net. False in the paper.
   bool freeze_encoder = false;
   /// Standard deviation of Gaussian noise on what psi is shown in the first `alpha_start_share` of
   /// all steps. Without it a decoder easily stays where two classes share one pattern, since psi's
@@ -38,9 +39,10 @@ struct TransformOptions {
   /// Share of each batch on which L_feat is computed: an unbiased estimate at that share of phi's
   /// cost. 1 in the paper.
   double feature_share = 1;
-  /// "steps": alpha is as above. "protection": alpha_start is where it begins; it is doubled at
-  /// every look that finds h's pictures not hidden, and lowered, not below `alpha`, at every look
-  /// that finds them hidden by a margin. TransformTask::judge says what a look is.
+  /// "steps": alpha is as above. "protection": alpha_start is where it begins; it is doubled, up to
+  /// 1, at a look that finds h's pictures hardly hidden, and no better than the look before, and
+  /// lowered, not below `alpha`, where they are hidden by a margin (docs/recipes.md).
+  /// TransformTask::Judge says what a look is.
   std::string drive = "steps";
   /// Weight with which h works against an inverse network that learns beside it to rebuild the
   /// plain picture (a U-Net, mean squared error): min-max training, DeepObfuscator, arXiv
