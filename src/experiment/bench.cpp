@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fmt/ranges.h>
 #include <map>
 #include <set>
 #include <spdlog/spdlog.h>
@@ -127,7 +128,7 @@ Stage Bench::training_stage(const Row& row, const attack::Attack& attack, const 
                          {"attack.width", std::to_string(budget_.width)},
                          {"attacks.known", std::to_string(known)},
                          {"threat model", attack::to_text(model)}});
-  if (attack.needs_phi) stage.inputs["phi"] = phi_->sha256;
+  if (attack.needs_phi) stage.inputs["phi"] = phi_text();
   return stage;
 }
 
@@ -144,8 +145,15 @@ Stage Bench::measuring_stage(const Row& row, const std::string& name, int versio
                          {"attacks.keys", std::to_string(budget_.keys)},
                          {"attack.width", std::to_string(budget_.width)}});
   stage.inputs["classifier"] = psi_ ? nn::content_hash(*psi_) : "none";
-  stage.inputs["phi"] = phi_ ? phi_->sha256 : "none";
+  stage.inputs["phi"] = phi_ ? phi_text() : "none";
   return stage;
+}
+
+// phi, and what its input is normalised with where that is not ImageNet's.
+std::string Bench::phi_text() const {
+  const auto &card = phi_->net->card, usual = model::Card();
+  if (card.mean_rgb == usual.mean_rgb && card.std_rgb == usual.std_rgb) return phi_->sha256;
+  return fmt::format("{} of {} and {}", phi_->sha256, card.mean_rgb, card.std_rgb);
 }
 
 void Bench::in_training(const fs::path& folder, const std::string& title, const Stage& stage,
@@ -248,6 +256,9 @@ record::Cell Bench::cell(const Row& row, const attack::Attack& attack) const {
   const auto& model = std::get<ThreatModel>(against);
   auto stage = measuring_stage(row, "cell", attack.version);
   stage.settings["attack"] = attack.id;
+  if (!attack.training.empty() && attack.training != attack.id)
+    if (const auto version = attack::attack_named(attack.training).version; version > 1)
+      stage.settings["training version"] = std::to_string(version);
   stage.settings["threat model"] = attack::to_text(model);
   cell.key = stage.key();
   return kept<record::Cell>(row, attack.id, std::move(stage), "cell.json",
@@ -306,7 +317,8 @@ void Bench::keep_pictures(const Row& row, const record::Cell& cell, const image:
   }
   const auto& values = cell.values.at("ssim");
   auto order = positions(values.size(), values.size());
-  std::ranges::stable_sort(order, [&](uint32_t a, uint32_t b) { return values[a] > values[b]; });
+  const auto leak = [&](uint32_t i) { return record::leak(record::measure("ssim"), values[i]); };
+  std::ranges::stable_sort(order, [&](uint32_t a, uint32_t b) { return leak(a) > leak(b); });
   order.resize(std::min(order.size(), kWorstShown));
   for (size_t k = 0; k < order.size(); ++k)
     shown.emplace_back(order[k], fmt::format("worst case {}: {}", k + 1, name(order[k])));
@@ -399,8 +411,7 @@ std::vector<record::Attribute> Bench::attributes(const Row& row) const {
                                      : data::Pairs(materials.run(*materials.auxiliary),
                                                    materials.auxiliary->pictures);
   const data::Pairs attacked(materials.attacked, sets_.attacked.pictures);
-  auto recipe = e_.classifier.recipe;
-  recipe.epochs = row.point.attack.recipe.epochs;
+  const auto recipe = attribute_recipe(row);
   std::vector<record::Attribute> entries;
   for (const auto& name : attack::attribute_names()) {
     Stage stage{"attribute-" + name, kAttributeVersion, train::settings_of(recipe, "classifier."),
@@ -505,10 +516,22 @@ Stage Bench::extra_stage(const Row& row, const char* name) const {
   return stage;
 }
 
+// What reads attributes: psi's recipe, but no longer than the other attacks, and of whole pictures.
+train::Recipe Bench::attribute_recipe(const Row& row) const {
+  auto recipe = e_.classifier.recipe;
+  recipe.epochs = row.point.attack.recipe.epochs;
+  recipe.cutout = 0;
+  return recipe;
+}
+
 std::vector<record::Attribute> Bench::kept_attributes(const Row& row) const {
   if (!e_.attacks.attributes) return {};
-  return kept<std::vector<record::Attribute>>(row, "attributes", extra_stage(row, "attributes"),
-                                              "entries.json", [&] { return attributes(row); });
+  auto stage = extra_stage(row, "attributes");
+  const auto settings = train::settings_of(attribute_recipe(row), "classifier.");
+  stage.settings.insert(settings.begin(), settings.end());
+  stage.settings["attribute.version"] = std::to_string(kAttributeVersion);
+  return kept<std::vector<record::Attribute>>(row, "attributes", std::move(stage), "entries.json",
+                                              [&] { return attributes(row); });
 }
 
 std::vector<record::Curve> Bench::kept_curves(const Row& row) const {

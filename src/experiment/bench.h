@@ -77,6 +77,8 @@ class Bench {
 
   /// Of what is measured of a row beside the cells.
   Stage extra_stage(const Row& row, const char* name) const;
+  train::Recipe attribute_recipe(const Row& row) const;
+  std::string phi_text() const;
   std::vector<record::Attribute> kept_attributes(const Row& row) const;
   std::vector<record::Curve> kept_curves(const Row& row) const;
   const attack::Attack* strongest(const Row& row, const std::vector<record::Cell>& cells) const;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <regex>
+#include <set>
 #include <spdlog/spdlog.h>
 #include <sstream>
 
@@ -80,8 +81,14 @@ void measure_service(Row& row, const data::Dataset& set) {
   if (!row.service) return;
   auto& r = row.record;
   r.classifier = model::describe(row.service->card);
-  r.accuracy = nn::accuracy(*row.service, measure::protect_test(*row.protection, set), set.labels);
+  const auto seen = measure::protect_test(*row.protection, set);
+  r.accuracy = nn::accuracy(*row.service, seen, set.labels);
   r.plain_accuracy = nn::accuracy(*row.service, set.pictures, set.labels);
+  r.confidence = nn::confidence(*row.service, seen);
+  const auto* h = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
+  if (h && h->response())
+    r.confidence_without_chance =
+        nn::confidence(*row.service, nn::transform(h->network(), set.pictures));
 }
 
 // What the experiment's other services make of the pictures, whether h was trained for them or not.
@@ -128,7 +135,8 @@ void measure_client(Row& row, const Workspace& w, const data::Dataset& set) {
 }
 
 // Where the protection is a code.
-void measure_bound(Row& row, const data::Dataset& test) {
+void measure_bound(Row& row, const Workspace& w) {
+  const auto& test = w.data.test;
   const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
   if (!network || network->network().card.bits == 0) return;
   const auto seen = measure::protect_test(*network, test);
@@ -136,6 +144,15 @@ void measure_bound(Row& row, const data::Dataset& test) {
                          ? measure::bound(test, seen, nn::codes(network->network(), test.pictures),
                                           *network->response())
                          : measure::bound(test, seen, network->network().card.bits);
+  constexpr int64_t kListed = 16;
+  const auto bits = network->network().card.bits;
+  if (bits > kListed) return;
+  std::set<uint64_t> used;
+  for (const auto* pictures : {&w.data.train.pictures, &test.pictures}) {
+    const auto codes = nn::codes(network->network(), *pictures);
+    used.insert(codes.begin(), codes.end());
+  }
+  row.record.bound->dead = (uint64_t{1} << bits) - used.size();
 }
 
 double float_accuracy(const nn::Model& psi, const nn::Model& h, const data::Dataset& set,
@@ -173,26 +190,33 @@ record::Protection describe(const protection::Protection& protection, const data
   return r;
 }
 
+std::string recipe_of(const Experiment& point) {
+  return train::describe(point.transform.recipe) +
+         (point.transform.options.freeze_encoder ? ", frozen encoder" : "");
+}
+
 Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, const Workspace& w) {
   const auto& test = w.data.test;
   Row row{nullptr, {}, psi, point};
   const auto card = h.card;
-  const double on_float = float_accuracy(psi, h, test, point.compute);
+  // Before rounding there is no chance either.
+  const auto on_float = point.transform.epsilon > 0
+                            ? std::nullopt
+                            : std::optional(float_accuracy(psi, h, test, point.compute));
   row.protection = protection_of(point, std::move(h));
   row.record = describe(*row.protection, test);
   auto& r = row.record;
   const double alpha = point.transform.options.alpha;
   r.alpha = alpha;
   r.architecture = model::describe(card);
-  r.recipe = train::describe(point.transform.recipe) +
-             (point.transform.options.freeze_encoder ? ", frozen encoder" : "");
+  r.recipe = recipe_of(point);
   r.paper = paper_figure(point, r.label);
   r.provenance = card.notes;
   r.accuracy_float = on_float;
   measure_service(row, test);
   measure_services(row, point, w, test);
   measure_client(row, w, test);
-  measure_bound(row, test);
+  measure_bound(row, w);
   return row;
 }
 
@@ -203,23 +227,32 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
   Row row{make_protection(e, w, label), {}, std::nullopt, network ? *network : e};
   row.record = describe(*row.protection, set);
   const auto target = measure::target_of(*row.protection);
-  if (target.network) {
+  const auto* h = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
+  if (h) {
     row.service = finished_classifier(e, w);
-    if (network) row.record.alpha = network->transform.options.alpha;
+    row.record.architecture = model::describe(h->network().card);
+    if (network) {
+      const auto& options = network->transform.options;
+      // Of the paper's loss; a rival's is another one.
+      if (options.adversary_weight == 0 && options.correlation_weight == 0)
+        row.record.alpha = options.alpha;
+    }
   } else if (target.is_scheme()) {
     row.service = finished_scheme(e.at_scheme(label), w);
   }
   if (row.service) {
-    row.record.recipe = train::describe(target.network ? e.transform.recipe : e.classifier.recipe);
+    row.record.recipe = network ? recipe_of(*network)
+                        : h     ? train::describe(gan_recipe(e))
+                                : train::describe(e.classifier.recipe);
     row.record.paper = paper_figure(e, row.record.label);
-    row.record.provenance = row.service->card.notes;
+    row.record.provenance = h ? h->network().card.notes : row.service->card.notes;
   }
   measure_service(row, set);
   if (network) {
     measure_services(row, e, w, set);
     measure_client(row, w, set);
   }
-  measure_bound(row, w.data.test);
+  measure_bound(row, w);
   return row;
 }
 
@@ -286,9 +319,10 @@ attack::Budget budget_of(const Experiment& e) {
 
 measure::Sets attack_sets(const Experiment& e, const Workspace& w, const attack::Budget& budget) {
   const auto &train = w.data.train, &test = w.data.test;
+  const auto known = std::min(budget.known, train.size() / 2);  // of both sets as many
   measure::Sets sets{subset(test, positions(budget.attacked, test.size())),
-                     subset(train, positions(budget.known, train.size(), 2, 0)),
-                     subset(train, positions(budget.known, train.size(), 2, 1)),
+                     subset(train, positions(known, train.size(), 2, 0)),
+                     subset(train, positions(known, train.size(), 2, 1)),
                      {},
                      {}};
   if (e.data.source == "synthetic") return sets;

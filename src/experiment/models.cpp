@@ -11,6 +11,8 @@
 #include "core/error.h"
 #include "core/version.h"
 #include "data/sources.h"
+#include "experiment/protections.h"
+#include "measure/bound.h"
 #include "measure/hiding.h"
 #include "measure/learning.h"
 #include "model/zoo.h"
@@ -136,7 +138,11 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, train::settings_of(e.transform.recipe, "transform."));
   add(stage, settings_of(e.transform.options, "transform."));
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
-  if (e.transform.bits > 0) add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
+  if (e.transform.bits > 0) {
+    add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
+    if (e.transform.quantiser != "sign")
+      add(stage, {{"transform.quantiser", e.transform.quantiser}});
+  }
   auto added = added_settings_of(e.transform.options, "transform.");
   if (e.transform.bits == 0) added.erase("transform.code_rate");  // it hastens a code alone
   if (added.contains("transform.drive"))
@@ -151,20 +157,24 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   return stage;
 }
 
+// Of a classifier of encrypted pictures.
+Recipe scheme_recipe(const Experiment& e) {
+  auto recipe = e.classifier.recipe;
+  if (e.scheme.augmentation == "none") {
+    recipe.flip = false;
+    recipe.crop_padding = recipe.cutout = 0;
+  }
+  return recipe;
+}
+
 Stage scheme_stage(const Experiment& e, const Workspace& w) {
   auto stage = training_stage(e, w, "scheme", kSchemeVersion);
-  add(stage, train::settings_of(e.classifier.recipe, "classifier."));
+  add(stage, train::settings_of(scheme_recipe(e), "classifier."));
   add(stage, train::settings_of(static_cast<const train::KeyedScheme&>(e.scheme)));
   add(stage, {{"classifier.architecture", e.classifier.architecture},
               {"classifier.depth", std::to_string(e.classifier.depth)},
               {"scheme.adaptation", e.scheme.adaptation}});
   return stage;
-}
-
-Recipe gan_recipe(const Experiment& e) {
-  auto recipe = e.transform.recipe;
-  recipe.epochs = e.gan.epochs;
-  return recipe;
 }
 
 Stage gan_stage(const Experiment& e, const Workspace& w, const std::string& psi,
@@ -310,6 +320,8 @@ Phi phi_from_file(const Experiment& e) {
 Phi phi_from_vgg(const Experiment& e, const Workspace& w, const nn::Model& vgg) {
   Phi phi;
   phi.net = nn::FeatureExtractor::cut_from(dynamic_cast<const nn::Vgg16Bn&>(*vgg.net), e.phi.layer);
+  phi.net->card.mean_rgb = vgg.card.mean_rgb;
+  phi.net->card.std_rgb = vgg.card.std_rgb;
   // That of the VGG: the scale is a sum whose last bits the number of threads may change.
   phi.sha256 = nn::content_hash(vgg) + " " + e.phi.layer;
   nn::move_to(*phi.net, e.compute.device);
@@ -338,6 +350,8 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
   card.role = model::Role::Transform;
   card.architecture = e.transform.kind;
   card.bits = e.transform.bits;
+  if (e.transform.bits > 0 && e.transform.quantiser != "sign")
+    card.quantiser = e.transform.quantiser;
   card.base_width = e.transform.width;
   card.notes["phi"] = phi.description;
   card.notes["recipe"] = e.transform.recipe.name;
@@ -369,7 +383,8 @@ train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Car
   };
 }
 
-// Judges h by validation pictures: in the log and in its card, where it stays.
+// Judges h by validation pictures, and a coded one by its bound on the test pictures: in the log
+// and in its card, where it stays.
 void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
                           const Workspace& w, const train::Run& run) {
   constexpr size_t kFewest = 20, kMost = 1000;
@@ -383,15 +398,29 @@ void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::
   else
     spdlog::warn("{}: {}", run.title, verdict.text());
   h.card.notes[model::kVerdictNote] = verdict.text();
+  if (h.card.bits > 0 && w.data.test.size() > 1) {
+    const auto& test = w.data.test;
+    const auto bound = measure::bound(test, nn::transform(h, test.pictures), h.card.bits);
+    h.card.notes[model::kBoundNote] = record::to_text(bound);
+    spdlog::info("{}: {}", run.title, record::to_text(bound));
+  }
   nn::save_model(h, run.folder / "model.safetensors", Overwrite::Yes);
 }
 
 }  // namespace
 
+Recipe gan_recipe(const Experiment& e) {
+  auto recipe = e.transform.recipe;
+  recipe.epochs = e.gan.epochs;
+  return recipe;
+}
+
 Stage itn_stage(const Experiment& e, const Workspace& w, const std::string& h) {
   auto stage = training_stage(e, w, "attack-itn", kItnVersion);
   add(stage, train::settings_of(e.attack.recipe, "attack."));
   add(stage, {{"attack.width", std::to_string(e.attack.width)}});
+  if (e.transform.epsilon > 0)
+    stage.settings["transform.epsilon"] = fmt::format("{}", e.transform.epsilon);
   stage.inputs["transform"] = h;
   return stage;
 }
@@ -606,8 +635,8 @@ nn::Model train_scheme(const Experiment& e, const Workspace& w, Mode mode) {
     network.block_size = e.scheme.options.block_size;
   }
   network.notes = {{"scheme", e.scheme.label()}, {"recipe", e.classifier.recipe.name}};
-  return train_classifier_in(e.scheme_folder(), scheme_stage(e, w), e, w, network,
-                             e.classifier.recipe, "train on " + e.scheme.label(), mode, "", [&] {
+  return train_classifier_in(e.scheme_folder(), scheme_stage(e, w), e, w, network, scheme_recipe(e),
+                             "train on " + e.scheme.label(), mode, "", [&] {
                                return train::encrypted_training(e.scheme, w.data.train, w.split);
                              });
 }
@@ -661,10 +690,17 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
                        card.notes = {{"data_sha256", w.data_sha256},
                                      {"commit", commit()},
                                      {"attacks_alpha", h.card.notes.at("alpha")}};
-                       const auto& plain = w.data.train.pictures;
+                       const auto& train = w.data.train;
                        return attack::train_inverse(
                            {run, e.attack.recipe, e.compute}, card,
-                           [&] { return data::Pairs(nn::transform(h, plain), plain); }, w.split);
+                           [&] {
+                             // As the attacker runs it himself, chance included.
+                             return data::Pairs(
+                                 protection_of(e, h)->protect_without_key(
+                                     train.pictures, protection::kFirstAttackerKey, train.labels),
+                                 train.pictures);
+                           },
+                           w.split);
                      });
 }
 

@@ -128,17 +128,24 @@ Experiment Experiment::at_scheme(const std::string& label) const {
   auto schemes = cipher::scheme_ids();
   schemes.push_back("gan");
   std::string known;
+  const auto tried = [&](const std::string& id, bool independent, const std::string& augmentation) {
+    Experiment point = *this;
+    point.scheme.options.id = id;
+    point.scheme.independent_keys = independent;
+    point.scheme.augmentation = augmentation;
+    if (id != scheme.options.id) point.scheme.adaptation = default_adaptation(id);
+    return point;
+  };
   for (const auto& id : schemes) {
     for (const bool independent : {false, true}) {
-      Experiment point = *this;
-      point.scheme.options.id = id;
-      point.scheme.independent_keys = independent;
       if (independent && (id == "gan" || !cipher::scheme_spec(id).own_keys)) continue;
-      if (point.scheme.label() == label) {
-        if (id != scheme.options.id) point.scheme.adaptation = default_adaptation(id);
-        return point;
+      known +=
+          (known.empty() ? "" : ", ") + tried(id, independent, scheme.augmentation).scheme.label();
+      for (const auto& augmentation :
+           {scheme.augmentation, std::string("encrypted"), std::string("none")}) {
+        auto point = tried(id, independent, augmentation);
+        if (point.scheme.label() == label) return point;
       }
-      known += (known.empty() ? "" : ", ") + point.scheme.label();
     }
   }
   fail(ErrorCode::InvalidArgument, "\"{}\" names no scheme; allowed: {}", label, known);
@@ -207,6 +214,7 @@ Experiment read_experiment(Config& config) {
 
   e.transform.kind = config.get_choice("transform.kind", "unet", {"unet", "coded"});
   const auto bits = config.get_int("transform.bits", 10, 1, 64);
+  e.transform.quantiser = config.get_choice("transform.quantiser", "sign", {"sign", "categorical"});
   const auto epsilon = config.get_double("transform.epsilon", 0, 0, 40);
   if (e.transform.kind == "coded") {
     e.transform.bits = bits;
@@ -253,6 +261,8 @@ Experiment read_experiment(Config& config) {
   options.strength = config.get_double("scheme.strength", options.strength, 0, 1e6);
   e.scheme.independent_keys =
       config.get_choice("scheme.key_mode", "same", {"same", "independent"}) == "independent";
+  e.scheme.augmentation = config.get_choice("scheme.augmentation", e.scheme.augmentation,
+                                            {"published", "encrypted", "none"});
   e.scheme.key_seed = static_cast<uint64_t>(config.get_int("scheme.key_seed", 1, 0, INT64_MAX));
   e.scheme.adaptation = config.get_choice("scheme.adaptation", default_adaptation(options.id),
                                           {"none", "tanaka", "le", "ele", "pixel"});

@@ -32,18 +32,22 @@ std::string KeyedScheme::label() const {
     label += "-block" + std::to_string(options.block_size);
   if (spec.strength.usual != 0 && options.strength != 0 && options.strength != spec.strength.usual)
     label += "-strength" + nlohmann::json(options.strength).dump();
+  if (augmentation != KeyedScheme{}.augmentation) label += "-augmented-" + augmentation;
   if (key_seed != KeyedScheme{}.key_seed) label += "-seed" + std::to_string(key_seed);
   return label;
 }
 
 Settings settings_of(const KeyedScheme& scheme) {
   const auto& o = scheme.options;
-  return {{"scheme.id", o.id},
-          {"scheme.block_size", std::to_string(o.block_size)},
-          {"scheme.variant", fmt::format("{}", o.variant)},
-          {"scheme.strength", fmt::format("{}", o.strength)},
-          {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
-          {"scheme.key_seed", std::to_string(scheme.key_seed)}};
+  Settings settings{{"scheme.id", o.id},
+                    {"scheme.block_size", std::to_string(o.block_size)},
+                    {"scheme.variant", fmt::format("{}", o.variant)},
+                    {"scheme.strength", fmt::format("{}", o.strength)},
+                    {"scheme.key_mode", scheme.independent_keys ? "independent" : "same"},
+                    {"scheme.key_seed", std::to_string(scheme.key_seed)}};
+  if (scheme.augmentation != KeyedScheme{}.augmentation)
+    settings["scheme.augmentation"] = scheme.augmentation;
+  return settings;
 }
 
 image::Batch encrypt_pictures(const KeyedScheme& scheme, const image::Batch& plain,
@@ -63,7 +67,8 @@ image::Batch encrypt_pictures(const KeyedScheme& scheme, const image::Batch& pla
 EncryptedTraining encrypted_training(const KeyedScheme& scheme, const data::Dataset& plain,
                                      const data::Split& split) {
   EncryptedTraining training{plain, nullptr};
-  if (cipher::scheme_spec(scheme.options.id).augment_encrypted) {
+  if (cipher::scheme_spec(scheme.options.id).augment_encrypted ||
+      scheme.augmentation == "encrypted") {
     training.pictures.pictures = encrypt_pictures(scheme, plain.pictures);
     return training;
   }

@@ -17,9 +17,13 @@ struct KeyedScheme {
   bool independent_keys =
       false;              ///< every picture has a key of its own ("no key management"); pe only
   uint64_t key_seed = 1;  ///< keys of an experiment are reproducible, those of `keygen` are not
+  /// When a classifier's training pictures are flipped and shifted: "published"
+  /// (encrypted_training), "encrypted" (after they were encrypted, whatever the scheme) or "none"
+  /// (never).
+  std::string augmentation = "published";
   /// "le", "pe-same", "pe-independent", ...: names its run folder and its row of the comparison
   /// table. Whatever changes the encrypted pictures and is not at its default is part of it:
-  /// "le-block8", "pe-same-shuffled-seed2".
+  /// "le-block8", "pe-same-shuffled-seed2", "etc-augmented-encrypted", "le-augmented-none".
   std::string label() const;
 };
 

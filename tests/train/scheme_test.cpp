@@ -39,6 +39,21 @@ std::vector<uint8_t> augmented(std::span<const uint8_t> picture, const data::Aug
   return out;
 }
 
+TEST(SchemeTraining, AugmentsWhereItIsToldTo) {
+  const auto plain = pictures(20);
+  auto le = scheme("le");
+  EXPECT_EQ(le.label(), "le");
+  EXPECT_TRUE(encrypted_training(le, plain, split_of(20)).encrypt)
+      << "plain pictures, as published";
+  EXPECT_FALSE(settings_of(le).contains("scheme.augmentation")) << "keys of earlier runs stay";
+  le.augmentation = "encrypted";
+  EXPECT_EQ(le.label(), "le-augmented-encrypted");
+  const auto training = encrypted_training(le, plain, split_of(20));
+  EXPECT_FALSE(training.encrypt);
+  EXPECT_EQ(training.pictures.pictures, encrypt_pictures(le, plain.pictures));
+  EXPECT_NE(settings_of(le), settings_of(scheme("le")));
+}
+
 TEST(SchemeTraining, IndependentKeysDifferBetweenPicturesAndSets) {
   auto plain = pictures(20);
   for (size_t i = 0; i < plain.size(); ++i) {
