@@ -3,10 +3,11 @@
 phi on the whole batch; float32, batches of 128 pictures of 32x32, the same threads. And how far two processes' weights
 are from one's (bench/data_parallel.cpp), where the program for it was built.
 
-usage: train.py TRAIN_STEP [RESULT.json [RUN RECORD.json]]
-TRAIN_STEP: build/release/train_step (-DVEILNET_BENCH=ON). RUN, RECORD.json: folder and record of a main experiment
-whose h keeps psi's accuracy within half a point and hides its pictures; then also how much longer than its h the
-published recipe's 200 epochs would take, in plain PyTorch at its rate here, extrapolated.
+usage: train.py TRAIN_STEP [RESULT.json [RECORD.json VEILNET DATA PHI]]
+TRAIN_STEP: build/release/train_step (-DVEILNET_BENCH=ON). RECORD.json: of a main experiment whose h keeps psi's
+accuracy within half a point and hides its pictures; VEILNET: build/release/veilnet; DATA, PHI: its data.path and
+phi.file. Then also how much longer than that training of h the published recipe's 200 epochs would take, in plain
+PyTorch; both extrapolated from their rates here.
 
 PyTorch has its faster memory format (channels-last), the same weights, pictures and optimiser, and must come to the
 same losses. ROUNDS rounds in turn; the figures are medians over all steps but the first WARM of each. Needs
@@ -20,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 
 ROUNDS, STEPS, WARM, COMPARED = 3, 16, 3, 6
 LR, MOMENTUM, DECAY, ALPHA = {"psi": 1e-2, "transform": 1e-5}, 0.9, 5e-4, 0.005  # those of bench/train_step.cpp
@@ -166,53 +166,54 @@ def physical_cores():
                 for i in os.sched_getaffinity(0)})
 
 
-def seconds_of(training, batch):
-    """What its steps took, at the median rate: others may have worked beside it at times."""
-    log = training / "log.jsonl"
-    if not log.exists():
-        sys.exit(f"train: there is no {log}")
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    if lines[-1].get("event") != "done":
-        sys.exit(f"train: {training} is not finished")
-    return lines[-1]["step"] * batch / statistics.median(l["images_per_s"] for l in lines if "images_per_s" in l)
-
-
 class Quality:
     """Time to quality: the published recipe's time for h in terms of ours, its encoder included."""
 
-    def __init__(self, run, record):
-        record = json.loads(record.read_text())
+    def __init__(self, record, veilnet, data, phi):
+        record = json.loads(pathlib.Path(record).read_text())
         metrics = {name: value["mean"] if isinstance(value, dict) else value
                    for name, value in record["metrics"].items()}
         self.lost = round(metrics["plain_accuracy"] - metrics["protected_accuracy"], 9)
         seen = metrics["ssim_plain_protected_mean"]
         if self.lost > QUALITY["lost"] or abs(seen) > QUALITY["ssim"]:
             sys.exit(f"train: this h loses {100 * self.lost:.2f} points at SSIM {seen:.3f}; allowed: 0.5 and 0.05")
-        h, config = record["protections"][0], tomllib.loads(record["config"])
-        self.width = int(h["architecture"].split("width ")[1].split()[0].rstrip(","))
-        self.ours = (seconds_of(run / "encoder", config["classifier"]["batch_size"]) +
-                     seconds_of(run / h["label"], config["transform"]["batch_size"]))
-        self.pictures = record["data"]["train"]
-        self.how = f"{record['machine']['precision']} on {record['machine']['device']}"
+        self.width = int(record["protections"][0]["architecture"].split("width ")[1].split()[0].rstrip(","))
+        self.pictures, self.config, self.commit = record["data"]["train"], record["config"], record["commit"]
+        self.programs = [str(pathlib.Path(p).resolve()) for p in (veilnet, data, phi)]
+
+    def seconds_of_ours(self, folder):
+        """What that record's trainings of the encoder and of h would take here, at the pace of some steps."""
+        veilnet, data, phi = self.programs
+        config, out = pathlib.Path(folder) / "config.toml", pathlib.Path(folder) / "dry.json"
+        config.write_text(self.config)
+        sets = [f'runs="{folder}"', f'data.path="{data}"', f'phi.file="{phi}"']
+        subprocess.run([veilnet, "reproduce", "--config", config, "--dry-run", "--json", out,
+                        *(word for text in sets for word in ("--set", text))], check=True, capture_output=True)
+        found = {t["title"]: t for t in json.loads(out.read_text())["trainings"]}
+        parts = [t for title, t in found.items() if title.startswith(("train the encoder of h", "train h,"))]
+        if len(parts) != 2 or any(t["finished"] for t in parts):
+            sys.exit(f"train: expected an encoder and an h to train, found {list(found)}")
+        return sum(t["seconds"] for t in parts)
 
     def measure(self, folder):
+        ours = statistics.median(self.seconds_of_ours(folder) for _ in range(ROUNDS))
         found = subprocess.run([sys.executable, __file__, "--pytorch", folder, "transform", str(self.width)],
                                check=True, capture_output=True, text=True).stdout
         rate = BATCH / statistics.median(json.loads(found)["seconds"][WARM:])
         published = QUALITY["epochs"] * self.pictures / rate
-        print(f"h of width {self.width}: {self.ours / 60:.0f} min, {100 * self.lost:.2f} points lost; "
+        print(f"h of width {self.width}: {ours / 60:.0f} min, {100 * self.lost:.2f} points lost; "
               f"the published recipe {published / 60:.0f} min")
-        return {"time_to_quality_ratio": published / self.ours, "time_to_quality_minutes": self.ours / 60,
+        return {"time_to_quality_ratio": published / ours, "time_to_quality_minutes": ours / 60,
                 "time_to_quality_published_minutes": published / 60, "time_to_quality_width": self.width}
 
 
 def main():
     if len(sys.argv) in (4, 5) and sys.argv[1] == "--pytorch":
         return pytorch(pathlib.Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))
-    if len(sys.argv) not in (2, 3, 5):
+    if len(sys.argv) not in (2, 3, 7):
         sys.exit(__doc__)
     ours = pathlib.Path(sys.argv[1]).resolve()
-    quality = Quality(*map(pathlib.Path, sys.argv[3:5])) if len(sys.argv) == 5 else None
+    quality = Quality(*sys.argv[3:]) if len(sys.argv) == 7 else None
     metrics, rates = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([ours, "inputs", folder], check=True)
@@ -262,9 +263,8 @@ def main():
                           "instruction_set": metrics["isa"]},
               "metrics": metrics}
     if quality:
-        record["note"] += (f" Time to quality: h of the main experiment and its encoder ({quality.how}), at the median rates of "
-                           f"their logs, against 200 epochs of the published recipe in plain PyTorch at that width, float32, "
-                           f"extrapolated from {STEPS - WARM} steps.")
+        record["note"] += (f" Time to quality: encoder and h of the main experiment of {quality.commit}, against 200 epochs of "
+                           f"the published recipe in plain PyTorch at that width, float32; both extrapolated from steps here.")
     text = json.dumps(record, indent=1) + "\n"
     print(text)
     if len(sys.argv) > 2:
