@@ -210,17 +210,20 @@ PYBIND11_MODULE(veilnet, m) {
       .def(py::init([](const std::filesystem::path& model, const std::string& server,
                        const std::string& name, const std::string& classifier_sha256,
                        const std::string& api_key, const std::filesystem::path& ca_file,
-                       int timeout_ms, int tries, int threads) {
+                       int timeout_ms, int tries, int threads,
+                       const std::filesystem::path& codebook) {
+             const auto options = options_of(threads, "fp32", codebook.string());
              return alone([&] {
                return veilnet::Client(
-                   veilnet::Protector(model.string(), {threads}), server,
+                   veilnet::Protector(model.string(), options), server,
                    {name, classifier_sha256, api_key, ca_file.string(), timeout_ms, tries});
              });
            }),
            py::arg("model"), py::arg("server"), py::kw_only(), py::arg("name") = "",
            py::arg("classifier_sha256") = "", py::arg("api_key") = "", py::arg("ca_file") = "",
            py::arg("timeout_ms") = 10'000, py::arg("tries") = 6, py::arg("threads") = 0,
-           "model: h, as for Protector. server: https://HOST:PORT.")
+           py::arg("codebook") = "",
+           "model, codebook: h, as for Protector. server: https://HOST:PORT.")
       .def(
           "classify",
           [](const veilnet::Client& client, const py::array& image, int top_k) {

@@ -66,7 +66,7 @@ def main():
     verdict = json.loads(card["notes"]).get("verdict", "")
     if verdict.startswith("does not protect"):
         sys.exit(f"add_model: {model} {verdict}")
-    if card["role"] == "transform" and not verdict:
+    if card["role"] in ("transform", "encoder") and not verdict:
         sys.exit(f"add_model: {model} was never judged: its card has no verdict")
     result = json.loads(record.read_text())
     figures = figures_of(card, result)

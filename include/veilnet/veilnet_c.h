@@ -25,6 +25,9 @@ VEILNET_API const char* veilnet_version(void);
 
 /* threads: 0 for the physical cores. Close accepts NULL. */
 VEILNET_API int veilnet_protector_open(const char* model, int threads, veilnet_protector** out);
+/* codebook: folder of the pictures of a coded model, or of its encoder (docs/bound.md). */
+VEILNET_API int veilnet_protector_open_codebook(const char* model, const char* codebook,
+                                                int threads, veilnet_protector** out);
 VEILNET_API void veilnet_protector_close(veilnet_protector* h);
 VEILNET_API void veilnet_protector_size(const veilnet_protector* h, int* height, int* width);
 /* out: as many bytes as images_nhwc. */

@@ -50,6 +50,13 @@ const char* veilnet_version(void) {
 int veilnet_protector_open(const char* model, int threads, veilnet_protector** out) {
   return guarded([&] { *out = new veilnet_protector{veilnet::Protector(model, {threads})}; });
 }
+int veilnet_protector_open_codebook(const char* model, const char* codebook, int threads,
+                                    veilnet_protector** out) {
+  return guarded([&] {
+    *out = new veilnet_protector{
+        veilnet::Protector(model, {threads, veilnet::Precision::Float32, codebook})};
+  });
+}
 void veilnet_protector_close(veilnet_protector* h) { delete h; }
 void veilnet_protector_size(const veilnet_protector* h, int* height, int* width) {
   *height = h->it.height();

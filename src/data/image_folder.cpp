@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "core/text.h"
 #include "data/sources.h"
 #include "image/folder.h"
@@ -64,24 +65,17 @@ Class read_class(const fs::path& folder, std::size_t label, LeftOut& left_out) {
   return {label, std::move(found.pictures)};
 }
 
-/// Classes take turns in proportion to their sizes, so that whoever takes the first pictures alone
-/// has some of each.
+/// In an order that is drawn, always alike, so that whoever takes the first pictures, or every
+/// second, has some of each class.
 void append_pictures(const std::vector<Class>& classes, Dataset& set) {
-  struct Entry {
-    double place;  // among the files of its class, 0 to 1
-    std::size_t label;
-    const fs::path* file;
-  };
-  std::vector<Entry> entries;
+  std::vector<std::pair<std::size_t, const fs::path*>> entries;
   for (const auto& [label, files] : classes)
-    for (std::size_t i = 0; i < files.size(); ++i)
-      entries.push_back(
-          {(static_cast<double>(i) + 0.5) / static_cast<double>(files.size()), label, &files[i]});
-  std::ranges::stable_sort(entries, {}, &Entry::place);
+    for (const auto& file : files) entries.emplace_back(label, &file);
+  Random(1).shuffle(std::span(entries));
   const auto& size = set.pictures;
-  for (const auto& entry : entries) {
-    set.pictures.append(image::read_fitted(*entry.file, size.height(), size.width()));
-    set.labels.push_back(static_cast<std::int32_t>(entry.label));
+  for (const auto& [label, file] : entries) {
+    set.pictures.append(image::read_fitted(*file, size.height(), size.width()));
+    set.labels.push_back(static_cast<std::int32_t>(label));
   }
 }
 

@@ -53,11 +53,11 @@ TrainTest load_cifar100(const std::filesystem::path& path);
 TrainTest load_cifar100_coarse(const std::filesystem::path& path);
 
 /// train/<class>/**.{png,jpg,jpeg,webp}, val/<class>/... and test/<class>/..., classes sorted by
-/// name, files sorted within a class, resized and centre-cropped; classes take turns in proportion
-/// to their sizes, so that the first pictures are of all. Folders in a class folder, linked
-/// ones too, belong to it (image/folder.h). val/ is the validation set. Without test/, or where its
-/// pictures are in no folder of a class, every fifth file of each class (of fewer than five the
-/// last) becomes the test set. The notes say so, and count what is left out.
+/// name, files sorted within a class, resized and centre-cropped; their order is then
+/// drawn, always alike, so that the first of them are of all classes. Folders in a class folder,
+/// linked ones too, belong to it (image/folder.h). val/ is the validation set. Without test/, or
+/// where its pictures are in no folder of a class, every fifth file of each class (of fewer than
+/// five the last) becomes the test set. The notes say so, and count what is left out.
 /// @throws Error{InvalidArgument} for sides below 1; Error{NotFound} for a missing folder;
 /// Error{Io} for one that cannot be listed; Error{BadData} for an empty class folder or an empty
 /// val/ or test/, a class of these unknown in train, fewer than two classes, a class of one picture

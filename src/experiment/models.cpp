@@ -145,6 +145,8 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   }
   auto added = added_settings_of(e.transform.options, "transform.");
   if (e.transform.bits == 0) added.erase("transform.code_rate");  // it hastens a code alone
+  if (added.contains("transform.start_noise") && e.transform.recipe.seed != Recipe{}.seed)
+    added["transform.noise"] = "seeded";  // of the usual seed it always was
   if (added.contains("transform.drive"))
     added["transform.driver"] = std::to_string(train::TransformTask::kDriverVersion);
   add(stage, added);
@@ -686,6 +688,7 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
                        card.role = model::Role::Inverse;
                        card.architecture = "unet";
                        card.bits = 0;
+                       card.quantiser.clear();
                        card.base_width = e.attack.width;
                        card.notes = {{"data_sha256", w.data_sha256},
                                      {"commit", commit()},

@@ -82,10 +82,10 @@ std::optional<Phi> finished_phi(const Experiment& experiment, const Workspace& w
 void check_fits(const nn::Model& psi, const data::TrainTest& data,
                 const std::filesystem::path& psi_path);
 
-/// Of the ITN-Attack on a network of this content, by `veilnet attack itn` and the main experiment.
 /// How the GAN-based transformation is trained.
 train::Recipe gan_recipe(const Experiment& experiment);
 
+/// Of the ITN-Attack on a network of this content, by `veilnet attack itn` and the main experiment.
 Stage itn_stage(const Experiment& experiment, const Workspace& workspace, const std::string& h);
 
 /// The files of a training's folder besides run.json.

@@ -10,7 +10,7 @@
 namespace veilnet::measure {
 namespace {
 
-// Spread over all of them: a folder of pictures has its classes one after the other.
+// Spread over all of them: they may be sorted.
 data::Dataset some_of(const data::Dataset& set, const std::vector<uint32_t>& positions) {
   constexpr size_t kMost = 1000;
   std::vector<uint32_t> chosen(std::min(positions.size(), kMost));

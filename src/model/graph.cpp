@@ -455,6 +455,9 @@ std::vector<TensorSpec> Graph::tensors() const {
 
 Graph make_graph(const Card& card) {
   const auto& architecture = architecture_of(card);
+  if (!card.quantiser.empty() && card.architecture != "coded")
+    fail(ErrorCode::InvalidArgument, "quantiser is \"{}\" of a {}; allowed: of a coded one alone",
+         printable(card.quantiser), card.architecture);
   if (card.role == Role::Classifier) {
     require(card.class_names.size() >= 2, card.architecture + " classes",
             static_cast<int64_t>(card.class_names.size()), "2 or more");

@@ -43,11 +43,11 @@ ZooModel row_of(const fs::path& index, const json& row) {
                               printable(model.name, 80), printable(model.file.string(), 80)));
   model.sha256 = text(index, row, "sha256");
   const auto role = text(index, row, "role");
-  constexpr Role kRoles[] = {Role::Classifier, Role::Transform, Role::Inverse};
   const auto known = std::ranges::find(kRoles, role, role_name);
   if (known == std::end(kRoles))
-    refuse(index, fmt::format("\"{}\": role is \"{}\"; allowed: classifier, transform, inverse",
-                              printable(model.name, 80), printable(role, 80)));
+    refuse(index,
+           fmt::format("\"{}\": role is \"{}\"; allowed: classifier, transform, inverse, encoder",
+                       printable(model.name, 80), printable(role, 80)));
   model.role = *known;
   model.text = text(index, row, "text");
   model.licence = text(index, row, "licence");

@@ -256,6 +256,7 @@ std::vector<uint8_t> Network::transform(std::span<const uint8_t> images_nhwc, in
 std::vector<float> Network::outputs(std::span<const uint8_t> images_nhwc, int64_t height,
                                     int64_t width) const {
   if (card().role == model::Role::Classifier) return logits(images_nhwc, height, width);
+  impl_->require(card().role != model::Role::Encoder, "transform");
   std::vector<float> all(images_nhwc.size());
   impl_->compute(images_nhwc, height, width, [&](auto& plan, int64_t first) {
     const auto shape = plan->output_shape();

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <sodium.h>
 
+#include "model/codebook.h"
+
 namespace veilnet::service {
 
-ExactGuard::ExactGuard(const image::Batch& pictures) {
-  for (std::size_t i = 0; i < pictures.count(); ++i)
-    hashes_.push_back(hash_of(pictures.picture(i)));
+ExactGuard::ExactGuard(const std::filesystem::path& folder, int64_t height, int64_t width) {
+  model::read_codebook(folder, height, width, [&](const image::Image& picture) {
+    hashes_.push_back(hash_of(picture.rgb));
+  });
   std::ranges::sort(hashes_);
   hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
 }

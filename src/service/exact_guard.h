@@ -4,10 +4,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <vector>
-
-#include "image/batch.h"
 
 namespace veilnet::service {
 
@@ -16,7 +15,8 @@ namespace veilnet::service {
 /// folder's pictures or compute them on the same kind of machine (docs/bound.md).
 class ExactGuard {
  public:
-  explicit ExactGuard(const image::Batch& pictures);
+  /// Of the codebook in this folder. @throws as model::read_codebook.
+  ExactGuard(const std::filesystem::path& folder, int64_t height, int64_t width);
 
   bool holds(std::span<const uint8_t> pixels_hwc) const;
   /// Those that differ.

@@ -9,7 +9,6 @@
 
 #include "core/error.h"
 #include "core/text.h"
-#include "model/codebook.h"
 #include "model/model.h"
 #include "service/exact_guard.h"
 
@@ -131,8 +130,7 @@ std::shared_ptr<const Served> Repository::read(const std::string& name, const fs
 void Repository::guard(Served& served, const fs::path& file) const {
   const auto height = served.form.height, width = served.form.width;
   if (const auto found = options_.codebooks.find(served.name); found != options_.codebooks.end()) {
-    const auto book = std::make_shared<const ExactGuard>(
-        model::read_codebook(found->second, height, width).pictures);
+    const auto book = std::make_shared<const ExactGuard>(found->second, height, width);
     spdlog::info("model {} takes the {} pictures of {} and no others", served.name,
                  book->pictures(), found->second.string());
     served.unprotected = [book](auto pixels) { return !book->holds(pixels); };

@@ -120,7 +120,9 @@ Group::Group(const Place& place, std::chrono::seconds patience)
     options.timeout = kMeeting;
     auto& store = connections_->store;
     store = c10::make_intrusive<c10d::TCPStore>(place.host, options);
-    if (place.store_is_there) store = c10::make_intrusive<c10d::PrefixStore>("veilnet", store);
+    if (place.store_is_there)  // and holds what earlier attempts wrote
+      store =
+          c10::make_intrusive<c10d::PrefixStore>("veilnet/" + std::to_string(place.attempt), store);
     store->set("address/" + std::to_string(place.rank), bytes_of(own));
     const auto bytes = store->get("address/0");
     const std::string theirs(bytes.begin(), bytes.end());

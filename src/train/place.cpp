@@ -58,6 +58,7 @@ Place place_from(const Environment& environment) {
   if (read_pair(environment, "RANK", "WORLD_SIZE", place)) {
     place.share = number(environment, "LOCAL_WORLD_SIZE", 1, place.size).value_or(1);
     place.store_is_there = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
+    place.attempt = number(environment, "TORCHELASTIC_RESTART_COUNT", 0, 1'000'000).value_or(0);
   } else if (read_pair(environment, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", place)) {
     if (number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size) == place.size)
       place.host = "127.0.0.1";

@@ -18,6 +18,7 @@ struct Place {
   std::string host;
   std::uint16_t port = 0;
   bool store_is_there = false;
+  int attempt = 0;  ///< how often the launcher began anew
 };
 
 /// The value of an environment variable, or nothing.
@@ -25,7 +26,8 @@ using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment environment();
 
 /// Reads, in this order, the variables of
-/// - torchrun: RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, TORCHELASTIC_USE_AGENT_STORE;
+/// - torchrun: RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, TORCHELASTIC_USE_AGENT_STORE,
+///   TORCHELASTIC_RESTART_COUNT;
 /// - mpirun (Open MPI): OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE;
 /// - srun: SLURM_PROCID, SLURM_NTASKS, within a step only (SLURM_STEP_ID): a batch script that
 ///   starts one process has the others as well.

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <numeric>
+
 #include "data/fixtures.h"
 #include "data/sources.h"
 #include "image/image.h"
@@ -26,10 +29,25 @@ void write_folder(const std::filesystem::path& folder) {
   write_picture(folder / "test/dog/1.png", 31);
 }
 
+/// Positions of pictures in the order of their first bytes.
+std::vector<std::size_t> order(const Dataset& set) {
+  std::vector<std::size_t> positions(set.size());
+  std::iota(positions.begin(), positions.end(), std::size_t{0});
+  std::ranges::sort(positions, {}, [&](std::size_t i) { return set.image(i)[0]; });
+  return positions;
+}
+
 std::vector<int> first_bytes(const Dataset& set) {
   std::vector<int> values;
-  for (std::size_t i = 0; i < set.size(); ++i) values.push_back(set.image(i)[0]);
+  for (const auto i : order(set)) values.push_back(set.image(i)[0]);
   return values;
+}
+
+/// Of the pictures in that order.
+std::vector<std::int32_t> labels(const Dataset& set) {
+  std::vector<std::int32_t> out;
+  for (const auto i : order(set)) out.push_back(set.labels[i]);
+  return out;
 }
 
 TEST(ImageFolder, SortsClassesAndFiles) {
@@ -41,9 +59,9 @@ TEST(ImageFolder, SortsClassesAndFiles) {
   const auto data = load_image_folder(folder / "pets/", 4, 4);
   EXPECT_EQ(data.train.name, "pets");
   EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"cat", "dog"}));
-  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{1, 0, 1, 0, 1})) << "classes in turn";
-  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{20, 10, 21, 11, 22}));
-  EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{0, 1}));
+  EXPECT_EQ(labels(data.train), (std::vector<std::int32_t>{0, 0, 1, 1, 1}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 11, 20, 21, 22}));
+  EXPECT_EQ(labels(data.test), (std::vector<std::int32_t>{0, 1}));
   EXPECT_EQ(first_bytes(data.test), (std::vector<int>{30, 31}));
 }
 
@@ -57,8 +75,29 @@ TEST(ImageFolder, ResizesAndCropsTheCentre) {
   const auto data = load_image_folder(folder.path(), 2, 2);
   EXPECT_EQ(data.train.pictures.height(), 2);
   EXPECT_EQ(data.train.pictures.width(), 2);
-  EXPECT_EQ(std::vector<std::uint8_t>(data.train.image(1).begin(), data.train.image(1).end()),
+  const auto last = data.train.image(order(data.train).back());
+  EXPECT_EQ(std::vector<std::uint8_t>(last.begin(), last.end()),
             std::vector<std::uint8_t>(12, 255));
+}
+
+// Whoever takes the first pictures, or every second, has some of each class.
+TEST(ImageFolder, MixesItsClassesAlwaysAlike) {
+  TemporaryFolder folder;
+  for (const std::string name : {"cat", "dog"})
+    for (int i = 0; i < 40; ++i)
+      write_picture(folder / ("train/" + name + "/" + std::to_string(i) + ".png"),
+                    static_cast<std::uint8_t>(i));
+  const auto data = load_image_folder(folder.path(), 4, 4);
+  const auto of = [&](std::size_t start, std::size_t step) {
+    std::size_t dogs = 0;
+    for (auto i = start; i < 32; i += step) dogs += data.train.labels[i] == 1;
+    return static_cast<double>(dogs) / static_cast<double>(32 / step);
+  };
+  for (const double share : {of(0, 1), of(0, 2), of(1, 2)}) {
+    EXPECT_GT(share, 0.2);
+    EXPECT_LT(share, 0.8);
+  }
+  EXPECT_EQ(load_image_folder(folder.path(), 4, 4).hash(), data.hash());
 }
 
 TEST(ImageFolder, WithoutATestFolderEveryFifthFileIsTest) {
@@ -70,9 +109,9 @@ TEST(ImageFolder, WithoutATestFolderEveryFifthFileIsTest) {
     write_picture(folder / ("train/few/" + std::to_string(i) + ".png"),
                   static_cast<std::uint8_t>(50 + i));
   const auto data = load_image_folder(folder.path(), 4, 4);
-  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{0, 1, 2, 3, 50, 5, 6, 7, 8, 10}));
-  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{4, 51, 9}));
-  EXPECT_EQ(data.test.labels, (std::vector<std::int32_t>{1, 0, 1}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{0, 1, 2, 3, 5, 6, 7, 8, 10, 50}));
+  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{4, 9, 51}));
+  EXPECT_EQ(labels(data.test), (std::vector<std::int32_t>{1, 1, 0}));
 }
 
 /// The note that contains this text, or all of them where none does.
@@ -99,8 +138,8 @@ TEST(ImageFolder, TakesValAsTheValidationSetAndSaysWhatIsTested) {
   write_picture(folder / "val/dog/1.png", 41);
   write_picture(folder / "val/cat/1.png", 40);
   const auto data = load_image_folder(folder.path(), 4, 4);
-  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{20, 10, 21, 11, 22, 40, 41}));
-  EXPECT_EQ(data.train.labels, (std::vector<std::int32_t>{1, 0, 1, 0, 1, 0, 1}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 11, 20, 21, 22, 40, 41}));
+  EXPECT_EQ(labels(data.train), (std::vector<std::int32_t>{0, 0, 1, 1, 1, 0, 1}));
   EXPECT_EQ(first_bytes(data.test), (std::vector<int>{30, 31}));
   ASSERT_TRUE(data.split);
   EXPECT_EQ(data.split->train, (std::vector<std::uint32_t>{0, 1, 2, 3, 4}));
@@ -112,7 +151,7 @@ TEST(ImageFolder, TakesValAsTheValidationSetAndSaysWhatIsTested) {
 
   std::filesystem::remove_all(folder / "test");
   const auto rest = load_image_folder(folder.path(), 4, 4);
-  EXPECT_EQ(first_bytes(rest.train), (std::vector<int>{20, 10, 21, 40, 41}));
+  EXPECT_EQ(first_bytes(rest.train), (std::vector<int>{10, 20, 21, 40, 41}));
   EXPECT_EQ(first_bytes(rest.test), (std::vector<int>{11, 22}));
   EXPECT_EQ(rest.split->validation, (std::vector<std::uint32_t>{3, 4}));
   EXPECT_NE(note_with(rest, "every fifth picture").find("2 in all"), std::string::npos);
@@ -129,7 +168,7 @@ TEST(ImageFolder, ReadsNestedFoldersAndLeavesUnlabelledPicturesOut) {
   }
   write_lines(folder / "train/n01/n01_boxes.txt", "0.png 0 0 5 5");
   const auto data = load_image_folder(folder.path(), 4, 4);
-  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 20, 11, 21, 12, 22}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 11, 12, 20, 21, 22}));
   EXPECT_EQ(first_bytes(data.test), (std::vector<int>{13, 23}));
   EXPECT_NE(note_with(data, "/test is not used: its 4 pictures").find("no folder of a class"),
             std::string::npos);
@@ -145,8 +184,8 @@ TEST(ImageFolder, FollowsLinkedFoldersOnce) {
   std::filesystem::create_directory_symlink(".", elsewhere / "owls/again");
   const auto data = load_image_folder(folder.path(), 4, 4);
   EXPECT_EQ(data.train.class_names, (std::vector<std::string>{"cat", "dog", "owl"}));
-  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{20, 10, 50, 21, 11, 51, 22}));
-  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{50, 30, 31, 51}));
+  EXPECT_EQ(first_bytes(data.train), (std::vector<int>{10, 11, 20, 21, 22, 50, 51}));
+  EXPECT_EQ(first_bytes(data.test), (std::vector<int>{30, 31, 50, 51}));
 }
 
 TEST(ImageFolder, CountsWhatIsLeftOut) {

@@ -92,7 +92,9 @@ TEST(Network, KeepsLittleMemoryForSizesThatMayNotComeAgain) {
   for (int64_t i = 0; i < 12; ++i) {
     const int64_t side = 1024 + 16 * i;
     network.transform(test::drawn_pictures(1, side, side), side, side);
-    if (i == 0) ASSERT_GT(mapped() - before, 60u << 20) << "the picture is too small to tell";
+    if (i > 0) continue;
+    if (mapped() == before) GTEST_SKIP() << "another allocator, as sanitizers have";
+    ASSERT_GT(mapped() - before, 48u << 20) << "the picture is too small to tell";
   }
   EXPECT_LT(mapped() - before, 700u << 20);
 }

@@ -43,7 +43,9 @@ TEST(Place, TakesTheStoreThatTorchrunKeeps) {
   Variables variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"MASTER_ADDR", "10.0.0.1"}};
   EXPECT_FALSE(place_of(variables).store_is_there);
   variables["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  variables["TORCHELASTIC_RESTART_COUNT"] = "2";
   EXPECT_TRUE(place_of(variables).store_is_there);
+  EXPECT_EQ(place_of(variables).attempt, 2);
 }
 
 TEST(Place, ReadsMpirun) {
