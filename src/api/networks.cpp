@@ -46,8 +46,8 @@ struct Protector::Impl {
 
 Protector::Protector(const std::string& model, const NetworkOptions& options) {
   guarded([&] {
-    impl_ = std::make_unique<Impl>(
-        runtime::Transformation(model::file_of(model), options_of(options), options.codebook));
+    impl_ = std::make_unique<Impl>(Impl{
+        runtime::Transformation(model::file_of(model), options_of(options), options.codebook)});
   });
 }
 Protector::~Protector() = default;

@@ -5,6 +5,8 @@
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
 
+#include "core/error.h"
+
 namespace veilnet::train {
 namespace {
 
