@@ -141,7 +141,8 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   if (e.transform.bits > 0) {
     add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
     if (e.transform.quantiser != "sign")
-      add(stage, {{"transform.quantiser", e.transform.quantiser}});
+      add(stage,
+          {{"transform.quantiser", e.transform.quantiser}, {"transform.code_start", "classes"}});
   }
   auto added = added_settings_of(e.transform.options, "transform.");
   if (e.transform.bits == 0) added.erase("transform.code_rate");  // it hastens a code alone

@@ -214,7 +214,8 @@ Experiment read_experiment(Config& config) {
 
   e.transform.kind = config.get_choice("transform.kind", "unet", {"unet", "coded"});
   const auto bits = config.get_int("transform.bits", 10, 1, 64);
-  e.transform.quantiser = config.get_choice("transform.quantiser", "sign", {"sign", "categorical"});
+  e.transform.quantiser =
+      config.get_choice("transform.quantiser", "categorical", {"categorical", "sign"});
   const auto epsilon = config.get_double("transform.epsilon", 0, 0, 40);
   if (e.transform.kind == "coded") {
     e.transform.bits = bits;

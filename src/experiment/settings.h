@@ -55,10 +55,10 @@ struct Experiment {
   } phi;
 
   struct Transform {
-    std::string kind = "unet";       ///< or "coded": nn/coded.h
-    int64_t bits = 0;                ///< of the code; 0 for a unet
-    std::string quantiser = "sign";  ///< of the code, or "categorical": nn/coded.h
-    double epsilon = 0;              ///< of chance on the code, when protecting; 0: none
+    std::string kind = "unet";              ///< or "coded": nn/coded.h
+    int64_t bits = 0;                       ///< of the code; 0 for a unet
+    std::string quantiser = "categorical";  ///< of the code, or "sign": nn/coded.h
+    double epsilon = 0;                     ///< of chance on the code, when protecting; 0: none
     int64_t width = 16;
     train::TransformOptions options;
     int64_t encoder_least_steps = 0;

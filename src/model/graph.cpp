@@ -441,7 +441,7 @@ Shape output_shape(const Layer& layer, const std::vector<Shape>& all) {
 }  // namespace
 
 int64_t choice_bits(int64_t bits) {
-  int64_t each = 5;
+  int64_t each = 10;
   while (bits % each != 0) --each;
   return each;
 }

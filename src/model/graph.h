@@ -78,7 +78,7 @@ struct Graph {
   std::vector<TensorSpec> tensors() const;
 };
 
-/// How many bits of a categorical code each choice makes: the most, of 5, that divide all.
+/// How many bits of a categorical code each choice makes: the most, of 10, that divide all.
 int64_t choice_bits(int64_t bits);
 
 /// A layer's output for one picture: channels, rows, columns.

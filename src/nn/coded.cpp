@@ -50,6 +50,29 @@ CodedTransform::CodedTransform(int64_t width, int64_t bits, int64_t side, bool c
   head_ = register_module("conv_1x1", torch::nn::Conv2d(torch::nn::Conv2dOptions(width, 3, 1)));
 }
 
+torch::Tensor CodedTransform::start_from(const torch::nn::Linear& classifier, int64_t classes) {
+  if (each_ == 0) return {};
+  // So little that a class stays, and enough that its symbols part pictures where that helps.
+  constexpr double kApart = 0.1;
+  torch::NoGradGuard no_grad;
+  const int64_t values = int64_t{1} << each_;
+  const auto count = std::max(values, classes);
+  const auto all = torch::arange(count);
+  auto stands_for = torch::zeros({symbols_, classes});
+  for (int64_t first = 0, unit = 1; first < symbols_; first += values) {
+    const auto value = all.div(unit, "floor").remainder(values) + first;
+    stands_for.index_put_({value, all.remainder(classes)}, torch::ones({count}));
+    unit = unit * values >= classes ? 1 : unit * values;
+  }
+  const auto begin = [&](torch::Tensor target, const torch::Tensor& of_class) {
+    target.copy_(of_class + torch::randn_like(of_class) * of_class.std() * kApart);
+  };
+  begin(code_->weight, stands_for.mm(classifier->weight.slice(0, 0, classes).cpu()));
+  code_->bias.zero_();
+  begin(start_->weight, torch::randn({start_->weight.size(0), classes}).mm(stands_for.t()));
+  return stands_for;
+}
+
 torch::Tensor CodedTransform::values(const torch::Tensor& pictures, bool train_encoder) {
   if (pictures.size(2) != side_ || pictures.size(3) != side_)
     fail(ErrorCode::InvalidArgument, "pictures are {}x{}; this network is for {}x{}",

@@ -30,6 +30,14 @@ class CodedTransform : public TransformNetwork {
   CodedTransform(int64_t width, int64_t bits, int64_t side, bool categorical = false);
   torch::Tensor forward(torch::Tensor input) override;
 
+  /// Begins as what a classifier on the encoder's features names (UNetEncoder's): a value of a
+  /// choice stands for a class, or where there are fewer values than classes, for those that have
+  /// it as a digit. What stands for the same classes begins as nearly the same picture. Without
+  /// effect on signs.
+  /// @param classifier of 16 width features; its first `classes` logits count.
+  /// @return [symbols, classes], 1 where a symbol stands for a class, else 0; undefined for signs.
+  torch::Tensor start_from(const torch::nn::Linear& classifier, int64_t classes);
+
   /// The code of each picture, bit i of it in bit i: int64 [N].
   torch::Tensor encode(const torch::Tensor& pictures);
   /// The pictures that belong to codes, int64 [N], before the sigmoid: [N, 3, H, W].

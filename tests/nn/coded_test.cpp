@@ -1,6 +1,7 @@
 #include "nn/coded.h"
 
 #include <set>
+#include <string>
 #include <torch/torch.h>
 
 #include "model/coded.h"
@@ -25,16 +26,19 @@ CodedTransform coded(int64_t bits, bool categorical = false) {
   return net;
 }
 
-std::set<std::vector<uint8_t>> distinct(const torch::Tensor& pictures) {
-  std::set<std::vector<uint8_t>> out;
-  for (const auto& picture : pictures.split(1)) out.insert(to_bytes(torch::sigmoid(picture)));
+std::set<std::string> distinct(const torch::Tensor& pictures) {
+  std::set<std::string> out;
+  for (const auto& picture : pictures.split(1)) {
+    const auto bytes = to_bytes(torch::sigmoid(picture));
+    out.emplace(bytes.begin(), bytes.end());
+  }
   return out;
 }
 
 TEST(Coded, EveryOutputIsThatOfACode) {
   torch::NoGradGuard no_grad;
   for (const auto& [bits, categorical] :
-       {std::pair<int64_t, bool>{1, false}, {4, false}, {12, false}, {4, true}, {12, true}}) {
+       {std::pair<int64_t, bool>{1, false}, {4, false}, {12, false}, {4, true}, {8, true}}) {
     auto net = coded(bits, categorical);
     const auto listed = net.decode(torch::arange(int64_t{1} << bits));
     const auto pictures = pictures_of(300);
@@ -77,19 +81,64 @@ TEST(Coded, CodesAreTheSignsOfTheirBits) {
 
 TEST(Coded, CodesAreThePlacesOfTheirChoices) {
   torch::NoGradGuard no_grad;
-  auto net = coded(10, true);  // two choices of 32
+  auto net = coded(12, true);  // two choices of 64
   model::Card card;
-  card.bits = 10;
+  card.bits = 12;
   card.quantiser = "categorical";
   const auto pictures = pictures_of(50);
   const auto symbols = net.forward_in_training(pictures, false).bottleneck.flatten(1).contiguous();
-  ASSERT_EQ(symbols.size(1), 64);
+  ASSERT_EQ(symbols.size(1), 128);
   EXPECT_TRUE(torch::equal(symbols.sum(1), torch::full({50}, 2.0)));
   const auto codes = net.encode(pictures);
   for (int64_t i = 0; i < 50; ++i)
-    EXPECT_EQ(model::code_of(card, {symbols[i].data_ptr<float>(), 64}),
+    EXPECT_EQ(model::code_of(card, {symbols[i].data_ptr<float>(), 128}),
               static_cast<uint64_t>(codes[i].item<int64_t>()));
   EXPECT_TRUE(torch::allclose(net.decode(codes), net.forward(pictures)));
+}
+
+// Of pictures that a classifier on the encoder's features names, the codes tell the class before
+// anything is trained: as a value of each choice, or digit by digit.
+TEST(Coded, StartsAsAClassifier) {
+  constexpr int64_t classes = 20;
+  for (const int64_t bits : {5, 10, 20, 8, 6, 13}) {
+    SCOPED_TRACE(bits);
+    torch::manual_seed(3);
+    torch::NoGradGuard no_grad;
+    CodedTransform net(2, bits, 16, true);
+    UNetEncoder encoder(2, classes + 3);  // of two services; the first counts
+    const auto pictures = pictures_of(400);
+    for (int i = 0; i < 60; ++i) encoder.forward(pictures);
+    encoder.eval();
+    encoder.copy_into(net);
+    const auto stands_for = net.start_from(encoder.linear(), classes);
+    const auto values = int64_t{1} << model::choice_bits(bits),
+               choices = bits / model::choice_bits(bits);
+    ASSERT_EQ(stands_for.size(0), choices * values);
+    ASSERT_EQ(stands_for.size(1), classes);
+    // Each class has its value in every choice, or several where there are more values.
+    EXPECT_TRUE((stands_for.reshape({choices, values, classes}).sum(1) >= 1).all().item<bool>());
+    if (values < classes) continue;
+    net.eval();
+    // Statistics under which the layer's values are the logits.
+    for (auto& [name, buffer] : net.named_buffers().pairs()) {
+      if (name == "code_norm.running_mean") buffer.zero_();
+      if (name == "code_norm.running_var") buffer.fill_(1);
+    }
+    const auto codes = net.encode(pictures);
+    const auto first = codes.bitwise_and(values - 1);
+    const auto named = stands_for.index_select(0, first).argmax(1);
+    const auto logits = encoder.forward(pictures).slice(1, 0, classes) -
+                        encoder.linear()->bias.slice(0, 0, classes);
+    EXPECT_GT(named.eq(logits.argmax(1)).to(torch::kFloat).mean().item<double>(), 0.8);
+  }
+}
+
+TEST(Coded, SignsStartAsDrawn) {
+  torch::manual_seed(3);
+  CodedTransform net(2, 10, 16);
+  const auto before = net.named_parameters()["code.weight"].clone();
+  EXPECT_FALSE(net.start_from(UNetEncoder(2, 4).linear(), 4).defined());
+  EXPECT_TRUE(torch::equal(before, net.named_parameters()["code.weight"]));
 }
 
 TEST(Coded, LearnsWithoutTheEncoder) {

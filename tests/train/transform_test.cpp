@@ -273,7 +273,8 @@ TEST(TransformTask, RivalsAreNoPartOfTheUsualSettings) {
   EXPECT_TRUE(added_settings_of(options, "transform.").empty());
   const auto usual = veilnet::settings_of(options, "transform.");
   EXPECT_FALSE(usual.contains("transform.adversary_weight"));
-  EXPECT_EQ(added_settings_of(options_of("[transform]\ncorrelation_weight = 1\n"), "transform."),
+  const std::string rival = "[transform]\nrecipe = 'paper'\ncorrelation_weight = 1\n";
+  EXPECT_EQ(added_settings_of(options_of(rival), "transform."),
             (Settings{{"transform.correlation_weight", "1"}}));
 }
 

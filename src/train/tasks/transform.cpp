@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "nn/coded.h"
 #include "train/tasks/classifier.h"
 #include "train/tasks/losses.h"
 
@@ -54,6 +55,7 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.encoder_epochs = 20;
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
+    o.code_rate = 10;
     if (config.get_string("transform.kind", "unet") == "coded") set_coded_defaults(o);
   }
   o.fields(ReadFields(config, "transform."));
@@ -99,6 +101,15 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
   }
   if (encoder) {
     encoder->copy_into(*net_);
+    if (const auto coded = std::dynamic_pointer_cast<nn::CodedTransform>(h_.net)) {
+      const auto classes = static_cast<int64_t>(psi_.card.class_names.size());
+      const auto stands_for = coded->start_from(encoder->linear(), classes);
+      if (bottleneck_classifier_ && stands_for.defined()) {
+        torch::NoGradGuard no_grad;
+        // A quarter of what names a class for sure, so that doubts can still be learned.
+        bottleneck_classifier_->weight.slice(0, 0, classes).copy_(4 * stands_for.t());
+      }
+    }
     if (bottleneck_classifier_ && net_->bottleneck_parameters().empty()) {
       torch::NoGradGuard no_grad;
       const auto classes = encoder->linear()->weight.size(0);
