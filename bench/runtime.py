@@ -77,7 +77,7 @@ class Bench:
                       "-o", self.models / f"{model}-{side}.onnx")
 
     def networks(self):
-        seconds, shares, error = {}, {}, 0
+        seconds, shares, error, equal, levels = {}, {}, 0, 1, 0
         for _ in range(self.rounds):
             for case in CASES:
                 model, side, batch = case
@@ -85,8 +85,10 @@ class Bench:
                 theirs = json.loads(output_of(self.torch, "measure", file, side, batch, self.seconds))
                 theirs |= json.loads(output_of("node", self.ort, self.modules, self.models / f"{model}-{side}.onnx", stored, batch, self.seconds))
                 self.peer = theirs.pop("version")
-                drift = self.ours("--model", file, "--against", stored)["against"]["max"]
+                against = self.ours("--model", file, "--against", stored)["against"]
+                drift = against["max"]
                 error = max(error, drift)
+                equal, levels = min(equal, against.get("equal_share", 1)), max(levels, against.get("most_levels", 0))
                 if not max(drift, theirs.pop("ort_max_error")) <= ALLOWED_ERROR:
                     sys.exit(f"runtime: {case}: results differ from LibTorch's by {drift:.2g}")
                 for precision in PRECISIONS:
@@ -96,7 +98,7 @@ class Bench:
                         shares.setdefault(case, []).append(ours["share_of_fp32_peak"])
                 for which, value in theirs.items():
                     seconds.setdefault((case, which), []).append(value)
-        self.metrics["max_rel_error_fp32"] = error
+        self.metrics |= {"max_rel_error_fp32": error, "png_equal_share": equal, "png_most_levels": levels}
         for case in CASES:
             model, side, batch = case
             label = f"{model}_b{batch}" + (f"_{side}" if side != 32 else "")

@@ -1,5 +1,6 @@
 // The Python module: include/veilnet/veilnet.h with NumPy arrays, uint8 NHWC (or HWC for one
 // picture).
+#include <cstring>
 #include <optional>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -134,7 +135,10 @@ PYBIND11_MODULE(veilnet, m) {
     try {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const veilnet::Failure& e) {
-      auto instance = py::reinterpret_borrow<py::object>(error)(e.what());
+      // Paths in it may be no UTF-8.
+      const auto what = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+          e.what(), static_cast<Py_ssize_t>(std::strlen(e.what())), "backslashreplace"));
+      auto instance = py::reinterpret_borrow<py::object>(error)(what);
       instance.attr("cause") = name_of(e.cause());
       PyErr_SetObject(error, instance.ptr());
     }

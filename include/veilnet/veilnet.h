@@ -103,7 +103,8 @@ class VEILNET_API Protector {
 
   /// The protected picture, height() x width(): scaled until it covers that size, centre cropped,
   /// transformed. The same bytes as `veilnet protect` writes; different numbers of pictures at a
-  /// time may differ by one level in few of them.
+  /// time may differ by one level in few of them, and a coded one's picture on the border of two
+  /// codes may get the other.
   /// @throws Failure{InvalidArgument} for a picture whose bytes do not fit its size.
   Picture protect(const Picture& plain) const;
   /// `count` pictures of one size [count, height, width, 3], uint8, kept at that size (accuracy was

@@ -39,7 +39,7 @@ Cipher Cipher::generate(const std::string& scheme, int block_size) {
     if (!cipher::scheme_spec(scheme).keyed())
       fail(ErrorCode::InvalidArgument, "scheme \"{}\" has no key", scheme);
     auto impl = std::make_unique<Impl>(Impl{{options, cipher::random_key()}});
-    impl->scheme(block_size, block_size);  // refuses wrong options now
+    impl->scheme(1, 1);  // refuses wrong options now
     return Cipher(std::move(impl));
   });
 }

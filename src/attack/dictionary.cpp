@@ -1,7 +1,9 @@
 // What needs no training against a public transformation network: the attacker's own pictures
 // through it, and a look at which of the results is what he saw.
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <string>
 #include <torch/utils.h>
 
 #include "attack/table.h"
@@ -43,23 +45,45 @@ decltype(Outcome::spent) spent(const Materials& m) {
 }
 
 // The mean of the own pictures that became the same protected picture; the nearest one's where
-// none did.
+// none did. Drawn towards the mean of all, the more the fewer they are: by so much of it as there
+// is variance within a code for each unit between codes (James and Stein's answer to few pictures).
 image::Batch means_by_code(const image::Batch& attacked, const data::Pairs& own) {
   struct Sum {
     std::vector<double> values;
     double count = 0;
+
+    void add(std::span<const uint8_t> picture) {
+      values.resize(picture.size());
+      for (size_t j = 0; j < picture.size(); ++j) values[j] += picture[j];
+      ++count;
+    }
+    // The sum of squares of the mean, count times.
+    double squares() const {
+      double squares = 0;
+      for (const double value : values) squares += value * value;
+      return squares / count;
+    }
   };
-  std::map<std::vector<uint8_t>, Sum> sums;
+  std::map<std::string, Sum> sums;
   const auto key = [](const image::Batch& pictures, size_t i) {
     const auto picture = pictures.picture(i);
-    return std::vector<uint8_t>(picture.begin(), picture.end());
+    return std::string(picture.begin(), picture.end());
   };
+  Sum all;
+  double squares = 0, of_means = 0;
   for (size_t i = 0; i < own.count(); ++i) {
-    auto& sum = sums[key(own.protected_pictures(), i)];
     const auto plain = own.plain().picture(i);
-    sum.values.resize(plain.size());
-    for (size_t j = 0; j < plain.size(); ++j) sum.values[j] += plain[j];
-    ++sum.count;
+    sums[key(own.protected_pictures(), i)].add(plain);
+    all.add(plain);
+    for (const uint8_t value : plain) squares += static_cast<double>(value) * value;
+  }
+  for (const auto& [protected_picture, sum] : sums) of_means += sum.squares();
+  const double codes = static_cast<double>(sums.size());
+  double towards_all = 0;  // as so many pictures more, of the mean of all
+  if (all.count > codes) {
+    const double within = (squares - of_means) / (all.count - codes);
+    const double whole = (squares - all.squares()) / (all.count - 1);
+    towards_all = within / std::max(whole - within, 1e-3 * whole + 1e-9);
   }
   const auto fallback = nearest(attacked, own.protected_pictures());
   image::Batch out(attacked.height(), attacked.width());
@@ -67,8 +91,10 @@ image::Batch means_by_code(const image::Batch& attacked, const data::Pairs& own)
     auto found = sums.find(key(attacked, i));
     if (found == sums.end()) found = sums.find(key(own.protected_pictures(), fallback[i]));
     image::Image mean{attacked.height(), attacked.width(), {}};
-    for (const double value : found->second.values)
-      mean.rgb.push_back(static_cast<uint8_t>(std::lround(value / found->second.count)));
+    for (size_t j = 0; j < all.values.size(); ++j)
+      mean.rgb.push_back(static_cast<uint8_t>(
+          std::lround((found->second.values[j] + towards_all * all.values[j] / all.count) /
+                      (found->second.count + towards_all))));
     out.append(mean);
   }
   return out;
@@ -87,18 +113,22 @@ Attack dictionary() {
 }
 
 Attack code_means() {
-  return {"code-means",
-          "Protects pictures of his own and answers with the mean of those that became the very "
-          "picture he saw: the best answer by squared error where the output is a code.",
-          [](const Target& t) -> Against {
-            if (t.code_bits == 0) return "made for coded transformations, see dictionary";
-            return by_own_pictures(t);
-          },
-          [](Materials& m, const Setting&) -> Outcome {
-            return {
-                means_by_code(m.attacked, data::Pairs(m.run(*m.auxiliary), m.auxiliary->pictures)),
+  Attack attack{
+      "code-means",
+      "Protects pictures of his own and answers with the mean of those that became the very "
+      "picture "
+      "he saw, drawn towards the mean of all where they are few: the best answer by squared error "
+      "where the output is a code.",
+      [](const Target& t) -> Against {
+        if (t.code_bits == 0) return "made for coded transformations, see dictionary";
+        return by_own_pictures(t);
+      },
+      [](Materials& m, const Setting&) -> Outcome {
+        return {means_by_code(m.attacked, data::Pairs(m.run(*m.auxiliary), m.auxiliary->pictures)),
                 spent(m)};
-          }};
+      }};
+  attack.version = 2;
+  return attack;
 }
 
 }  // namespace veilnet::attack

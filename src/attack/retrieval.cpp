@@ -6,6 +6,7 @@
 
 #include "attack/table.h"
 #include "core/error.h"
+#include "nn/infer.h"
 
 namespace veilnet::attack {
 namespace {
@@ -113,20 +114,26 @@ std::vector<std::uint32_t> retrieve(const cipher::SchemeOptions& scheme,
 }
 
 Attack retrieval() {
-  return {"retrieval",
-          "Runs the public method on every candidate picture and picks the one whose result agrees "
-          "with the protected picture in all that no key changes.",
-          [](const Target& t) -> Against {
-            if (t.keys == Keys::None)
-              return ThreatModel{Method::Public, Access::PublicTransform, Keys::None,
-                                 Auxiliary::Candidates};
-            return ciphertext_only(t, Auxiliary::Candidates);
-          },
-          [](Materials& m, const Setting&) -> Outcome {
-            const auto picked = retrieve(m.scheme, m.attacked, m.run(*m.candidates));
-            return {m.candidates->pictures.subset(picked),
-                    {{"candidates", static_cast<int64_t>(m.candidates->size())}}};
-          }};
+  Attack attack{"retrieval",
+                "Runs the public method on every candidate picture and picks the one whose result "
+                "agrees with "
+                "the protected picture in all that no key changes.",
+                [](const Target& t) -> Against {
+                  if (t.keys == Keys::None)
+                    return ThreatModel{Method::Public, Access::PublicTransform, Keys::None,
+                                       Auxiliary::Candidates};
+                  return ciphertext_only(t, Auxiliary::Candidates);
+                },
+                [](Materials& m, const Setting&) -> Outcome {
+                  // Of a network without its chance on the code, if any: the likeliest answer of
+                  // each.
+                  const auto made = m.network ? nn::transform(*m.network, m.candidates->pictures)
+                                              : m.run(*m.candidates);
+                  return {m.candidates->pictures.subset(retrieve(m.scheme, m.attacked, made)),
+                          {{"candidates", static_cast<int64_t>(m.candidates->size())}}};
+                }};
+  attack.version = 2;
+  return attack;
 }
 
 }  // namespace veilnet::attack

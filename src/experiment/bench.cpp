@@ -508,7 +508,8 @@ Stage Bench::extra_stage(const Row& row, const char* name) const {
   const bool transport = std::string_view(name) == "transport";
   auto stage = measuring_stage(row, name, transport ? kTransportVersion : 1);
   std::string ids, ways;
-  for (const auto* attack : attacks) ids += attack->id + " ";
+  for (const auto* attack : attacks)
+    ids += attack->id + (attack->version > 1 ? "@" + std::to_string(attack->version) : "") + " ";
   for (const auto& way : e_.attacks.transports) ways += way + " ";
   stage.settings["attacks.only"] = ids;
   if (transport) stage.settings["attacks.transports"] = ways;
@@ -601,7 +602,8 @@ record::Matrix Bench::run(record::Matrix m, std::vector<std::string> files) {
   measure::set_flags(m.cells, m.baselines);
   for (auto& cell : m.cells) {
     const auto& bound = m.protection(cell.protection)->bound;
-    if (!bound || !cell.refused.empty()) continue;
+    // Who has the candidates knows more than what pictures are like: the bound is not about him.
+    if (!bound || !cell.refused.empty() || cell.picks()) continue;
     if (auto flag = measure::bound_flag(*bound, cell.values.at("psnr_db")))
       cell.flags.push_back(std::move(*flag));
   }

@@ -365,16 +365,14 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
   return h;
 }
 
+// The fewest validation pictures by which h is judged.
+constexpr size_t kFewestToJudge = 20;
+
 // Looks at how h hides some validation pictures, spread over all of them.
 train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Card& card,
                                      const Workspace& w, train::Group* group) {
-  constexpr size_t kFewest = 20, kMost = 40;
+  constexpr size_t kMost = 40;
   const auto& all = w.split.validation;
-  if (all.size() < kFewest)
-    fail(ErrorCode::InvalidArgument,
-         "transform.drive is \"protection\" with {} validation pictures; it needs {} to look at: a "
-         "larger data.validation_fraction, or more pictures",
-         all.size(), kFewest);
   std::vector<uint32_t> some(std::min(all.size(), kMost));
   for (size_t i = 0; i < some.size(); ++i) some[i] = all[i * all.size() / some.size()];
   return [&phi, card, group, pictures = w.data.train.pictures.subset(some)](const nn::Model& h) {
@@ -390,9 +388,9 @@ train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Car
 // and in its card, where it stays.
 void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
                           const Workspace& w, const train::Run& run) {
-  constexpr size_t kFewest = 20, kMost = 1000;
+  constexpr size_t kMost = 1000;
   const auto& some = w.split.validation;
-  if (some.size() < kFewest) return;
+  if (some.size() < kFewestToJudge) return;
   const auto pictures =
       w.data.train.pictures.subset(std::span(some).first(std::min(some.size(), kMost)));
   const auto verdict = measure::look_at(h, phi, card, pictures);
@@ -593,14 +591,26 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
       e, e.transform_folder(),
       transform_stage(e, w, nn::content_hash(psi), phi.sha256, encoder_hash, services),
       model::Role::Transform, "train h, alpha " + alpha, mode, [&](const train::Run& run) {
+        auto options = e.transform.options;
+        const auto looked_at = w.split.validation.size();
+        if (options.drive == "protection" && looked_at < kFewestToJudge) {
+          spdlog::warn(
+              "{} validation pictures are too few to see how h hides them ({}): alpha follows the "
+              "steps, and h gets no verdict. data.validation_fraction sets aside more",
+              looked_at, kFewestToJudge);
+          options.drive = "steps";
+        }
         train::TransformTask task(
             make_transform(e, w, phi,
                            {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
-            psi, phi.net, e.transform.options,
-            dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()), std::move(services));
-        if (e.transform.options.drive == "protection")
+            psi, phi.net, options, dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()),
+            std::move(services));
+        if (options.drive == "protection")
           task.judge_by(judge_of(*phi.net, psi.card, w, e.compute.group.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);
+        // That of the configuration is the least that it comes down to.
+        if (const auto last = task.driven_alpha(); last && *last > options.alpha)
+          task.model().card.notes["alpha_at_end"] = alpha_text(*last);
         if (!run.rehearsal && e.compute.writes())
           say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
         return task.model();

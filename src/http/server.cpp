@@ -456,7 +456,8 @@ class Session : public SessionBase, public std::enable_shared_from_this<Session<
   bool refused_;
   Stream stream_;
   net::steady_timer timer_;
-  beast::flat_buffer buffer_;
+  /// Chunk extensions and trailers are in no other limit.
+  beast::flat_buffer buffer_{server_->options.max_header_bytes + (128u << 10)};
   std::optional<Parser> parser_;
   std::optional<wire::response<wire::empty_body>> continue_;
   Response sent_;  ///< what message_ refers to

@@ -23,6 +23,8 @@ struct ErrorState {
 
 void ignore_warning(png_structp, png_const_charp) {}
 
+constexpr png_uint_32 kImageData = 0x49444154;  // "IDAT"
+
 /// A reader over bytes in memory. Nothing with a destructor lives in a function that longjmp
 /// leaves.
 struct Reader {
@@ -30,6 +32,7 @@ struct Reader {
   std::span<const std::uint8_t> rest;
   png_structp png;
   png_infop info;
+  std::size_t beyond_rows = 0;  ///< bytes of the picture's stream that were read after its rows
 
   explicit Reader(std::span<const std::uint8_t> bytes) : rest(bytes) {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &error, stop, ignore_warning);
@@ -39,9 +42,22 @@ struct Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
+  bool all_rows_read() const {
+    constexpr png_byte kPasses = 7;  // of Adam7
+    return png_get_interlace_type(png, info) == PNG_INTERLACE_NONE
+               ? png_get_current_row_number(png) >= png_get_image_height(png, info)
+               : png_get_current_pass_number(png) >= kPasses;
+  }
+
   static void take(png_structp png, png_bytep out, std::size_t size) {
-    auto& rest = static_cast<Reader*>(png_get_io_ptr(png))->rest;
+    // libpng inflates what follows the last row up to the stream's end, a thousand times its size.
+    constexpr std::size_t kMostBeyondRows = 16 << 10;
+    auto& reader = *static_cast<Reader*>(png_get_io_ptr(png));
+    auto& rest = reader.rest;
     if (size > rest.size()) png_error(png, "truncated");
+    if (png_get_io_chunk_type(png) == kImageData && reader.all_rows_read())
+      if ((reader.beyond_rows += size) > kMostBeyondRows)
+        png_error(png, "more data than the picture has");
     std::memcpy(out, rest.data(), size);
     rest = rest.subspan(size);
   }

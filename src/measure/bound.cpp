@@ -153,8 +153,8 @@ double audited_epsilon(const protection::RandomisedResponse& response, uint64_t 
   uint64_t from_one = 0, from_other = 0;  // answers 1
   for (uint64_t i = 0; i < draws; ++i) {
     const auto secret = cipher::derive_key(master, i);
-    from_one += response.answer(1, {&one, 1}, secret) == 1;
-    from_other += response.answer(0, {&other, 1}, secret) == 1;
+    from_one += response.answer(1, {&one, 1}, secret, "") == 1;
+    from_other += response.answer(0, {&other, 1}, secret, "") == 1;
   }
   const auto n = static_cast<double>(draws);
   const double least = Binomial::find_lower_bound_on_p(n, static_cast<double>(from_one), kMissed);

@@ -458,6 +458,8 @@ Graph make_graph(const Card& card) {
   if (!card.quantiser.empty() && card.architecture != "coded")
     fail(ErrorCode::InvalidArgument, "quantiser is \"{}\" of a {}; allowed: of a coded one alone",
          printable(card.quantiser), card.architecture);
+  if (card.architecture != "coded")
+    require(card.bits == 0, card.architecture + " bits", card.bits, "0, but for a coded one");
   if (card.role == Role::Classifier) {
     require(card.class_names.size() >= 2, card.architecture + " classes",
             static_cast<int64_t>(card.class_names.size()), "2 or more");

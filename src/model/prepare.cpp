@@ -64,7 +64,7 @@ std::vector<uint8_t> pictures_of(const Activations& output, int64_t height, int6
           output.values.data() + ((n * output.height + y) * output.width) * output.channels;
       for (int64_t i = 0; i < width * 3; ++i) {
         const float p = 1.0f / (1.0f + std::exp(-row[i]));
-        if (std::isnan(p))
+        if (!std::isfinite(row[i]))
           fail(ErrorCode::BadData, "the network's output for picture {} is not finite", n);
         pictures.push_back(static_cast<uint8_t>(std::nearbyint(p * 255.0f)));
       }

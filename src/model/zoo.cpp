@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <sys/auxv.h>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -113,11 +114,18 @@ fs::path checked(const fs::path& folder, const ZooModel& model) {
   return path;
 }
 
-fs::path file_of(const std::string& given) {
-  if (fs::exists(given)) return given;
+std::optional<fs::path> listed(const std::string& name) {
   const auto folder = zoo_folder();
-  for (const auto& listed : zoo(folder))
-    if (listed.name == given) return checked(folder, listed);
+  for (const auto& model : zoo(folder))
+    if (model.name == name) return checked(folder, model);
+  return std::nullopt;
+}
+
+fs::path file_of(const std::string& given) {
+  std::error_code cause;
+  if (fs::exists(given, cause) || cause == std::errc::permission_denied) return given;
+  if (auto path = listed(given)) return *path;
+  const auto folder = zoo_folder();
   fail(ErrorCode::NotFound, "{}: no such file, nor the name of a model{}", given,
        folder.empty() ? ": there is no folder of models (VEILNET_MODELS names one)"
                       : " in " + folder.string());

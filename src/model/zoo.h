@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,10 @@ std::vector<ZooModel> zoo(const std::filesystem::path& folder);
 /// The checked path of a model. @throws Error{BadData} for a file that is not the one that the
 /// index describes, naming both; Error{NotFound, Io} as sha256_file.
 std::filesystem::path checked(const std::filesystem::path& folder, const ZooModel& model);
+
+/// The checked path of the model of this name, where zoo_folder() lists one. @throws as zoo and
+/// checked.
+std::optional<std::filesystem::path> listed(const std::string& name);
 
 /// The file itself, or that of the model of this name. @throws Error{NotFound} if there is neither,
 /// and as zoo and checked.

@@ -30,6 +30,10 @@ torch::Tensor channel_constant(const std::array<double, 3>& values, const torch:
 
 Model make_model(const model::Card& card) {
   model::make_graph(card);  // refuses what no network is
+  if (card.role == model::Role::Encoder)
+    fail(ErrorCode::InvalidArgument,
+         "the encoder of a coded network alone cannot be used here; "
+         "allowed: the whole network");
   const auto classes = static_cast<int64_t>(card.class_names.size());
   const auto& name = card.architecture;
   std::shared_ptr<AdaptationNetwork> adaptation;

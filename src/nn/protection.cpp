@@ -20,18 +20,20 @@ NetworkProtection::NetworkProtection(std::string label, const std::string& text,
 
 std::string NetworkProtection::describe() const {
   const auto network = "network " + content_hash(network_);
-  return response_ ? fmt::format("{}, epsilon {}, seed {}", network, response_->epsilon(), seed_)
-                   : network;
+  return response_
+             ? fmt::format("{}, epsilon {}, seed {}, draws 2", network, response_->epsilon(), seed_)
+             : network;
 }
 
 image::Batch NetworkProtection::protect(const image::Batch& plain, std::uint64_t first_key,
                                         std::span<const std::int32_t>) const {
   if (!response_) return transform(network_, plain);
   const auto master = cipher::key_from_seed(seed_);
+  const auto model = content_hash(network_);
   auto codes = nn::codes(network_, plain);
   for (size_t i = 0; i < codes.size(); ++i)
-    codes[i] =
-        response_->answer(codes[i], plain.picture(i), cipher::derive_key(master, first_key + i));
+    codes[i] = response_->answer(codes[i], plain.picture(i),
+                                 cipher::derive_key(master, first_key + i), model);
   return pictures_of(network_, codes);
 }
 

@@ -31,7 +31,7 @@ double RandomisedResponse::kept() const { return 1 / (1 + others_ * std::exp(-ep
 double RandomisedResponse::each_other() const { return (1 - kept()) / others_; }
 
 std::uint64_t RandomisedResponse::answer(std::uint64_t code, std::span<const std::uint8_t> picture,
-                                         const cipher::Key& secret) const {
+                                         const cipher::Key& secret, std::string_view model) const {
   cipher::Key drawn;
   crypto_generichash_state state;
   const auto add = [&](const void* bytes, std::size_t size) {
@@ -39,9 +39,13 @@ std::uint64_t RandomisedResponse::answer(std::uint64_t code, std::span<const std
   };
   if (sodium_init() < 0) fail(ErrorCode::Unsupported, "libsodium cannot start");
   crypto_generichash_init(&state, secret.bytes.data(), secret.bytes.size(), drawn.bytes.size());
-  // One secret serves several codes and values of epsilon, whose draws must not be related.
-  const double settings[] = {static_cast<double>(bits_), epsilon_};
+  // One secret serves several models, codes and values of epsilon, whose draws must not be related:
+  // with one coin for two codes, two different answers would be the true ones.
+  const double settings[] = {static_cast<double>(bits_), epsilon_,
+                             static_cast<double>(model.size())};
   add(settings, sizeof settings);
+  add(&code, sizeof code);
+  add(model.data(), model.size());
   add(picture.data(), picture.size());
   crypto_generichash_final(&state, drawn.bytes.data(), drawn.bytes.size());
 

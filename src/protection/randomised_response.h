@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "cipher/key.h"
 
@@ -15,8 +16,10 @@ namespace veilnet::protection {
 /// differentially private, the unit being the whole picture.
 ///
 /// n answers to one picture cost n eps. An answer is therefore a keyed function of the picture:
-/// under one secret the same picture has the same answer for ever, and no average over answers
-/// tells more. Other files of the same scene are other pictures, each of which costs eps.
+/// under one secret the same picture has the same answer for ever, as long as it has the same code
+/// (one on the border of two may get the other with another number of pictures at a time or of
+/// threads, or on another processor), and no average over answers tells more. Other files of the
+/// same scene are other pictures, each of which costs eps.
 class RandomisedResponse {
  public:
   /// @param bits 1 to 64. @param epsilon above 0, at most 40.
@@ -29,11 +32,12 @@ class RandomisedResponse {
   double kept() const;
   double each_other() const;
 
-  /// The answer to a picture of this code.
+  /// The answer to a picture of this code. Answers of several models to one picture, and to several
+  /// codes of it, are drawn apart, so that each costs epsilon and no more.
   /// @param picture its pixels. @param secret the client's; whoever has it and an answer knows
-  /// which codes are possible.
+  /// which codes are possible. @param model which network gave the code: its content hash.
   std::uint64_t answer(std::uint64_t code, std::span<const std::uint8_t> picture,
-                       const cipher::Key& secret) const;
+                       const cipher::Key& secret, std::string_view model) const;
 
   /// The highest rate at which the right one of `candidates` pictures can be picked, 0 to 1.
   /// @param distinct how many different codes they have.

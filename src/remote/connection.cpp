@@ -78,7 +78,10 @@ struct Connection::Impl {
     tls.set_verify_callback(ssl::host_name_verification(endpoint.host));
   }
 
-  std::string where() const { return fmt::format("{}:{}", endpoint.host, endpoint.port); }
+  std::string where() const {
+    const bool v6 = endpoint.host.find(':') != std::string::npos;
+    return fmt::format("{}{}{}:{}", v6 ? "[" : "", endpoint.host, v6 ? "]" : "", endpoint.port);
+  }
 
   /// Runs one asynchronous operation to its end; `start` is given the handler. An operation that
   /// the deadline stops is an error as others.

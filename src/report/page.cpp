@@ -329,6 +329,16 @@ data figures_data(const Matrix& matrix) {
   });
 }
 
+// What is said of the run, and which h were judged not to protect when they were trained.
+std::vector<std::string> remarks_on(const Matrix& matrix) {
+  auto remarks = matrix.notes;
+  for (const auto& p : matrix.protections)
+    if (const auto verdict = p.provenance.find("verdict");
+        verdict != p.provenance.end() && verdict->second.starts_with("does not protect"))
+      remarks.push_back(p.label + " " + verdict->second + ".");
+  return remarks;
+}
+
 void set_provenance(data& page, const Matrix& matrix) {
   auto t = two_columns("What", "Value");
   const auto add = [](Table& to, const std::string& what, const std::string& value) {
@@ -406,8 +416,9 @@ data page_data(const Matrix& matrix, std::span<const CellPictures> pictures) {
     page.set("phi", false);
   }
   page.set("protections", table_data(protections_table(matrix)));
-  page.set("has_notes", !matrix.notes.empty());
-  page.set("notes", list_of(matrix.notes));
+  const auto remarks = remarks_on(matrix);
+  page.set("has_notes", !remarks.empty());
+  page.set("notes", list_of(remarks));
   page.set("accuracy", table_data(accuracy_table(matrix)));
   set_attackers(page, matrix);
   page.set("leaks", table_data(leak_table(matrix)));

@@ -411,6 +411,9 @@ Table bounds_table(const Matrix& matrix) {
                {"Mean picture, dB", true},
                {"Picked out at most", true},
                {"Chance, epsilon", true}};
+  const bool confident = std::ranges::any_of(matrix.protections,
+                                             [](const auto& p) { return p.bound && p.confidence; });
+  if (confident) t.columns.push_back({"Confidence of psi", true});
   for (const auto& p : matrix.protections) {
     if (!p.bound) continue;
     const auto& b = *p.bound;
@@ -426,6 +429,11 @@ Table bounds_table(const Matrix& matrix) {
          b.epsilon ? fmt::format("{} ({:.1f} % kept; {} when tried)", *b.epsilon,
                                  100 * b.kept.value_or(0), fixed(b.epsilon_seen.value_or(0), 2))
                    : std::string(dash)});
+    if (!confident) continue;
+    auto confidence = p.confidence ? per_cent(*p.confidence, 1) + " %" : std::string(dash);
+    if (p.confidence_without_chance)
+      confidence += ", without chance " + per_cent(*p.confidence_without_chance, 1) + " %";
+    t.rows.back().push_back(std::move(confidence));
   }
   return t;
 }

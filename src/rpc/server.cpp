@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
 #include <new>
 #include <optional>
 #include <spdlog/spdlog.h>
@@ -30,6 +31,8 @@ using Protocol = inference::GRPCInferenceService;
 
 constexpr int kStreamsOfConnection = 64;
 constexpr int kMetadataBytes = 16 << 10;
+constexpr uint64_t kMemoryBytes = 512u << 20;
+constexpr int kConnectionAgeMs = 30 * 60 * 1000, kConnectionGraceMs = 60 * 1000;
 
 StatusCode code_of(Reason reason) {
   switch (reason) {
@@ -155,6 +158,13 @@ class GrpcServer : public Server, public Protocol::CallbackService {
         credentials(), &port_);
     builder.RegisterService(this);
     builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+    // Messages that never end are held before anyone can refuse them: together no more than this,
+    // and a connection no longer than that.
+    grpc::ResourceQuota quota;
+    quota.Resize(std::max(kMemoryBytes, 8 * options.max_message_bytes));
+    builder.SetResourceQuota(quota);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kConnectionGraceMs);
     // What a message is when it is inflated, nothing here limits.
     builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
     builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);

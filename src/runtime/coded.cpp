@@ -31,14 +31,22 @@ struct CodedNetwork::Drawn {
   std::size_t bytes = 0;
 };
 
+namespace {
+
+const Options& in_float32(const Options& options) {
+  if (options.precision != Type::Float32)
+    fail(ErrorCode::InvalidArgument, "a coded transformation computes in fp32 only");
+  return options;
+}
+
+}  // namespace
+
 CodedNetwork::CodedNetwork(const model::Model& h, const Options& options,
                            std::optional<model::Codebook> codebook)
     : input_{h.card, h.graph, {}},
-      encoder_(model::coded_parts(h).encoder, options),
+      encoder_(model::coded_parts(h).encoder, in_float32(options)),
       codebook_(std::move(codebook)),
       drawn_(std::make_shared<Drawn>()) {
-  if (options.precision != Type::Float32)
-    fail(ErrorCode::InvalidArgument, "a coded transformation computes in fp32 only");
   if (!codebook_) {
     auto decoder = model::coded_parts(h).decoder;
     if (!decoder)

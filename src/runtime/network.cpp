@@ -264,7 +264,8 @@ std::vector<float> Network::outputs(std::span<const uint8_t> images_nhwc, int64_
       const float* from = plan->output() + (row / height * shape.height + row % height) *
                                                shape.width * shape.channels;
       float* to = all.data() + (first * height + row) * width * 3;
-      for (int64_t i = 0; i < width * 3; ++i) to[i] = 1 / (1 + std::exp(-from[i]));
+      for (int64_t i = 0; i < width * 3; ++i)  // what is not finite stays so, to be found below
+        to[i] = std::isfinite(from[i]) ? 1 / (1 + std::exp(-from[i])) : from[i];
     }
   });
   if (!std::ranges::all_of(all, [](float x) { return std::isfinite(x); }))

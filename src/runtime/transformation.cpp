@@ -14,7 +14,7 @@ model::Codebook codebook_of(const std::filesystem::path& folder, const model::Ca
   const auto note = card.notes.find(model::kWholeNote);
   const auto whole = card.role == Role::Encoder ? (note == card.notes.end() ? "" : note->second)
                                                 : model::content_hash(file);
-  if (book.model_sha256 != whole)
+  if (whole.empty() || book.model_sha256 != whole)
     fail(ErrorCode::InvalidArgument, "{}: is the codebook of the model {}; {} is of {}",
          folder.string(), book.model_sha256.empty() ? "that it does not name" : book.model_sha256,
          file.string(), whole.empty() ? "one that it does not name" : whole);

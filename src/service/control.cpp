@@ -33,6 +33,8 @@ void Control::start(std::function<void()> work, Done done) {
           failure = {reason_of(e.code()), e.what()};
         } catch (const std::bad_alloc&) {
           failure = {Reason::Overloaded, "not enough memory for this model"};
+        } catch (const std::exception& e) {
+          failure = {Reason::Failed, e.what()};
         }
         {
           const std::lock_guard own(mutex_);

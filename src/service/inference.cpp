@@ -35,7 +35,7 @@ void infer(Scheduler& scheduler, const std::shared_ptr<const Served>& served,
   try {
     job = read();
   } catch (const Error& e) {
-    return finish(Failure{Reason::Malformed, e.what()});
+    return finish(Failure{reason_of(e.code()), e.what()});
   }
   const auto doubtful = unprotected_among(*served, job.pictures);
   if (doubtful > 0 && served->guard_action == GuardAction::Refuse)
@@ -43,11 +43,13 @@ void infer(Scheduler& scheduler, const std::shared_ptr<const Served>& served,
                           fmt::format("{} of {} pictures look unprotected and were not looked at; "
                                       "protect them first (veilnet protect)",
                                       doubtful, job.pictures.count)});
-  served->statistics->doubted(doubtful);
   job.done = std::move(finish);
-  if (doubtful > 0 && served->guard_action == GuardAction::Warn)
-    job.done = [doubtful, done = std::move(job.done)](Result result) {
-      if (auto* computed = std::get_if<Computed>(&result)) computed->unprotected = doubtful;
+  if (doubtful > 0)
+    job.done = [served, doubtful, done = std::move(job.done)](Result result) {
+      if (auto* computed = std::get_if<Computed>(&result)) {
+        served->statistics->doubted(doubtful);
+        if (served->guard_action == GuardAction::Warn) computed->unprotected = doubtful;
+      }
       done(std::move(result));
     };
   scheduler.submit(served->queue, std::move(job));

@@ -32,8 +32,8 @@ bool is_name(const std::string& name) {
 int64_t version_of(const fs::path& folder) {
   const auto name = folder.filename().string();
   int64_t version = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
-  return error == std::errc() && end == name.data() + name.size() ? version : 0;
+  const auto [ignored, error] = std::from_chars(name.data(), name.data() + name.size(), version);
+  return error == std::errc() && std::to_string(version) == name ? version : 0;  // no "01"
 }
 
 // The file of the highest version, and its number.
@@ -58,7 +58,9 @@ std::vector<Source> models_in(const fs::path& folder) {
   std::vector<Source> found;
   std::error_code cause;
   for (const auto& entry : fs::directory_iterator(folder, cause))
-    if (entry.is_directory()) found.push_back({entry.path().filename().string(), entry.path()});
+    if (const auto name = entry.path().filename().string();
+        !name.starts_with('.') && name != "lost+found" && entry.is_directory())
+      found.push_back({name, entry.path()});
   if (cause)
     fail(ErrorCode::NotFound, "{}: cannot be listed: {}", folder.string(), cause.message());
   if (found.empty())
@@ -135,7 +137,7 @@ void Repository::guard(Served& served, const fs::path& file) const {
                  book->pictures(), found->second.string());
     served.unprotected = [book](auto pixels) { return !book->holds(pixels); };
     served.guard = "exact";
-  } else if (fs::exists(file)) {
+  } else if (fs::symlink_status(file).type() != fs::file_type::not_found) {
     const auto guard = std::make_shared<const Guard>(Guard::load(file, served.sha256));
     served.unprotected = [guard, height, width](auto pixels) {
       return guard->looks_unprotected(pixels, static_cast<int>(height), static_cast<int>(width));
@@ -166,7 +168,7 @@ void Repository::load(const std::string& name) {
       entry.failure.clear();
     }
     spdlog::info("model {} version {} is ready", name, version);
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     const std::lock_guard lock(mutex_);
     auto& entry = entries_.at(name);
     entry.failed_version = version;
@@ -175,11 +177,12 @@ void Repository::load(const std::string& name) {
   }
 }
 
-void Repository::load_all() {
+void Repository::load_all(std::stop_token stop) {
   for (const auto& one : index()) {
+    if (stop.stop_requested()) return;
     try {
       load(one.name);
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       spdlog::error("model {} is not loaded: {}", one.name, e.what());
     }
   }

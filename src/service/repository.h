@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -86,7 +87,7 @@ class Repository {
   /// without versions, and as model::load.
   void load(const std::string& name);
   /// Loads all; those that fail are logged and told by index().
-  void load_all();
+  void load_all(std::stop_token stop = {});
   /// @throws Error{NotFound} for an unknown name.
   void unload(const std::string& name);
 

@@ -147,7 +147,7 @@ void Scheduler::run(Batch batch) {
     failure = printable(e.what(), 400);
   }
   const auto compute = Clock::now() - begin;
-  batch.queue->observer_(batch.count, compute);
+  if (failure.empty()) batch.queue->observer_(batch.count, compute);
   const auto classes = logits.size() / static_cast<size_t>(batch.count);
   auto first = logits.begin();
   for (auto& one : batch.jobs) {

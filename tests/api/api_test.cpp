@@ -109,6 +109,7 @@ TEST(Cipher, DecryptsWhatItEncrypted) {
   expect_failure(Cause::InvalidArgument, "33x30", [&] { again.decrypt(plain); });
   expect_failure(Cause::InvalidArgument, "rot13", [] { Cipher::generate("rot13"); });
   expect_failure(Cause::InvalidArgument, "blur", [] { Cipher::generate("blur"); });
+  expect_failure(Cause::InvalidArgument, "block", [] { Cipher::generate("le", 0); });
   expect_failure(Cause::NotFound, "none.key", [] { Cipher::load("none.key"); });
 }
 

@@ -48,6 +48,15 @@ TEST(CodeMeans, AnswerWithTheMeanOfTheSame) {
       << "the nearest code where none is the same";
 }
 
+TEST(CodeMeans, OfFewPicturesAreDrawnTowardsTheMeanOfAll) {
+  // Within a code the variance is 40.5, between codes 19.8: as two pictures more, of 19.5 each.
+  EXPECT_EQ(guesses(attack_named("code-means"), materials({10, 19, 20, 29}, {11, 22})),
+            (std::vector<int>{17, 22}));
+  EXPECT_EQ(guesses(attack_named("code-means"), materials({10, 20, 30}, {11, 22})),
+            (std::vector<int>{10, 20}))
+      << "of one picture each nobody knows the variance within a code";
+}
+
 TEST(CodeMeans, IsForCodes) {
   Target target;
   target.network = true;

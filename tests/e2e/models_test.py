@@ -171,6 +171,7 @@ class Models(unittest.TestCase):
         self.assertEqual(config["instance_group"], [{"count": [1], "kind": ["KIND_CPU"]}])
         for tensor in ("pictures", "logits"):  # the names that the ONNX file beside it has
             self.assertIn(tensor.encode(), data)
+        self.expect(2, ["folder's name"], "export", "--model", PSI, "--format", "triton", "-o", "/")
         self.assertEqual((folder / "labels.txt").read_text(), "cat\ndog\n")
         self.assertEqual((folder / "1" / "model.onnx").read_bytes(), data)
         self.expect(2, ["letters"], "export", "--model", PSI, "--format", "triton", "-o", self.root / 'a "b"')
@@ -206,6 +207,18 @@ class Models(unittest.TestCase):
         self.expect(2, ["has no code"], "export", "--model", H, "--format", "encoder", "-o", self.root / "e.safetensors")
         self.expect(2, ["--size 64x64", "one size"], "export", "--model", h, "--format", "codebook", "--size", "64x64", "-o", self.root / "b")
 
+    def test_models_are_found_by_name(self):
+        if not (ZOO / "index.json").exists():
+            self.skipTest("no models/ here")
+        listed, psi = self.root / "listed.onnx", ZOO / "synthetic-psi.safetensors"
+        self.expect(0, [], "export", "--model", "synthetic-psi", "-o", listed)
+        self.expect(0, [], "export", "--model", psi, "-o", self.root / "file.onnx")
+        self.assertEqual(listed.read_bytes(), (self.root / "file.onnx").read_bytes())
+        self.expect(0, ["4 pictures"], "calibrate", self.photos, "--model", "synthetic-psi", "-o", self.root / "int8")
+        self.expect(0, ["images/s"], "bench", "--model", "synthetic-psi", "--batch", "1", "--seconds", "0.1")
+        for command in (("export", "-o", listed), ("bench",), ("calibrate", self.photos, "-o", listed)):
+            self.expect(1, ["nobody's", "no such file, nor the name"], *command, "--model", "nobody's")
+
     def test_export_writes_torchscript(self):
         module = self.root / "h.pt"
         self.expect(0, ["h.pt"], "export", "--model", H, "--format", "torchscript", "-o", module)
@@ -227,7 +240,11 @@ class Models(unittest.TestCase):
             self.expect(0, [], "export", "--model", model, "--format", "torchscript", "-o", module, "--force")
             subprocess.run([python, "-c", PYTORCH, module, stored], check=True)
             self.expect(0, [], "bench", "--model", model, "--seconds", "0.01", "--against", stored, "--json", record)
-            self.assertLess(json.loads(record.read_text())["against"]["max"], 1e-4)
+            against = json.loads(record.read_text())["against"]
+            self.assertLess(against["max"], 1e-4)
+            self.assertEqual("equal_share" in against, model.stem == "cifar10-h")
+            self.assertGreater(against.get("equal_share", 1), 0.99)
+            self.assertLessEqual(against.get("most_levels", 0), 1)
 
     def test_import_makes_the_models_that_the_weights_came_from(self):
         labels = self.root / "batches.meta.txt"

@@ -381,14 +381,11 @@ class Malformed(Case):
         bomb = bytearray(png(bytes(BYTES)))
         self.refused(self.server.post(path, zlib.compress(bytes(10 ** 7)),
                                       {"Content-Encoding": "gzip"}), 415, "compressed")
-        # 10 MB of zeros behind the header of a picture of 32x32.
-        rows = zlib.compress(bytes(10 ** 7))
+        # 200 MB of zeros behind the rows of a picture of 32x32.
+        rows = zlib.compress(bytes(2 * 10 ** 8))
         head = bytes(bomb[:33])
         idat = struct.pack(">I", len(rows)) + b"IDAT" + rows + struct.pack(">I", zlib.crc32(b"IDAT" + rows))
-        begin = time.monotonic()
-        status = self.server.post(path, head + idat + bytes(bomb[-12:]))[0]
-        self.assertIn(status, (200, 400))
-        self.assertLess(time.monotonic() - begin, 5)
+        self.refused(self.server.post(path, head + idat + bytes(bomb[-12:])), 400, "more data than the picture has")
         for query in ("top_k=0", "top_k=6", "top_k=-1", "top_k=x", "top_k="):
             self.refused(self.server.post(f"{path}?{query}", good), 400, "top_k")
 
@@ -437,6 +434,9 @@ class Malformed(Case):
                 (b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
                 (b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400),
                 (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n0\r\n\r\n", 400),
+                # Extensions and trailers that do not end are held by no other limit.
+                (b"Transfer-Encoding: chunked\r\n\r\n5;" + b"x" * 300_000, 400),
+                (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 400),
                 (b"A: " + b"x" * 20000 + b"\r\n\r\n", 431)):
             with self.subTest(lines=lines[:60]):
                 self.raw_refused(self.server.raw(start + lines), status)
@@ -621,6 +621,19 @@ class HotSwap(unittest.TestCase):
                 self.assertEqual(server.get("/v2/health/ready")[0], 200)
             finally:
                 server.stop()
+
+
+class Listed(unittest.TestCase):
+    def test_a_model_is_served_by_the_name_that_it_is_listed_by(self):
+        if not (pathlib.Path(__file__).parents[2] / "models" / "index.json").exists():
+            self.skipTest("no models/ here")
+        with tempfile.TemporaryDirectory() as folder:
+            for models in (("--model", "synthetic-psi"), ("--model", "synthetic-psi=synthetic-psi")):
+                server = Server(folder, models=models)
+                try:
+                    self.assertEqual(server.get("/v2/models/synthetic-psi/ready")[0], 200)
+                finally:
+                    server.stop()
 
 
 class Draining(unittest.TestCase):

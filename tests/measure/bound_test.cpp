@@ -103,7 +103,7 @@ TEST(Bound, ChanceHidesMoreAndSaysHowMuch) {
     values.push_back(60 * (i % 4) + i * 104729 % 20);
     const auto pixel = static_cast<uint8_t>(values.back());
     drawn.push_back(static_cast<int>(response.answer(
-        codes.back(), {&pixel, 1}, cipher::derive_key(master, static_cast<uint64_t>(i)))));
+        codes.back(), {&pixel, 1}, cipher::derive_key(master, static_cast<uint64_t>(i)), "h")));
     labels.push_back(0);
   }
   const auto plain = dataset(values, labels);

@@ -88,6 +88,9 @@ TEST(Graph, RefusesWhatNoNetworkIs) {
   };
   refuse(classifier("perceptron"), {"\"perceptron\"", "classifier", "resnet18, vgg16_bn"});
   refuse(classifier("unet"), {"\"unet\"", "classifier"});
+  auto bits = unet(4);
+  bits.bits = 8;
+  refuse(bits, {"unet bits is 8", "0, but for a coded one"});
   refuse(classifier("resnet", 21), {"resnet depth is 21", "6n+2"});
   refuse(classifier("resnet", 1208), {"resnet depth is 1208"});
   refuse(unet(0), {"unet width is 0", "1 to 256"});

@@ -74,8 +74,10 @@ TEST(PicturesOf, CropsAndRounds) {
   output.values[16 * 3] = std::log(1 / 254.0f) + 1e-3f;  // 1
   const auto pictures = pictures_of(output, 2, 1);
   EXPECT_THAT(pictures, ElementsAre(128, 0, 51, 1, 255, 255));
-  output.values[1] = NAN;
-  test::expect_error(ErrorCode::BadData, {"not finite"}, [&] { pictures_of(output, 2, 1); });
+  for (const float broken : {NAN, INFINITY, -INFINITY}) {
+    output.values[1] = broken;
+    test::expect_error(ErrorCode::BadData, {"not finite"}, [&] { pictures_of(output, 2, 1); });
+  }
 }
 
 }  // namespace

@@ -154,6 +154,17 @@ TEST(Coded, LearnsWithoutTheEncoder) {
   }
 }
 
+TEST(Coded, AnEncoderAloneIsNoModule) {
+  model::Card card;
+  card.role = model::Role::Encoder;
+  card.architecture = "coded";
+  card.bits = 4;
+  card.base_width = 2;
+  card.height = card.width = 16;
+  test::expect_error(ErrorCode::InvalidArgument, {"encoder", "whole network"},
+                     [&] { make_model(card); });
+}
+
 TEST(Coded, RefusesWhatItCannotBe) {
   const auto refused = [](std::initializer_list<std::string> words, auto make) {
     test::expect_error(ErrorCode::InvalidArgument, words, make);

@@ -55,7 +55,7 @@ std::vector<Card> every_architecture() {
   cards.back().height = cards.back().width = 32;
   cards.push_back(cards.back());
   cards.back().quantiser = "categorical";
-  cards.back().bits = 8;
+  cards.back().bits = 12;  // two choices of 64
   cards.push_back(pictures(Role::Inverse, "pixel_inverse", 0, 0));
   cards.push_back(pictures(Role::Inverse, "block_inverse", 0, 4));
   cards.push_back(pictures(Role::Inverse, "position_inverse", 3, 4));

@@ -124,6 +124,15 @@ TEST(Page, IsTheSameForTheMainExperiment) {
   EXPECT_FALSE(contains(render_page(experiment({0.005}), {}), "Accuracy against protection"));
 }
 
+TEST(Page, SaysWhichHWereJudgedNotToProtect) {
+  auto m = experiment({0.005, 0.01});
+  m.protections[0].provenance["verdict"] = "does not protect: outlines are seen (SSIM 0.3)";
+  m.protections[1].provenance["verdict"] = "protects: SSIM 0.01";
+  const auto page = render_page(m, {});
+  EXPECT_TRUE(contains(page, "<li>transform-a0.005 does not protect: outlines are seen"));
+  EXPECT_FALSE(contains(page, "<li>transform-a0.01"));
+}
+
 TEST(Page, TellsWhatTheEncoderAloneNamesAndWhatOtherServicesSay) {
   auto m = matrix();
   EXPECT_FALSE(contains(render_page(m, {}), "The catch"));

@@ -35,6 +35,23 @@ TEST(Table, ManyColumnsBecomeSeveralTables) {
   EXPECT_EQ(split(t, 3).size(), 1u);
 }
 
+TEST(Tables, BoundsSayWhatChanceDoesToPsisConfidence) {
+  record::Matrix m;
+  m.protections.resize(2);
+  m.protections[0].label = "coded4";
+  m.protections[1].label = "coded4-eps4";
+  for (auto& p : m.protections) p.bound.emplace();
+  const auto columns = bounds_table(m).columns.size();
+  m.protections[1].confidence = 0.5;
+  m.protections[1].confidence_without_chance = 0.75;
+  const auto table = bounds_table(m);
+  ASSERT_EQ(table.columns.size(), columns + 1);
+  EXPECT_EQ(table.columns.back().header, "Confidence of psi");
+  EXPECT_EQ(table.rows[0].back(), std::string(dash));
+  EXPECT_EQ(table.rows[1].back(), "50.0 %, without chance 75.0 %");
+  EXPECT_NO_THROW(check(table));
+}
+
 TEST(Tables, OneCellInAWordOrTwo) {
   auto c = test::cell("p", "a", {0.1, 0.2});
   EXPECT_EQ(cell_text(nullptr), "");

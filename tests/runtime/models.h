@@ -76,6 +76,7 @@ inline std::vector<model::Card> every_architecture() {
   cards.back().width = cards.back().height = 32;
   cards.push_back(cards.back());
   cards.back().quantiser = "categorical";
+  cards.back().bits = 12;  // two choices of 64
   cards.push_back(picture_card(Role::Inverse, "pixel_inverse", 0));
   cards.push_back(picture_card(Role::Inverse, "block_inverse", 0, 4));
   cards.push_back(picture_card(Role::Inverse, "position_inverse", 16, 4));

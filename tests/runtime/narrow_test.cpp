@@ -30,8 +30,11 @@ std::vector<uint8_t> drawn_bytes(size_t count, uint32_t seed, Type type) {
 
 // The fast loops against the plain ones, for every number of rows of a register tile.
 TEST(Narrow, FastLoopsComputeWhatThePlainOnesDo) {
+  bool compared = false;
   for (const auto type : kTypes) {
     const auto &fast = narrow_kernels(type), &plain = portable_narrow_kernels(type);
+    if (&fast == &plain) continue;
+    compared = true;
     const int64_t blocks = 5, stride = 40 * 16;
     const auto a = drawn_bytes(static_cast<size_t>(blocks * stride), 1, type);
     const auto b = drawn_bytes(static_cast<size_t>(blocks * 16 * 32), 2, type);
@@ -56,6 +59,7 @@ TEST(Narrow, FastLoopsComputeWhatThePlainOnesDo) {
       EXPECT_EQ(got, expected);
     }
   }
+  if (!compared) GTEST_SKIP() << "this processor has no faster loops for int8 or bfloat16";
 }
 
 TEST(Narrow, RoundsAndSaturates) {

@@ -134,6 +134,38 @@ class Records(unittest.TestCase):
         self.assertIsNone(results.strongest(cells, "q"))
 
 
+class Bounds(unittest.TestCase):
+    """What is recorded holds to what docs/bound.md promises."""
+
+    def test_no_attack_beats_its_bound(self):
+        bounded = 0
+        for path in sorted((ROOT / "results").glob("*.json")):
+            record = results.load(path)
+            for cell in record["cells"]:
+                self.assertNotIn("beats_bound", [flag["id"] for flag in cell.get("flags", [])], path)
+            for p in record["protections"]:
+                bound = p.get("bound")
+                if not bound:
+                    continue
+                bounded += 1
+                if bound.get("epsilon"):
+                    self.assertLessEqual(bound["epsilon_seen"], bound["epsilon"], (path, p["label"]))
+                cell = results.cell_of(record, p["label"], "retrieval")
+                if not cell:
+                    continue
+                n = cell["candidates"]
+                limit = results.picked_at_most(bound, n)
+                chance = 3 * (limit * (1 - limit) / n) ** 0.5
+                self.assertLessEqual(cell["measures"]["reidentified"], limit + chance, (path, p["label"]))
+        self.assertGreater(bounded, 0)
+
+    def test_who_picks_is_not_flagged_for_what_he_does_not_rebuild(self):
+        cell = {"attack": "retrieval", "threat_model": {"auxiliary": "candidates"},
+                "flags": [{"id": "weaker_than_trivial"}, {"id": "beats_bound"}]}
+        record = results.without_outdated_flags({"cells": [cell]})
+        self.assertEqual(record["cells"][0]["flags"], [{"id": "beats_bound"}])
+
+
 class AttackPages(unittest.TestCase):
     def test_have_the_facts_at_their_head(self):
         for path in (ROOT / "docs" / "attacks").glob("*.md"):

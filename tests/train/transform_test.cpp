@@ -54,7 +54,7 @@ TEST(TransformTask, PaperRecipeTrainsNothingBesideH) {
 TEST(TransformTask, FrozenEncoderGetsNoGradient) {
   Parts parts;
   TransformTask task(parts.h, parts.psi, parts.phi,
-                     options_of("[transform]\nfreeze_encoder = true\n"));
+                     options_of("[transform]\nfreeze_encoder = true\ndrive = 'steps'\n"));
   EXPECT_EQ(task.auxiliary(), nullptr);
   task.training_losses({parts.pictures, parts.labels, {}}, {}).total.backward();
   for (const auto& p : parts.h.net->named_parameters()) {
@@ -67,7 +67,8 @@ TEST(TransformTask, ShowsPsiNoiseAtTheStartAlone) {
   Parts parts;
   parts.h.net->eval();  // batch statistics would make a picture's loss depend on the others
   const auto class_loss = [&](double noise, const StepInfo& info) {
-    auto options = options_of("[transform]\nfreeze_encoder = true\nalpha_start_share = 0.5\n");
+    auto options = options_of(
+        "[transform]\nfreeze_encoder = true\ndrive = 'steps'\nalpha_start_share = 0.5\n");
     options.start_noise = noise;
     torch::NoGradGuard no_grad;
     const auto mine = [&](const torch::Tensor& x) {
@@ -94,8 +95,9 @@ TEST(TransformTask, ShowsPsiNoiseAtTheStartAlone) {
   EXPECT_NEAR(divided, with, 1e-6);
 }
 
-TEST(TransformOptions, OnlyACodedHStartsWithNoiseUnlessSaidOtherwise) {
-  EXPECT_EQ(options_of("").start_noise, 0);
+TEST(TransformOptions, TheQuickRecipeStartsWithNoiseUnlessSaidOtherwise) {
+  EXPECT_EQ(options_of("").start_noise, 0.2);
+  EXPECT_EQ(options_of("[transform]\nstart_noise = 0\n").start_noise, 0);
   EXPECT_EQ(options_of("[transform]\nkind = 'coded'\n").start_noise, 0.2);
   EXPECT_EQ(options_of("[transform]\nrecipe = 'paper'\nkind = 'coded'\n").start_noise, 0);
   EXPECT_EQ(options_of("[transform]\nstart_noise = 0.3\n").start_noise, 0.3);
@@ -143,7 +145,7 @@ TEST(TransformTask, TheCodeLearnsFasterByTheFactorThatIsSaid) {
   for (const double factor : {1.0, 10.0}) {
     torch::manual_seed(3);
     const auto h = nn::make_model(card);
-    auto options = options_of("[transform]\nkind = 'coded'\n");
+    auto options = options_of("[transform]\nkind = 'coded'\ndrive = 'steps'\n");
     options.code_rate = factor;
     TransformTask task(h, parts.psi, parts.phi, options);
     std::map<std::string, torch::Tensor> before;
@@ -226,8 +228,11 @@ TEST(TransformTask, WhatDrivesAlphaIsPartOfTheStateThatACheckpointKeeps) {
                    before.back());
 }
 
-TEST(TransformOptions, AlphaIsDrivenByStepsUnlessSaidOtherwise) {
-  EXPECT_EQ(options_of("").drive, "steps");
+TEST(TransformOptions, ProtectionDrivesAlphaUnlessSaidOtherwise) {
+  EXPECT_EQ(options_of("").drive, "protection");
+  EXPECT_EQ(options_of("[transform]\nalpha = 0\n").drive, "steps") << "nothing to drive";
+  EXPECT_EQ(options_of("[transform]\ndrive = 'steps'\n").drive, "steps");
+  EXPECT_EQ(options_of("[transform]\nrecipe = 'paper'\n").drive, "steps");
   test::expect_error(ErrorCode::InvalidArgument, {"transform.drive", "luck", "protection"},
                      [] { options_of("[transform]\ndrive = 'luck'\n"); });
 }

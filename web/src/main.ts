@@ -99,15 +99,16 @@ async function start(): Promise<Ready> {
   return { models, h, inverse };
 }
 
-/** Times steps, and writes each into the table as soon as it is over. */
+/** Times steps, and writes each into the table as soon as it is over, if the picture is still wanted. */
 class Steps {
-  constructor() {
+  constructor(private readonly wanted: () => boolean) {
     times.replaceChildren();
   }
   async of<T>(name: string, work: () => T | Promise<T>): Promise<T> {
     const begin = performance.now();
     const result = await work();
     const ms = performance.now() - begin;
+    if (!this.wanted()) return result;
     const row = times.insertRow();
     const head = document.createElement("th");
     head.scope = "row";
@@ -176,7 +177,7 @@ async function use(read: () => Picture | Promise<Picture>, name: string): Promis
     const { models, h, inverse } = await ready;
     if (mine !== turn) return;
     status.textContent = "Protecting…";
-    const steps = new Steps();
+    const steps = new Steps(() => mine === turn);
     const { width, height } = models.transform;
     const input = await steps.of("read, scale, crop", async () => fit(await read(), width, height));
     const hidden = await steps.of("protect (h)", () => h.run(input));

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "model/prepare.h"
+#include "model/zoo.h"
 #include "runtime/network.h"
 
 namespace veilnet::cli {
@@ -20,7 +21,7 @@ struct CalibrateOptions : PictureOptions {
 };
 
 void run(const CalibrateOptions& o) {
-  auto model = model::load(o.model.model);
+  auto model = model::load(model::file_of(o.model.model.native()));
   const runtime::Network network(model, {.threads = o.model.threads});
   runtime::Ranges ranges;
   std::size_t pictures = 0;
@@ -53,7 +54,9 @@ void run(const CalibrateOptions& o) {
 void add_calibrate(CLI::App& command) {
   const auto options = std::make_shared<CalibrateOptions>();
   add_picture_options(command, *options);
-  command.add_option("--model", options->model.model, "Model (model.safetensors)")
+  command
+      .add_option("--model", options->model.model,
+                  "Model (model.safetensors), or the name of one that `veilnet models` lists")
       ->required()
       ->type_name("FILE");
   command.add_option("--output,-o", options->to, "The same model with what int8 needs to know")

@@ -69,17 +69,26 @@ void run(ClientOptions o) {
     record["name"] = service->name();
     if (o.format == "csv") fmt::print("input,label,name\n");
   }
-  PictureWork work{.title = o.dry_run ? "protect" : "classify",
-                   .done = o.dry_run ? "protected, and did not send," : "classified",
-                   .record = std::move(record),
-                   .read =
-                       [&](std::span<const uint8_t> bytes, const std::string& path) {
-                         return model::fit(image::decode(bytes, path), h.card());
-                       },
-                   .together = [&](std::span<Item> items) { protect(h, items); },
-                   .each = {},
-                   .encode = {},
-                   .at_end = {}};
+  PictureWork work{
+      .title = o.dry_run ? "protect" : "classify",
+      .done = o.dry_run ? "protected, and did not send," : "classified",
+      .record = std::move(record),
+      .read =
+          [&](std::span<const uint8_t> bytes, const std::string& path) {
+            return model::fit(image::decode(bytes, path), h.card());
+          },
+      .together = [&](std::span<Item> items) { protect(h, items); },
+      .each = {},
+      .encode = {},
+      .at_end =
+          [&](nlohmann::json& record) {
+            if (!service || !service->warned()) return;
+            constexpr const char* kWarning =
+                "the server says that a picture looks unprotected: is this h the one that "
+                "its leak guard was made for?";
+            record["warning"] = kWarning;
+            spdlog::warn(kWarning);
+          }};
   if (o.dry_run) {
     work.encode = image::encode_png;
   } else {
@@ -94,10 +103,6 @@ void run(ClientOptions o) {
     };
   }
   run_pictures(o, std::move(work));
-  if (service && service->warned())
-    spdlog::warn(
-        "the server says that a picture looks unprotected: is this h the one that its leak guard "
-        "was made for?");
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "model/coded.h"
 #include "model/onnx.h"
 #include "model/torchscript.h"
+#include "model/zoo.h"
 #include "runtime/coded.h"
 
 namespace veilnet::cli {
@@ -70,6 +71,8 @@ void export_codebook(const ExportOptions& o, const model::Model& h) {
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   const OutputFolder folder(o.output);
   const InterruptGuard guard;
+  // Until all pictures are this model's, the folder vouches for none.
+  if (o.force) folder.write("codebook.json", "{}\n", overwrite);
   Progress progress("codebook", uint64_t{1} << bits, 0, "pictures");
   std::set<std::string> distinct;
   for (uint64_t code = 0; code < uint64_t{1} << bits; ++code) {
@@ -93,7 +96,8 @@ void export_codebook(const ExportOptions& o, const model::Model& h) {
                o.output.string());
 }
 
-void run(const ExportOptions& o) {
+void run(ExportOptions o) {
+  o.model = model::file_of(o.model.native());
   const auto model = model::load(o.model);
   const auto& card = model.card;
   if (!o.size.empty() && o.format != "onnx" && o.format != "triton")
@@ -121,18 +125,19 @@ void run(const ExportOptions& o) {
   if (o.format == "onnx") {
     write_file(o.output, onnx, overwrite);
   } else {
-    auto folder = o.output;
+    auto folder = std::filesystem::absolute(o.output).lexically_normal();
     if (!folder.has_filename()) folder = folder.parent_path();  // "psi/"
     const auto name = folder.filename().string();
-    if (!std::ranges::all_of(name, is_name_letter))
+    if (name.empty() || !std::ranges::all_of(name, is_name_letter))
       fail(ErrorCode::InvalidArgument,
            "--output {}: the folder's name is the model's; allowed are letters, digits, -, _ and .",
            o.output.string());
-    write_file(folder / "1" / "model.onnx", onnx, overwrite);
+    // First what stands where no model is yet, so that nothing is half replaced.
+    write_file(folder / "config.pbtxt", triton_config(card, name, height, width), overwrite);
     std::string labels;
     for (const auto& name : card.class_names) labels += name + "\n";
     if (card.role == model::Role::Classifier) write_file(folder / "labels.txt", labels, overwrite);
-    write_file(folder / "config.pbtxt", triton_config(card, name, height, width), overwrite);
+    write_file(folder / "1" / "model.onnx", onnx, overwrite);
   }
   spdlog::info("{} for pictures of {}x{} written to {}", describe(card), width, height,
                o.output.string());
@@ -142,7 +147,9 @@ void run(const ExportOptions& o) {
 
 void add_export(CLI::App& command) {
   const auto options = std::make_shared<ExportOptions>();
-  command.add_option("--model", options->model, "Model (model.safetensors)")
+  command
+      .add_option("--model", options->model,
+                  "Model (model.safetensors), or the name of one that `veilnet models` lists")
       ->required()
       ->type_name("FILE");
   command
@@ -160,7 +167,7 @@ void add_export(CLI::App& command) {
       ->type_name("PATH");
   add_picture_size(command, options->size);
   command.add_flag("--force", options->force, "Replace existing files");
-  examples(command, {"veilnet export --model h.safetensors -o h.onnx",
+  examples(command, {"veilnet export --model cifar10-h -o h.onnx",
                      "veilnet export --model h.safetensors --format torchscript -o h.pt",
                      "veilnet export --model psi.safetensors --format triton -o repository/psi"});
   command.callback([options] { run(*options); });

@@ -53,8 +53,13 @@ runtime::Transformation::Answer answer_of(const ProtectOptions& o, const model::
   if (card.bits == 0)
     fail(ErrorCode::InvalidArgument, "{}: is a {}, which has no code for --epsilon to change",
          file.string(), model::describe(card));
-  return [response = response_of(o, card.bits, record), secret = cipher::load_secret(o.secret)](
-             auto code, auto picture) { return response.answer(code, picture, secret); };
+  // A client with the encoder alone answers as one with the whole h.
+  const auto whole = card.notes.find(model::kWholeNote);
+  const auto hash = card.role == model::Role::Encoder && whole != card.notes.end()
+                        ? whole->second
+                        : model::content_hash(file);
+  return [response = response_of(o, card.bits, record), secret = cipher::load_secret(o.secret),
+          hash](auto code, auto picture) { return response.answer(code, picture, secret, hash); };
 }
 
 void check_chance(const ProtectOptions& o, const CLI::App& command) {

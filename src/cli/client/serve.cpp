@@ -7,6 +7,8 @@
 #include <memory>
 #include <mutex>
 #include <spdlog/spdlog.h>
+#include <stop_token>
+#include <thread>
 
 #include "cli/client/grpc_module.h"
 #include "cli/client/models.h"
@@ -14,6 +16,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "http/server.h"
+#include "model/zoo.h"
 #include "service/repository.h"
 
 namespace veilnet::cli {
@@ -38,12 +41,20 @@ struct ServeOptions {
   bool plain_http = false;
 };
 
+/// A model that `veilnet models` lists, by its name, or a path, of a file that may come later.
+fs::path path_of(const std::string& text) {
+  std::error_code cause;
+  const fs::path path = text;
+  if (path.has_parent_path() || path.has_extension() || fs::exists(path, cause)) return path;
+  return model::listed(text).value_or(path);
+}
+
 /// "name=path"; of a path alone, the name is that of the folder, or of the file without extension.
 service::Source source_of(const std::string& text) {
   std::error_code cause;
   if (const auto equals = text.find('='); equals != text.npos && !fs::exists(text, cause))
-    return {text.substr(0, equals), text.substr(equals + 1)};
-  fs::path path = text;
+    return {text.substr(0, equals), path_of(text.substr(equals + 1))};
+  fs::path path = path_of(text);
   if (!path.has_filename()) path = path.parent_path();  // "psi/"
   const auto folder = fs::is_directory(path) ? path : path.parent_path();
   if (fs::is_directory(path) || path.filename() == "model.safetensors")
@@ -81,13 +92,17 @@ class AccessLog {
   }
   void write(const std::string& line) {
     const std::lock_guard lock(mutex_);
+    out_.clear();  // a full disk may have room again
     out_ << line << '\n' << std::flush;
+    if (!out_ && !failed_) spdlog::error("{}: the access log cannot be written", path_.string());
+    failed_ = !out_;
   }
 
  private:
   fs::path path_;
   std::mutex mutex_;
   std::ofstream out_;
+  bool failed_ = false;
 };
 
 // Versions come and go for months. glibc raises the size from which freed memory goes back to the
@@ -175,8 +190,10 @@ void run(ServeOptions o) {
   if (web) spdlog::info("with the page of {}", o.web.string());
   if (!o.port_file.empty())
     write_file(o.port_file, fmt::format("{}\n", server.port()), Overwrite::Yes);
-  repository.load_all();
+  // Beside, so that a signal is heard while models load.
+  std::jthread loading([&](std::stop_token stop) { repository.load_all(std::move(stop)); });
   signals.wait();
+  loading.request_stop();
   spdlog::info("stopping: answering what has begun");
   auto grpc_end = std::async(std::launch::async, [&grpc] { return !grpc || grpc->stop(); });
   const bool http_whole = server.stop();
@@ -195,8 +212,10 @@ void add_serve(CLI::App& command) {
                   "is served")
       ->type_name("DIR");
   command
-      .add_option("--model", o->model,
-                  "A classifier's file, or a folder with numbered versions; repeatable")
+      .add_option(
+          "--model", o->model,
+          "A classifier's file, a folder with numbered versions, or the name of a model that"
+          " `veilnet models` lists; repeatable")
       ->type_name("[NAME=]PATH")
       ->allow_extra_args(false);
   command.add_option("--host", o->server.host, "Address to listen on")->capture_default_str();

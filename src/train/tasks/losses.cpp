@@ -26,14 +26,17 @@ torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_car
 
 torch::Tensor distance_correlation(const torch::Tensor& a, const torch::Tensor& b) {
   const auto centred = [](const torch::Tensor& x) {
-    const auto rows = x.flatten(1).to(torch::kFloat);
-    // From the products, whose gradient is finite where two pictures are the same.
+    // From the products, whose gradient is finite where two pictures are the same; in float64,
+    // which autocast leaves alone: the products of near pictures cancel.
+    const auto rows = x.flatten(1).to(torch::kDouble);
     const auto squares = rows.square().sum(1);
     const auto distances =
         (squares.unsqueeze(0) + squares.unsqueeze(1) - 2 * torch::mm(rows, rows.t()))
             .clamp_min(1e-6)
             .sqrt();
-    return distances - distances.mean(0, true) - distances.mean(1, true) + distances.mean();
+    const auto centred =
+        distances - distances.mean(0, true) - distances.mean(1, true) + distances.mean();
+    return centred.to(torch::kFloat);
   };
   const auto x = centred(a), y = centred(b);
   const auto variances = (x.square().mean() * y.square().mean()).clamp_min(1e-12).sqrt();

@@ -11,6 +11,9 @@ namespace veilnet::train {
 
 namespace {
 
+// Of the quick recipe.
+constexpr double kStartNoise = 0.2;
+
 // x itself, whose gradient is multiplied: what learns from it learns as from x, and what made x the
 // other way where the factor is negative (gradient reversal, arXiv 1505.07818).
 // Not as factor * x + (1 - factor) * x.detach(), which rounds x the coarser the larger the factor.
@@ -44,7 +47,7 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
 }
 
 void set_coded_defaults(TransformOptions& options) {
-  if (options.start_noise == 0) options.start_noise = 0.2;
+  if (options.start_noise == 0) options.start_noise = kStartNoise;
 }
 
 TransformOptions read_transform_options(Config& config, const std::string& recipe) {
@@ -56,7 +59,8 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
     o.bottleneck_weight = 1;
     o.feature_share = 0.25;
     o.code_rate = 10;
-    if (config.get_string("transform.kind", "unet") == "coded") set_coded_defaults(o);
+    o.start_noise = kStartNoise;
+    o.drive = o.alpha > 0 ? "protection" : "steps";
   }
   o.fields(ReadFields(config, "transform."));
   o.additions(ReadFields(config, "transform."));
@@ -120,6 +124,11 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
 }
 
 std::shared_ptr<torch::nn::Module> TransformTask::auxiliary() { return auxiliary_; }
+
+std::optional<double> TransformTask::driven_alpha() const {
+  if (!driven_.defined()) return std::nullopt;
+  return driven_[0].item<double>();
+}
 
 Task::Faster TransformTask::faster() {
   Faster faster{net_->bottleneck_parameters(), options_.code_rate};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <torch/nn/modules/linear.h>
 
 #include "core/settings.h"
@@ -74,7 +75,7 @@ struct TransformOptions {
   }
 };
 
-/// What the quick recipe adds for a coded h: noise at the start where there is none, as its decoder
+/// What a coded h beside another one gets: noise at the start where that one had none, as a decoder
 /// begins with no picture.
 void set_coded_defaults(TransformOptions& options);
 
@@ -102,6 +103,9 @@ class TransformTask : public Task {
   static constexpr int kDriverVersion = 3;
   /// What drives alpha; needed with drive "protection", and used by it alone.
   void judge_by(Judge judge) { judge_ = std::move(judge); }
+
+  /// alpha as it is now, where it is driven.
+  std::optional<double> driven_alpha() const;
 
   nn::Model& model() override { return h_; }
   std::shared_ptr<torch::nn::Module> auxiliary() override;
