@@ -215,7 +215,7 @@ class Models(unittest.TestCase):
         self.expect(0, [], "export", "--model", psi, "-o", self.root / "file.onnx")
         self.assertEqual(listed.read_bytes(), (self.root / "file.onnx").read_bytes())
         self.expect(0, ["4 pictures"], "calibrate", self.photos, "--model", "synthetic-psi", "-o", self.root / "int8")
-        self.expect(0, ["images/s"], "bench", "--model", "synthetic-psi", "--batch", "1", "--seconds", "0.1")
+        self.expect(0, ["pictures/s"], "bench", "--model", "synthetic-psi", "--batch", "1", "--seconds", "0.1")
         for command in (("export", "-o", listed), ("bench",), ("calibrate", self.photos, "-o", listed)):
             self.expect(1, ["nobody's", "no such file, nor the name"], *command, "--model", "nobody's")
 

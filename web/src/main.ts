@@ -99,7 +99,7 @@ async function start(): Promise<Ready> {
   return { models, h, inverse };
 }
 
-/** Times steps, and writes each into the table as soon as it is over, if the picture is still wanted. */
+/** Times steps, and writes each into the table as soon as it is over, while the picture is wanted. */
 class Steps {
   constructor(private readonly wanted: () => boolean) {
     times.replaceChildren();
