@@ -89,7 +89,7 @@ def upgraded(old):
                              "measures": {"ssim": {"mean": metrics["ssim_mean"]["mean"],
                                                    "standard_deviation":
                                                        metrics["ssim_mean"]["spread"]}}}]
-    elif "protected_accuracy" in metrics:  # the main experiment
+    elif "protected_accuracy" in metrics and "recipe" in old:  # the main experiment
         alpha = next(line.split("=")[1] for line in old["config"].splitlines()
                      if line.startswith("alpha ="))
         main = metrics | {"alpha": float(alpha), "recipe": old["recipe"],

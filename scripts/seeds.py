@@ -16,6 +16,7 @@ import sys
 
 # What may differ in a configuration: seeds, but for that of the split, and where the run lies.
 FREE = re.compile(r"^(seed|name|runs) = .*$\n?", re.MULTILINE)
+SEED = re.compile(r"^seed = (\d+)$", re.MULTILINE)
 
 
 def number(value):
@@ -26,7 +27,7 @@ def merged(records):
     """One record of several; records: path -> record. Ends the program for what does not go together."""
     (first_path, first), *others = records.items()
     for path, record in records.items():
-        for key in ("experiment", "config", "commit", "data", "seed", "metrics"):
+        for key in ("experiment", "config", "commit", "data", "machine", "metrics"):
             if key not in record:
                 sys.exit(f"{path}: has no {key}; allowed is a record of `veilnet reproduce`")
     for path, record in others:
@@ -37,9 +38,10 @@ def merged(records):
         if ours != theirs:
             apart = [line for line in theirs if line not in ours] or [line for line in ours if line not in theirs]
             sys.exit(f"{path}: the configuration differs from that of {first_path}: {', '.join(apart)}")
-    seeds = [record["seed"] for record in records.values()]
+    # Of psi, of h and of the attack, which may have one each.
+    seeds = ["/".join(dict.fromkeys(SEED.findall(record["config"]))) for record in records.values()]
     if len(set(seeds)) != len(seeds):
-        sys.exit(f"the seeds are {', '.join(map(str, seeds))}; each is to be another")
+        sys.exit(f"the seeds are {', '.join(seeds)}; each is to be another")
     names = [n for n in first["metrics"] if all(n in record["metrics"] for record in records.values())]
     metrics = {}
     for name in names:
@@ -47,7 +49,7 @@ def merged(records):
         metrics[name] = {"mean": statistics.fmean(values), "spread": statistics.stdev(values), "n": len(values)}
     return {"experiment": first["experiment"] + "-seeds", "config": first["config"], "commit": first["commit"],
             "machine": first["machine"], "data": first["data"], "seeds": seeds,
-            "note": f"Mean and standard deviation of {len(seeds)} trainings, seeds {', '.join(map(str, sorted(seeds)))}.",
+            "note": f"Mean and standard deviation of {len(seeds)} trainings, seeds {', '.join(sorted(seeds))}.",
             "metrics": metrics}
 
 

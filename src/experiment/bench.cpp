@@ -509,7 +509,8 @@ Stage Bench::extra_stage(const Row& row, const char* name) const {
   auto stage = measuring_stage(row, name, transport ? kTransportVersion : 1);
   std::string ids, ways;
   for (const auto* attack : attacks)
-    ids += attack->id + (attack->version > 1 ? "@" + std::to_string(attack->version) : "") + " ";
+    ids += attack->id +
+           (transport && attack->version > 1 ? "@" + std::to_string(attack->version) : "") + " ";
   for (const auto& way : e_.attacks.transports) ways += way + " ";
   stage.settings["attacks.only"] = ids;
   if (transport) stage.settings["attacks.transports"] = ways;

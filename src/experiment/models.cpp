@@ -140,14 +140,16 @@ Stage transform_stage(const Experiment& e, const Workspace& w, const std::string
   add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   if (e.transform.bits > 0) {
     add(stage, {{"transform.bits", std::to_string(e.transform.bits)}});
-    if (e.transform.quantiser != "sign")
-      add(stage,
-          {{"transform.quantiser", e.transform.quantiser}, {"transform.code_start", "classes"}});
+    if (e.transform.quantiser != "sign") {
+      add(stage, {{"transform.quantiser", e.transform.quantiser}});
+      if (!encoder.empty()) add(stage, {{"transform.code_start", "classes"}});
+    }
   }
   auto added = added_settings_of(e.transform.options, "transform.");
   if (e.transform.bits == 0) added.erase("transform.code_rate");  // it hastens a code alone
   if (added.contains("transform.start_noise") && e.transform.recipe.seed != Recipe{}.seed)
     added["transform.noise"] = "seeded";  // of the usual seed it always was
+  if (added.contains("transform.correlation_weight")) added["transform.correlation"] = "float64";
   if (added.contains("transform.drive"))
     added["transform.driver"] = std::to_string(train::TransformTask::kDriverVersion);
   add(stage, added);

@@ -92,13 +92,14 @@ Experiment Experiment::at_rival(const std::string& name) const {
   auto& o = point.transform.options;
   o.alpha = o.alpha_start = 0;
   o.drive = "steps";
+  o.start_noise = 0;
   auto& weight = minmax ? o.adversary_weight : o.correlation_weight;
   if (weight == 0) weight = minmax ? kAdversary : kCorrelation;
   (minmax ? o.correlation_weight : o.adversary_weight) = 0;
   return stated(point, {"transform.alpha=0", "transform.alpha_start=0",
                         "transform.adversary_weight=" + alpha_text(o.adversary_weight),
                         "transform.correlation_weight=" + alpha_text(o.correlation_weight),
-                        "transform.drive=" + o.drive});
+                        "transform.drive=" + o.drive, "transform.start_noise=0"});
 }
 
 Experiment Experiment::at_curve_point(double alpha) const {
@@ -106,13 +107,15 @@ Experiment Experiment::at_curve_point(double alpha) const {
   point.on_curve = true;
   auto& o = point.transform.options;
   o = train::transform_options_for(transform.options, transform.recipe.name, alpha);
+  if (alpha == 0) o.drive = "steps";  // nothing to drive
   point.transform.recipe.epochs = curve.epochs;
   point.attack.recipe.epochs = curve.attack_epochs;
-  return stated(point, {"transform.alpha=" + alpha_text(o.alpha),
-                        "transform.alpha_start=" + alpha_text(o.alpha_start),
-                        fmt::format("transform.epochs={}", curve.epochs),
-                        fmt::format("attack.epochs={}", curve.attack_epochs),
-                        "transform.least_steps=0", "attack.least_steps=0"});
+  return stated(point,
+                {"transform.alpha=" + alpha_text(o.alpha),
+                 "transform.alpha_start=" + alpha_text(o.alpha_start), "transform.drive=" + o.drive,
+                 fmt::format("transform.epochs={}", curve.epochs),
+                 fmt::format("attack.epochs={}", curve.attack_epochs), "transform.least_steps=0",
+                 "attack.least_steps=0"});
 }
 
 std::vector<Experiment> Experiment::points() const {

@@ -78,7 +78,7 @@ KeyRing::KeyRing(const std::filesystem::path& file, double requests_per_second) 
         hash.size() >= crypto_pwhash_STRBYTES)
       fail(ErrorCode::BadData, "{}:{}: expected an owner and an Argon2id hash (veilnet apikey)",
            file.string(), number);
-    Entry entry{.argon2id = std::string(hash)};
+    Entry entry{std::string(hash), {}, {}};
     if (requests_per_second > 0)
       entry.bucket.emplace(requests_per_second, std::max(1.0, requests_per_second));
     if (!entries_.emplace(owner, std::move(entry)).second)
@@ -104,7 +104,7 @@ Access KeyRing::check(std::string_view key, std::string& owner, Clock::time_poin
       owner = name;
       return Access::Granted;
     }
-    if (!entry.guesses.take(now)) return Access::TooOften;
+    if (!guesses_.take(now)) return Access::TooOften;
     argon2id = entry.argon2id;
   }
   if (crypto_pwhash_str_verify(argon2id.c_str(), key.data(), key.size()) != 0)

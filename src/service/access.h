@@ -55,13 +55,12 @@ class KeyRing {
     std::string argon2id;
     std::optional<std::array<uint8_t, 32>> seen;  ///< hash of the right key, under secret_
     std::optional<TokenBucket> bucket;
-    /// Of keys that were not seen, each of which costs a slow hash.
-    TokenBucket guesses{2, 10};
   };
 
   std::array<uint8_t, 32> secret_{};
   std::mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_;
+  TokenBucket guesses_{2, 10};
 };
 
 }  // namespace veilnet::service

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -34,7 +35,7 @@ class Seeds(unittest.TestCase):
     def test_mean_and_spread_of_each_metric(self):
         merged = self.run_on(self.record(100, 0.8), self.record(101, 0.9), self.record(102, 0.85))
         self.assertEqual(merged["experiment"], "cifar-seeds")
-        self.assertEqual(merged["seeds"], [100, 101, 102])
+        self.assertEqual(merged["seeds"], ["100", "101", "102"])
         found = merged["metrics"]["protected_accuracy"]
         self.assertAlmostEqual(found["mean"], 0.85)
         self.assertAlmostEqual(found["spread"], 0.05)
@@ -53,6 +54,15 @@ class Seeds(unittest.TestCase):
         broken.write_text("{")
         self.run_on(one, broken, code=1, part="broken.json")
         self.assertEqual(list((self.root / "out").iterdir()), [], "nothing is left behind")
+
+    def test_the_documents_take_it(self):
+        self.run_on(self.record(100, 0.8), self.record(101, 0.9))
+        spec = importlib.util.spec_from_file_location("results", ROOT / "scripts" / "results.py")
+        results = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(results)
+        text = "\n".join(results.section(results.load(self.root / "out" / "seeds.json")))
+        self.assertIn("| protected_accuracy | 0.85 ± 0.07 |", text)
+        self.assertIn("2 trainings, seeds 100, 101", text)
 
     def test_a_result_is_not_replaced(self):
         records = self.record(100, 0.8), self.record(101, 0.9)
