@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr auto line_interval = std::chrono::seconds(10);
-bool shown = true;
+bool bars_on = true;
 
 std::string duration_text(double seconds) {
   const auto total = static_cast<unsigned long long>(std::min(seconds, 3.6e9) + 0.5);
@@ -84,10 +84,10 @@ Progress::~Progress() {
   if (terminal_ && printed_) std::fputc('\n', stderr);
 }
 
-void Progress::show(bool on) { shown = on; }
+void Progress::show(bool on) { bars_on = on; }
 
 void Progress::update(std::uint64_t step, const std::string& note) {
-  if (!shown) return;
+  if (!bars_on) return;
   step_ = step;
   note_ = note;
   pending_ = true;

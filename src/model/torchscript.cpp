@@ -14,7 +14,7 @@ namespace veilnet::model {
 namespace {
 
 // Of the operators' meaning: the newest that PyTorch 1.13 knows, and 2.x still reads.
-constexpr const char* kVersion = "10\n";
+constexpr const char* kArchiveVersion = "10\n";
 
 /// Python's pickle, protocol 2, as far as a module's attributes need it.
 class Pickle {
@@ -61,15 +61,15 @@ class Pickle {
   std::string bytes_;
 };
 
-class Writer {
+class ArchiveWriter {
  public:
-  explicit Writer(const Model& model) : model_(model), layers_(model.graph.layers) {
+  explicit ArchiveWriter(const Model& model) : model_(model), layers_(model.graph.layers) {
     if (model.graph.height > 0)  // sides that weights for each position give
       shapes_ = shapes(model.graph, model.graph.height, model.graph.width);
   }
 
   std::string run() {
-    zip_.add("veilnet/version", kVersion);
+    zip_.add("veilnet/version", kArchiveVersion);
     prepare();
     for (size_t i = 1; i < layers_.size(); ++i) let(i, layer(i));
     finish();
@@ -265,6 +265,6 @@ class Writer {
 
 }  // namespace
 
-std::string to_torchscript(const Model& model) { return Writer(model).run(); }
+std::string to_torchscript(const Model& model) { return ArchiveWriter(model).run(); }
 
 }  // namespace veilnet::model

@@ -21,7 +21,7 @@ using nlohmann::json;
 
 constexpr const char* kIndex = "index.json";
 constexpr const char* kFormat = "veilnet-models";
-constexpr int kVersion = 1;
+constexpr int kIndexVersion = 1;
 
 [[noreturn]] void refuse(const fs::path& index, const std::string& what) {
   fail(ErrorCode::BadData, "{}: {}", index.string(), what);
@@ -90,9 +90,9 @@ std::vector<ZooModel> zoo(const fs::path& folder) {
   const auto object =
       read_json(index, {.max_bytes = 1 << 20, .max_depth = 6, .max_values = 10'000});
   if (!object.is_object() || object.value("format", json()) != kFormat ||
-      object.value("format_version", json()) != kVersion)
+      object.value("format_version", json()) != kIndexVersion)
     refuse(index, fmt::format("is no list of models: format \"{}\", format_version {}", kFormat,
-                              kVersion));
+                              kIndexVersion));
   const auto models = object.find("models");
   if (models == object.end() || !models->is_array()) refuse(index, "models is missing or no list");
   std::vector<ZooModel> out;

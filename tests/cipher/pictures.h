@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cipher/key.h"
+#include "cipher/scheme.h"
 #include "core/random.h"
 
 namespace veilnet::test {
@@ -20,5 +21,19 @@ inline Bytes noise_picture(int height, int width, std::uint64_t seed) {
 }
 
 inline cipher::Key test_key(std::uint64_t seed = 1) { return cipher::key_from_seed(seed); }
+
+inline Bytes encrypt(const cipher::Scheme& scheme, const Bytes& plain) {
+  Bytes out(3 * static_cast<std::size_t>(scheme.padded_height()) *
+            static_cast<std::size_t>(scheme.padded_width()));
+  scheme.encrypt(plain, out);
+  return out;
+}
+
+inline Bytes decrypt(const cipher::Scheme& scheme, const Bytes& encrypted) {
+  Bytes out(3 * static_cast<std::size_t>(scheme.height()) *
+            static_cast<std::size_t>(scheme.width()));
+  scheme.decrypt(encrypted, out);
+  return out;
+}
 
 }  // namespace veilnet::test

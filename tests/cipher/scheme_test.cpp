@@ -15,24 +15,12 @@ namespace veilnet::cipher {
 namespace {
 
 using test::Bytes;
+using test::decrypt;
+using test::encrypt;
 using test::expect_error;
 using test::noise_picture;
 using test::test_key;
 using test::vector_file;
-
-Bytes encrypt(const Scheme& scheme, const Bytes& plain) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.padded_height()) *
-            static_cast<std::size_t>(scheme.padded_width()));
-  scheme.encrypt(plain, out);
-  return out;
-}
-
-Bytes decrypt(const Scheme& scheme, const Bytes& encrypted) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.height()) *
-            static_cast<std::size_t>(scheme.width()));
-  scheme.decrypt(encrypted, out);
-  return out;
-}
 
 Bytes of(const SchemeOptions& options, const Bytes& plain, int height, int width,
          std::uint64_t seed = 1) {

@@ -13,6 +13,8 @@ namespace veilnet::cipher {
 namespace {
 
 using test::Bytes;
+using test::decrypt;
+using test::encrypt;
 using test::noise_picture;
 using test::test_key;
 
@@ -34,20 +36,6 @@ std::vector<SchemeOptions> keyed_forms() {
   auto all = all_forms();
   std::erase_if(all, [](const auto& form) { return !scheme_spec(form.id).keyed(); });
   return all;
-}
-
-Bytes encrypt(const Scheme& scheme, const Bytes& plain) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.padded_height()) *
-            static_cast<std::size_t>(scheme.padded_width()));
-  scheme.encrypt(plain, out);
-  return out;
-}
-
-Bytes decrypt(const Scheme& scheme, const Bytes& encrypted) {
-  Bytes out(3 * static_cast<std::size_t>(scheme.height()) *
-            static_cast<std::size_t>(scheme.width()));
-  scheme.decrypt(encrypted, out);
-  return out;
 }
 
 TEST(Table, IsComplete) {

@@ -9,7 +9,7 @@ namespace veilnet::image {
 namespace {
 
 using test::bytes;
-using test::expect_error;
+using veilnet::test::expect_error;
 
 Batch counting(int height, int width, std::size_t count) {
   Batch batch(height, width, count);

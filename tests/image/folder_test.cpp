@@ -9,8 +9,8 @@ namespace veilnet::image {
 namespace {
 
 namespace fs = std::filesystem;
-using test::expect_error;
-using test::TemporaryFolder;
+using veilnet::test::expect_error;
+using veilnet::test::TemporaryFolder;
 
 void touch(const fs::path& path) {
   fs::create_directories(path.parent_path());

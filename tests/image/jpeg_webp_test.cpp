@@ -12,7 +12,7 @@ using test::encode_jpeg;
 using test::gradient;
 using veilnet::test::expect_error;
 
-Image decode_it(const Bytes& bytes, const DecodeLimits& limits = {}) {
+Image decoded(const Bytes& bytes, const DecodeLimits& limits = {}) {
   return decode(bytes, "x", limits);
 }
 
@@ -36,13 +36,13 @@ void expect_close(const Image& got, const Image& expected, double min_psnr_db) {
 TEST(Jpeg, ReadsColourOfEverySize) {
   for (const auto& [height, width] : {std::pair{1, 1}, {7, 5}, {16, 16}, {33, 17}})
     for (const bool progressive : {false, true})
-      expect_close(decode_it(encode_jpeg(smooth(height, width), progressive)),
-                   smooth(height, width), 38);
+      expect_close(decoded(encode_jpeg(smooth(height, width), progressive)), smooth(height, width),
+                   38);
 }
 
 TEST(Jpeg, ReadsColourStoredAsRgb) {
   const auto image = smooth(12, 20);
-  expect_close(decode_it(encode_jpeg(12, 20, image.rgb, JCS_RGB, JCS_RGB)), image, 38);
+  expect_close(decoded(encode_jpeg(12, 20, image.rgb, JCS_RGB, JCS_RGB)), image, 38);
 }
 
 TEST(Jpeg, ReadsGrey) {
@@ -52,7 +52,7 @@ TEST(Jpeg, ReadsGrey) {
     grey.push_back(static_cast<std::uint8_t>(50 + i));
     expected.rgb.insert(expected.rgb.end(), 3, grey.back());
   }
-  const auto got = decode_it(encode_jpeg(10, 14, grey, JCS_GRAYSCALE, JCS_GRAYSCALE));
+  const auto got = decoded(encode_jpeg(10, 14, grey, JCS_GRAYSCALE, JCS_GRAYSCALE));
   expect_close(got, expected, 38);
   for (std::size_t i = 0; i < got.rgb.size(); i += 3)
     EXPECT_TRUE(got.rgb[i] == got.rgb[i + 1] && got.rgb[i] == got.rgb[i + 2]);
@@ -92,7 +92,7 @@ TEST(DecodeToCover, DecodesNoMoreOfAJpegThanNeeded) {
   // Small pictures are neither stretched nor touched.
   for (const int side : {1, 7, 8, 9}) {
     const auto small = encode_jpeg(smooth(side, side));
-    EXPECT_EQ(decode_to_cover(small, "x", side, side).rgb, decode_it(small).rgb) << side;
+    EXPECT_EQ(decode_to_cover(small, "x", side, side).rgb, decoded(small).rgb) << side;
   }
 }
 
@@ -102,7 +102,7 @@ TEST(DecodeToCover, GivesWhatDecodingWholeAndShrinkingGives) {
       for (const int side : {32, 64, 90}) {
         const auto bytes = encode_jpeg(scenery(height, width), progressive);
         expect_close(resize_and_crop(decode_to_cover(bytes, "x", side, side), side, side),
-                     resize_and_crop(decode_it(bytes), side, side), 40);
+                     resize_and_crop(decoded(bytes), side, side), 40);
       }
 }
 
@@ -111,7 +111,7 @@ TEST(DecodeToCover, LeavesOtherFormatsAndLargerTargetsAlone) {
   EXPECT_EQ(decode_to_cover(encode_png(image), "x", 8, 8).rgb, image.rgb);
   EXPECT_EQ(decode_to_cover(test::encode_webp_lossless(image), "x", 8, 8).rgb, image.rgb);
   const auto bytes = encode_jpeg(image);
-  EXPECT_EQ(decode_to_cover(bytes, "x", 100, 100).rgb, decode_it(bytes).rgb);
+  EXPECT_EQ(decode_to_cover(bytes, "x", 100, 100).rgb, decoded(bytes).rgb);
 }
 
 TEST(DecodeToCover, KeepsTheLimitsOfTheHeaderAndRefusesBadSizes) {
@@ -139,15 +139,15 @@ TEST(Jpeg, ReadsInkPlainAndInvertedAsAdobeWritesIt) {
     plain.push_back(black);
   }
   for (const auto value : plain) inverted.push_back(static_cast<std::uint8_t>(255 - value));
-  expect_close(decode_it(encode_jpeg(16, 16, plain, JCS_CMYK, JCS_CMYK, false)), expected, 38);
-  expect_close(decode_it(encode_jpeg(16, 16, inverted, JCS_CMYK, JCS_CMYK, true)), expected, 38);
-  expect_close(decode_it(encode_jpeg(16, 16, inverted, JCS_CMYK, JCS_YCCK, true)), expected, 36);
+  expect_close(decoded(encode_jpeg(16, 16, plain, JCS_CMYK, JCS_CMYK, false)), expected, 38);
+  expect_close(decoded(encode_jpeg(16, 16, inverted, JCS_CMYK, JCS_CMYK, true)), expected, 38);
+  expect_close(decoded(encode_jpeg(16, 16, inverted, JCS_CMYK, JCS_YCCK, true)), expected, 36);
 }
 
 TEST(Jpeg, ToleratesBytesAfterTheEnd) {
   auto bytes = encode_jpeg(smooth(8, 8));
   bytes.insert(bytes.end(), 100, 0);
-  expect_close(decode_it(bytes), smooth(8, 8), 38);
+  expect_close(decoded(bytes), smooth(8, 8), 38);
 }
 
 TEST(JpegHostile, EveryTruncationIsRefused) {
@@ -156,10 +156,10 @@ TEST(JpegHostile, EveryTruncationIsRefused) {
     for (std::size_t size = 3; size < good.size(); ++size) {
       SCOPED_TRACE(size);
       expect_error(ErrorCode::BadData, {"x: JPEG"},
-                   [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
+                   [&] { decoded(Bytes(good.begin(), good.begin() + size)); });
     }
     expect_error(ErrorCode::BadData, {"Premature end"},
-                 [&] { decode_it(Bytes(good.begin(), good.end() - 20)); });
+                 [&] { decoded(Bytes(good.begin(), good.end() - 20)); });
   }
 }
 
@@ -170,7 +170,7 @@ TEST(JpegHostile, FlippedBytesNeverDoHarm) {
     auto bad = good;
     bad[i] ^= 0x55;
     try {
-      const auto image = decode_it(bad, {1 << 20, 1 << 20, 4096});
+      const auto image = decoded(bad, {1 << 20, 1 << 20, 4096});
       EXPECT_EQ(image.rgb.size(), static_cast<std::size_t>(image.height) * image.width * 3);
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::BadData);
@@ -194,7 +194,7 @@ TEST(JpegHostile, HugeClaimsAreRefused) {
     bytes[at + 1] = 60'000 & 255;
   }
   expect_error(ErrorCode::BadData, {"x: picture of 60000x60000 pixels", "at most 64000000"},
-               [&] { decode_it(bytes); });
+               [&] { decoded(bytes); });
 }
 
 TEST(JpegHostile, TooManyScansAreRefused) {
@@ -212,29 +212,29 @@ TEST(JpegHostile, TooManyScansAreRefused) {
     many.insert(many.end(), at(end), bytes.end());
     return many;
   };
-  EXPECT_NO_THROW(decode_it(repeated(100)));
+  EXPECT_NO_THROW(decoded(repeated(100)));
   const auto many = repeated(600);
-  expect_error(ErrorCode::BadData, {"x: JPEG", "more than 500 scans"}, [&] { decode_it(many); });
+  expect_error(ErrorCode::BadData, {"x: JPEG", "more than 500 scans"}, [&] { decoded(many); });
 }
 
 TEST(JpegHostile, TwoComponentsAreRefused) {
   const auto bytes = encode_jpeg(8, 8, Bytes(8 * 8 * 2, 100), JCS_UNKNOWN, JCS_UNKNOWN);
-  expect_error(ErrorCode::BadData, {"x: JPEG with 2 components"}, [&] { decode_it(bytes); });
+  expect_error(ErrorCode::BadData, {"x: JPEG with 2 components"}, [&] { decoded(bytes); });
 }
 
 TEST(WebP, ReadsLosslessExactly) {
   for (const auto& [height, width] : {std::pair{1, 1}, {7, 5}, {33, 17}})
-    EXPECT_EQ(decode_it(test::encode_webp_lossless(gradient(height, width))).rgb,
+    EXPECT_EQ(decoded(test::encode_webp_lossless(gradient(height, width))).rgb,
               gradient(height, width).rgb);
 }
 
 TEST(WebP, ReadsLossy) {
-  expect_close(decode_it(test::encode_webp_lossy(smooth(20, 31))), smooth(20, 31), 32);
+  expect_close(decoded(test::encode_webp_lossy(smooth(20, 31))), smooth(20, 31), 32);
 }
 
 TEST(WebP, ComposesAlphaOnWhite) {
   const auto image =
-      decode_it(test::encode_webp_rgba(1, 3, {10, 20, 30, 255, 0, 255, 100, 51, 1, 2, 3, 254}));
+      decoded(test::encode_webp_rgba(1, 3, {10, 20, 30, 255, 0, 255, 100, 51, 1, 2, 3, 254}));
   EXPECT_EQ(image.width, 3);
   EXPECT_EQ(image.rgb, (Bytes{10, 20, 30, 204, 255, 224, 2, 3, 4}));
 }
@@ -245,7 +245,7 @@ TEST(WebPHostile, EveryTruncationIsRefused) {
     for (std::size_t size = 12; size < good.size(); ++size) {
       SCOPED_TRACE(size);
       expect_error(ErrorCode::BadData, {"x: ", "WebP"},
-                   [&] { decode_it(Bytes(good.begin(), good.begin() + size)); });
+                   [&] { decoded(Bytes(good.begin(), good.begin() + size)); });
     }
 }
 
@@ -256,7 +256,7 @@ TEST(WebPHostile, FlippedBytesNeverDoHarm) {
     auto bad = good;
     bad[i] ^= 0x55;
     try {
-      const auto image = decode_it(bad, {1 << 20, 1 << 20, 4096});
+      const auto image = decoded(bad, {1 << 20, 1 << 20, 4096});
       EXPECT_EQ(image.rgb.size(), static_cast<std::size_t>(image.height) * image.width * 3);
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::BadData);
@@ -277,16 +277,15 @@ Bytes extended_header(std::uint32_t height, std::uint32_t width, std::uint8_t fl
 }
 
 TEST(WebPHostile, AnimationsAreRefused) {
-  expect_error(ErrorCode::BadData, {"x: animated WebP"},
-               [] { decode_it(extended_header(4, 4, 2)); });
+  expect_error(ErrorCode::BadData, {"x: animated WebP"}, [] { decoded(extended_header(4, 4, 2)); });
 }
 
 TEST(WebPHostile, HugeClaimsAreRefused) {
   expect_error(ErrorCode::BadData, {"x: picture of 60000x60000", "at most 64000000"},
-               [] { decode_it(extended_header(60'000, 60'000, 2)); });
+               [] { decoded(extended_header(60'000, 60'000, 2)); });
   const auto bytes = test::encode_webp_lossless(gradient(9, 9));
   expect_error(ErrorCode::BadData, {"9x9", "at most 80 pixels"}, [&] {
-    decode_it(bytes, {1 << 20, 80, 100});
+    decoded(bytes, {1 << 20, 80, 100});
   });
 }
 

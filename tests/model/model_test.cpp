@@ -10,7 +10,7 @@
 namespace veilnet::model {
 namespace {
 
-const auto kData = std::filesystem::path("tests/data");
+const auto kModels = std::filesystem::path("tests/data");
 
 // A model with every tensor set to `value`, variances to 1.
 Model make(const Card& card, float value = 0.125f) {
@@ -86,14 +86,14 @@ TEST(OldModelFile, ComputesWhatItDid) {
   std::vector<uint8_t> picture(32 * 32 * 3);
   for (size_t i = 0; i < picture.size(); ++i)
     picture[i] = static_cast<uint8_t>(i * 37 + i / 96 * 11);
-  const auto h = load(kData / "transform-format1.safetensors", Role::Transform);
+  const auto h = load(kModels / "transform-format1.safetensors", Role::Transform);
   const auto protected_picture =
       pictures_of(ref_forward(h, network_input(h, picture, 32, 32)), 32, 32);
   const std::vector<int> expected = {172, 159, 126, 167, 159, 126, 159, 159, 126, 162, 159, 126,
                                      161, 159, 126, 164, 159, 126, 162, 159, 125, 162, 158, 122};
   for (size_t i = 0; i < expected.size(); ++i)
     EXPECT_NEAR(protected_picture[i * 127], expected[i], 1) << i;
-  const auto psi = load(kData / "classifier-format1.safetensors", Role::Classifier);
+  const auto psi = load(kModels / "classifier-format1.safetensors", Role::Classifier);
   const auto logits = ref_forward(psi, network_input(psi, picture, 32, 32)).values;
   EXPECT_THAT(logits, testing::ElementsAre(testing::FloatNear(-0.3171f, 1e-4f),
                                            testing::FloatNear(0.0539f, 1e-4f)));
