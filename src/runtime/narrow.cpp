@@ -223,7 +223,7 @@ class NarrowConvolution : public Step {
         float largest = 0;
         for (int64_t i = 0; i < depth; ++i)
           largest = std::max(largest, std::abs(column[static_cast<size_t>(o * depth + i)]));
-        const float step = int8 ? largest / 127 : 1;
+        const float step = int8 ? largest / static_cast<float>(k_.weight_limit) : 1;
         for (int64_t i = 0; i < depth; ++i) {
           const float w = column[static_cast<size_t>(o * depth + i)];
           const int64_t block = i / values, word = i % values * type_bytes(job_.type) / 4;

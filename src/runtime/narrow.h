@@ -1,8 +1,9 @@
 // Convolutions whose inputs, and mostly outputs, have 8 or 16 bits a value.
 //
 // Int8: an activation that is never negative (behind ReLU) is kept as 8 bits without a sign, value
-// = scale * byte, with one scale a tensor; weights have 8 bits with a sign and one scale for each
-// output channel; sums are exact. BFloat16: both are rounded to bfloat16; sums are float32.
+// = scale * byte, with one scale a tensor; weights have 8 bits with a sign (7 with AVX2 alone,
+// whose sums of two products would overflow) and one scale for each output channel; sums are exact.
+// BFloat16: both are rounded to bfloat16; sums are float32.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,9 @@ constexpr int64_t type_bytes(Type type) {
 /// The loops for one type. Values are read in blocks of 16 bytes, so channels of an input must be
 /// multiples of 16 bytes.
 struct NarrowKernels {
-  std::string_view name;  ///< "avx512_vnni", "avx512_bf16" or "portable"
+  std::string_view name;  ///< "avx512_vnni", "avx512_bf16", "avx2" or "portable"
   int rows;               ///< of the register tile of gemm
+  int weight_limit;       ///< the largest absolute weight of Int8 with which sums stay exact
 
   /// c[m][32] = sums over `blocks` blocks of 16 bytes. Block i of row m is at a + i * a_stride + m
   /// *

@@ -1,6 +1,6 @@
-// The bodies of NarrowKernels, compiled once for each instruction set: narrow.cpp defines Dot and
-// kRows and includes this inside a namespace. No function of the standard library may be used here,
-// as in kernels.inl.
+// The bodies of NarrowKernels, compiled once for each instruction set: narrow_kernels.cpp defines
+// Dot, the values' type and kRows and includes this inside a namespace. No function of the standard
+// library may be used here, as in kernels.inl.
 
 template <int R, int N>
 void tile(int64_t blocks, const uint8_t* a, int64_t a_stride, const uint8_t* b, float* c) {
@@ -70,20 +70,20 @@ VEILNET_INLINE void finished(const float* sums, const float* scale, const float*
   v = v > other ? v : other;
 }
 
-// Fewer than 16 columns, the last ones of an output, go through a copy.
+// Fewer columns than lanes, the last ones of an output, go through a copy.
 void finish(int64_t m, int64_t columns, const float* sums, const float* scale, const float* bias,
             float residual, float slope, void* const* out) {
   for (int64_t i = 0; i < m; ++i, sums += 32) {
     auto* to = static_cast<Element*>(out[i]);
-    for (int64_t n = 0; n < columns; n += 16) {
+    for (int64_t n = 0; n < columns; n += kLanes) {
       V before = {}, v;
-      if (columns - n >= 16) {
+      if (columns - n >= kLanes) {
         if (residual != 0) to_float(to + n, before);
         finished(sums + n, scale + n, bias + n, slope, residual, before, v);
         from_float(v, to + n);
         continue;
       }
-      Element some[16] = {};
+      Element some[kLanes] = {};
       for (int64_t j = 0; j < columns - n; ++j) some[j] = to[n + j];
       to_float(some, before);
       finished(sums + n, scale + n, bias + n, slope, residual, before, v);
@@ -97,8 +97,8 @@ void finish_float(int64_t m, int64_t columns, const float* sums, const float* sc
                   const float* bias, float residual, float slope, void* const* out) {
   for (int64_t i = 0; i < m; ++i, sums += 32) {
     auto* to = static_cast<Float*>(out[i]);
-    for (int64_t n = 0; n < columns; n += 16) {
-      const int64_t count = columns - n < 16 ? columns - n : 16;
+    for (int64_t n = 0; n < columns; n += kLanes) {
+      const int64_t count = columns - n < kLanes ? columns - n : kLanes;
       V before = {}, v;
       if (residual != 0)
         for (int64_t j = 0; j < count; ++j) before[j] = to[n + j];
@@ -112,10 +112,10 @@ void narrow(int64_t n, const float* from, float scale, void* to) {
   auto* elements = static_cast<Element*>(to);
   const float inverse = 1 / scale;
   int64_t i = 0;
-  for (; i + 16 <= n; i += 16)
+  for (; i + kLanes <= n; i += kLanes)
     from_float(*reinterpret_cast<const V*>(from + i) * inverse, elements + i);
   V v = {};
-  Element some[16];
+  Element some[kLanes];
   for (int64_t j = i; j < n; ++j) v[j - i] = from[j] * inverse;
   from_float(v, some);
   for (int64_t j = i; j < n; ++j) elements[j] = some[j - i];
@@ -125,11 +125,11 @@ void widen(int64_t n, const void* from, float scale, float* to) {
   const auto* elements = static_cast<const Element*>(from);
   int64_t i = 0;
   V v;
-  for (; i + 16 <= n; i += 16) {
+  for (; i + kLanes <= n; i += kLanes) {
     to_float(elements + i, v);
     *reinterpret_cast<V*>(to + i) = scale * v;
   }
-  Element some[16] = {};
+  Element some[kLanes] = {};
   for (int64_t j = i; j < n; ++j) some[j - i] = elements[j];
   to_float(some, v);
   for (int64_t j = i; j < n; ++j) to[j] = scale * v[j - i];
@@ -148,5 +148,5 @@ void max_pool(int64_t width, int64_t channels, const void* row0, const void* row
   }
 }
 
-constexpr NarrowKernels kTable = {kName, kRows,  gemm,  finish,
+constexpr NarrowKernels kTable = {kName, kRows, kWeightLimit, gemm,  finish,
                                   finish_float, narrow, widen, max_pool};

@@ -13,7 +13,8 @@ namespace {
 typedef float Float __attribute__((may_alias));
 typedef uint16_t Bits16 __attribute__((may_alias));
 typedef int16_t Signed16 __attribute__((may_alias));
-// Sixteen values, as many as a block of weights has columns.
+// Sixteen values at once, as many as a block of weights has columns; AVX2 takes eight.
+constexpr int64_t kLanes = 16;
 typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t VBits __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t VInts __attribute__((vector_size(64), aligned(4), may_alias));
@@ -63,7 +64,7 @@ struct Lanes {
 
 namespace portable_u8 {
 constexpr std::string_view kName = "portable";
-constexpr int kRows = 4;
+constexpr int kRows = 4, kWeightLimit = 127;
 VEILNET_UINT8
 struct Dot {
   using Sum = Lanes::Of<int32_t>;
@@ -87,7 +88,7 @@ struct Dot {
 
 namespace portable_bf16 {
 constexpr std::string_view kName = "portable";
-constexpr int kRows = 4;
+constexpr int kRows = 4, kWeightLimit = 0;
 VEILNET_BFLOAT16
 struct Dot {
   using Sum = Lanes::Of<float>;
@@ -120,10 +121,60 @@ struct Dot {
 
 #ifdef __x86_64__
 #pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2_u8 {
+constexpr std::string_view kName = "avx2";
+// vpmaddubsw adds two products in 16 bits with a sign: 2 * 255 * 63 is the most that fits.
+constexpr int kRows = 3, kWeightLimit = 63;
+constexpr int64_t kLanes = 8;
+typedef float V __attribute__((vector_size(32), aligned(4), may_alias));
+using Element = uint8_t;
+using Ordered = uint8_t;
+VEILNET_INLINE void to_float(const Element* from, V& v) {
+  const auto bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  v = reinterpret_cast<V>(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)));
+}
+VEILNET_INLINE void from_float(const V& v, Element* to) {
+  const auto x = _mm256_max_ps(reinterpret_cast<__m256>(v + 0.5f), _mm256_setzero_ps());
+  const auto ints = _mm256_cvttps_epi32(_mm256_min_ps(x, _mm256_set1_ps(255)));
+  const auto words =
+      _mm_packus_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256(ints, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+}
+struct Dot {
+  struct Sum {
+    __m256i low, high;
+  };
+  using Weights = Sum;
+  static VEILNET_INLINE Sum zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static VEILNET_INLINE Weights load(const uint8_t* p) {
+    const auto* half = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(half), _mm256_loadu_si256(half + 1)};
+  }
+  static VEILNET_INLINE Sum step(Sum sum, int32_t x, Weights w) {
+    const auto values = _mm256_set1_epi32(x), ones = _mm256_set1_epi16(1);
+    sum.low =
+        _mm256_add_epi32(sum.low, _mm256_madd_epi16(_mm256_maddubs_epi16(values, w.low), ones));
+    sum.high =
+        _mm256_add_epi32(sum.high, _mm256_madd_epi16(_mm256_maddubs_epi16(values, w.high), ones));
+    // Otherwise GCC adds up the steps before it adds them to the sums, for which registers lack.
+    __asm__("" : "+x"(sum.low), "+x"(sum.high));
+    return sum;
+  }
+  static VEILNET_INLINE void store(float* p, Sum sum) {
+    _mm256_storeu_ps(p, _mm256_cvtepi32_ps(sum.low));
+    _mm256_storeu_ps(p + 8, _mm256_cvtepi32_ps(sum.high));
+  }
+};
+#include "runtime/narrow.inl"  // NOLINT(readability-duplicate-include): once a target
+}  // namespace avx2_u8
+#pragma GCC pop_options
+
+#pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,prefer-vector-width=512")
 namespace avx512_vnni {
 constexpr std::string_view kName = "avx512_vnni";
-constexpr int kRows = 14;
+constexpr int kRows = 14, kWeightLimit = 127;
 VEILNET_UINT8
 struct Dot {
   using Sum = __m512i;
@@ -148,7 +199,7 @@ struct Dot {
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,prefer-vector-width=512")
 namespace avx512_bf16 {
 constexpr std::string_view kName = "avx512_bf16";
-constexpr int kRows = 14;
+constexpr int kRows = 14, kWeightLimit = 0;
 VEILNET_BFLOAT16
 struct Dot {
   using Sum = __m512;
@@ -167,19 +218,27 @@ struct Dot {
 #pragma GCC pop_options
 #endif
 
-bool wants_portable() {
+// What VEILNET_SIMD allows: 2 everything, 1 AVX2, 0 nothing.
+int allowed() {
   const char* variable = std::getenv("VEILNET_SIMD");
   const std::string_view wanted = variable ? variable : "";
-  return wanted == "plain" || wanted == "avx2";
+  return wanted == "plain" ? 0 : wanted == "avx2" ? 1 : 2;
 }
 
-bool runs_avx512() {
+const NarrowKernels& fastest_loops(Type type) {
 #ifdef __x86_64__
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
-#else
-  return false;
+  const bool avx512 = allowed() >= 2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq");
+  if (type == Type::BFloat16 && avx512 && __builtin_cpu_supports("avx512bf16"))
+    return avx512_bf16::kTable;
+  if (type == Type::Int8 && avx512 && __builtin_cpu_supports("avx512vnni"))
+    return avx512_vnni::kTable;
+  if (type == Type::Int8 && allowed() >= 1 && __builtin_cpu_supports("avx2") &&
+      __builtin_cpu_supports("fma"))
+    return avx2_u8::kTable;
 #endif
+  return portable_narrow_kernels(type);
 }
 
 }  // namespace
@@ -189,14 +248,8 @@ const NarrowKernels& portable_narrow_kernels(Type type) {
 }
 
 const NarrowKernels& narrow_kernels(Type type) {
-#ifdef __x86_64__
-  static const bool avx512 = runs_avx512() && !wants_portable();
-  if (type == Type::Int8 && avx512 && __builtin_cpu_supports("avx512vnni"))
-    return avx512_vnni::kTable;
-  if (type == Type::BFloat16 && avx512 && __builtin_cpu_supports("avx512bf16"))
-    return avx512_bf16::kTable;
-#endif
-  return portable_narrow_kernels(type);
+  static const auto &int8 = fastest_loops(Type::Int8), &bfloat16 = fastest_loops(Type::BFloat16);
+  return type == Type::Int8 ? int8 : bfloat16;
 }
 
 }  // namespace veilnet::runtime

@@ -36,8 +36,16 @@ TEST(Narrow, FastLoopsComputeWhatThePlainOnesDo) {
     if (&fast == &plain) continue;
     compared = true;
     const int64_t blocks = 5, stride = 40 * 16;
-    const auto a = drawn_bytes(static_cast<size_t>(blocks * stride), 1, type);
-    const auto b = drawn_bytes(static_cast<size_t>(blocks * 16 * 32), 2, type);
+    auto a = drawn_bytes(static_cast<size_t>(blocks * stride), 1, type);
+    if (type == Type::Int8) std::fill_n(a.begin(), 64, uint8_t{255});
+    auto b = drawn_bytes(static_cast<size_t>(blocks * 16 * 32), 2, type);
+    if (type == Type::Int8) {
+      const int limit = fast.weight_limit;
+      for (auto& w : b) w = static_cast<uint8_t>(w % (2 * limit + 1) - limit);
+      // The largest sum of two products, on either side.
+      const auto most = static_cast<uint8_t>(limit), least = static_cast<uint8_t>(-limit);
+      for (size_t i = 0; i < 64; ++i) b[i] = i < 32 ? most : least;
+    }
     for (const int64_t columns : {16, 32}) {
       for (int64_t m = 1; m <= 33; ++m) {
         std::vector<float> got(33 * 32), expected(33 * 32);
