@@ -10,8 +10,10 @@ before their times count. Each time is the median of rounds in which the program
 bytes, the peers' from float to float tensors, which is less work. Ratios are to the fastest peer, which computes in
 float32.
 
+A precision for which this processor has no instructions (`veilnet bench` calls its loops portable) is left out.
+
 protect_*: PNG files of 32x32 through `veilnet protect`, the program's start included, and as a share of what the runtime
-does in batches of 32. cold_start_ms: one picture, U-Net of width 16, from the program's start to the written file.
+does with as many pictures at once as protect hands it. cold_start_ms: one picture, U-Net of width 16, from the program's start to the written file.
 
 With a trained psi and h and CIFAR-10 as binary files: what bf16 and int8 cost in accuracy on all protected test pictures.
 Both networks are calibrated on CALIBRATION training pictures, psi on plain and protected ones.
@@ -31,12 +33,14 @@ import pictures
 
 CASES = [("unet_w4", 32, 1), ("unet_w4", 32, 32), ("unet_w16", 32, 1), ("unet_w16", 32, 32), ("unet_w64", 32, 1),
          ("unet_w64", 32, 32), ("resnet20", 32, 1), ("resnet20", 32, 32), ("vgg16_bn", 32, 1), ("vgg16_bn", 32, 32),
-         ("unet_w16", 224, 1)]
+         ("unet_w4", 224, 1), ("unet_w4", 224, 32), ("unet_w16", 224, 1), ("unet_w16", 224, 32), ("unet_w64", 224, 1),
+         ("resnet20", 224, 1), ("resnet20", 224, 32), ("vgg16_bn", 224, 1)]
 PEERS = ["torch", "torch_channels_last", "ort"]
 PRECISIONS = ["fp32", "bf16", "int8"]
 ALLOWED_ERROR = 1e-4
 FOLDERS = {"unet_w16": (4000, 3), "unet_w64": (4000, 5)}  # pictures that protect is measured with, and rounds
 CALIBRATION = 500
+GROUP = 128  # pictures that protect hands to the network at once
 
 
 def output_of(*words):
@@ -53,6 +57,7 @@ class Bench:
         self.models = (o.models or root / "models").resolve()
         self.rounds, self.seconds = o.rounds, o.seconds
         self.isa, self.metrics = {}, {}
+        self.precisions = PRECISIONS
 
     def ours(self, *flags):
         output_of(self.veilnet, "bench", "--json", self.root / "bench.json", *flags)
@@ -76,6 +81,11 @@ class Bench:
             output_of(self.veilnet, "export", "--model", self.models / f"{model}.safetensors", "--size", f"{side}x{side}",
                       "-o", self.models / f"{model}-{side}.onnx")
 
+    def find_precisions(self):
+        for precision in PRECISIONS:
+            self.per_batch("unet_w4", 32, 1, precision)
+        self.precisions = [p for p in PRECISIONS if p == "fp32" or self.isa[p] != "portable"]
+
     def networks(self):
         seconds, shares, error, equal, levels = {}, {}, 0, 1, 0
         for _ in range(self.rounds):
@@ -91,7 +101,7 @@ class Bench:
                 equal, levels = min(equal, against.get("equal_share", 1)), max(levels, against.get("most_levels", 0))
                 if not max(drift, theirs.pop("ort_max_error")) <= ALLOWED_ERROR:
                     sys.exit(f"runtime: {case}: results differ from LibTorch's by {drift:.2g}")
-                for precision in PRECISIONS:
+                for precision in self.precisions:
                     ours = self.measured(model, side, batch, precision)
                     theirs[precision] = ours["seconds"]
                     if precision == "fp32":
@@ -102,13 +112,13 @@ class Bench:
         for case in CASES:
             model, side, batch = case
             label = f"{model}_b{batch}" + (f"_{side}" if side != 32 else "")
-            median = {which: statistics.median(seconds[case, which]) for which in [*PRECISIONS, *PEERS]}
+            median = {which: statistics.median(seconds[case, which]) for which in [*self.precisions, *PEERS]}
             peer = min(median[p] for p in PEERS)
             self.metrics |= {f"{label}_{which}_per_s": batch / value for which, value in median.items()}
-            self.metrics |= {f"{label}_{which}_ratio": peer / median[which] for which in PRECISIONS}
+            self.metrics |= {f"{label}_{which}_ratio": peer / median[which] for which in self.precisions}
             self.metrics[f"{label}_fp32_share_of_peak"] = statistics.median(shares[case])
             print(f"{label:18}" + "".join(f"  {which} {batch / value:.0f}/s" for which, value in median.items())
-                  + "  ratios" + "".join(f" {peer / median[which]:.2f}" for which in PRECISIONS), file=sys.stderr)
+                  + "  ratios" + "".join(f" {peer / median[which]:.2f}" for which in self.precisions), file=sys.stderr)
 
     def commands(self, place):
         kind = output_of("stat", "--file-system", "--format", "%T", place).strip()
@@ -127,12 +137,12 @@ class Bench:
             shares, rates = [], []
             for i in range(rounds):
                 out = place / f"out-{model}-{i}"  # removed at the end: ext4 looks long for inodes after many were freed
-                batches = [self.per_batch(model, 32, 32, "fp32")]
+                batches = [self.per_batch(model, 32, GROUP, "fp32")]
                 begin = time.monotonic()
                 output_of(self.veilnet, "protect", folder, "--model", self.models / f"{model}.safetensors", "-o", out)
                 rates.append(count / (time.monotonic() - begin))
-                batches.append(self.per_batch(model, 32, 32, "fp32"))  # as fast after as before?
-                shares.append(rates[-1] * statistics.mean(batches) / 32)
+                batches.append(self.per_batch(model, 32, GROUP, "fp32"))  # as fast after as before?
+                shares.append(rates[-1] * statistics.mean(batches) / GROUP)
                 if sum(1 for _ in out.iterdir()) != count:
                     sys.exit("runtime: protect did not write every picture")
             suffix = ("" if model == "unet_w64" else "_" + model.split("_")[1]) + where
@@ -180,7 +190,7 @@ class Bench:
             return 100 * sum(hits) / len(labels)
         full = right("fp32", "fp32")
         self.metrics["protected_accuracy_points_fp32"] = full
-        for precision in ("bf16", "int8"):
+        for precision in self.precisions[1:]:
             self.metrics[f"{precision}_accuracy_loss_points"] = full - right(precision, precision)
             self.metrics[f"{precision}_h_accuracy_loss_points"] = full - right(precision, "fp32")
 
@@ -204,9 +214,15 @@ def main():
     cpu = pathlib.Path("/proc/cpuinfo").read_text()
     parts = [o.only] if o.only else ["networks", "commands", "accuracy"]
     before = json.loads(o.result.read_text()) if o.only and o.result and o.result.exists() else {}
+    device = "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")"
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(o, pathlib.Path(name))
         bench.make_models()
+        bench.find_precisions()
+        isa = " ".join(dict.fromkeys(bench.isa[precision] for precision in bench.precisions))
+        if before and (before["machine"]["device"], before["machine"]["isa"]) != (device, isa):
+            sys.exit(f"runtime: {o.result} is of {before['machine']['device']}, {before['machine']['isa']}; this is {device}, {isa}: "
+                     "figures of two machines do not go into one record")
         bench.peer = json.loads((bench.modules / "node_modules/onnxruntime-node/package.json").read_text())["version"]
         if "networks" in parts:
             bench.networks()
@@ -214,10 +230,8 @@ def main():
             bench.commands(o.place or name)
         if "accuracy" in parts and o.psi:
             bench.accuracy(o.psi.resolve(), o.h.resolve(), o.cifar.resolve())
-        for precision in PRECISIONS:
-            bench.per_batch("unet_w4", 32, 1, precision)
     metrics = before.get("metrics", {}) | {key: float(f"{value:.4g}") for key, value in bench.metrics.items()}
-    metrics["isa"] = " ".join(dict.fromkeys(bench.isa[precision] for precision in PRECISIONS))
+    metrics["isa"] = isa
     commit = output_of(bench.veilnet, "--version").split("(")[-1].split(")")[0]
     record = {"experiment": "bench-runtime", "config": "bench/runtime.py",
               "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
@@ -226,8 +240,7 @@ def main():
                       "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
                       "precision, or with h alone (_h_).",
               "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),
-              "machine": {"device": "cpu (" + next(line.split(": ")[1] for line in cpu.splitlines() if line.startswith("model name")) + ")",
-                          "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},
+              "machine": {"device": device, "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},
               "metrics": dict(sorted(metrics.items()))}
     text = json.dumps(record, indent=1) + "\n"
     print(text)

@@ -373,7 +373,7 @@ def table1_section(data, records):
         *wrapped("Accuracy is that on what the cloud sees; beside it, what the same classifier "
                  "makes of plain pictures. Each row is one training with one seed. The accuracy of "
                  "the GAN-based transformation is ours after the paper's idea, not a "
-                 "reproduction."), "",
+                 "reproduction." + (" " + OWN_SPLIT if data.startswith("cifar100") else "")), "",
         *table(["row", "accuracy, %", "paper, %", "plain, %", "SSIM seen", "key, bits", "recipe ",
                 "commit ", "form "], rows), "",
         *[line for recipe, letter in recipes.items() for line in wrapped(f"- {letter}: {recipe}")],
@@ -472,10 +472,10 @@ def services_lines(record):
 def section(record):
     if not record.get("protections"):
         body = bench_section(record)
-    elif all(p.get("alpha") is not None for p in record["protections"]):
-        body = main_section(record)
     elif record.get("experiment", "").startswith(("defences", "services")):
         body = defences_section(record)
+    elif all(p.get("alpha") is not None for p in record["protections"]):
+        body = main_section(record)
     else:
         body = attacks_section(record)
     return [*wrapped(origin(record)), "", *body]
@@ -530,53 +530,67 @@ def readme_row(p, record=None, cells=(), matrices=()):
                   percent(jpeg, 1)]
 
 
-def of_cifar10(name):
-    """Whether it is a record of attacks or defences on CIFAR-10, not on CIFAR-100."""
-    return re.fullmatch(r"(attacks|defences)-cifar10(-.+)?", name) is not None
+def is_matrix_of(name, data):
+    """Whether it is a record of attacks or defences on this data, cifar10 or cifar100."""
+    return re.fullmatch(rf"(attacks|defences)-{data}(-.+)?", name) is not None
+
+
+def has_bound_alone(p):
+    return bool(p.get("bound")) and not p["bound"].get("epsilon")
+
+
+def readme_rows(records, data, first):
+    """Each protection once, from the first record that has it: those named, then the comparison
+    table's rows, then what has a bound."""
+    # The newest first; the others have what it lacks.
+    matrices = sorted((r for name, r in records.items() if is_matrix_of(name, data)),
+                      key=lambda r: r is not records.get(f"attacks-{data}"))
+    rows = [r for name, r in records.items() if name.startswith(f"table1-{data}-")]
+    protections = {}
+    for record in [*(records[name] for name in first if name in records), *rows]:
+        for p in record["protections"]:
+            if not p.get("bound") or has_bound_alone(p):
+                protections.setdefault(p["label"], (p, record))
+    for p in records.get(f"defences-{data}", {"protections": []})["protections"]:
+        if has_bound_alone(p):
+            protections.setdefault(p["label"], (p, None))
+    cells = [c for name, record in records.items()
+             if is_matrix_of(name, data) and not name.endswith("-old") for c in record["cells"]]
+    out = []
+    for label in sorted(protections, key=place):
+        p, own = protections[label]
+        attacks = next((m for m in matrices if cell_of(m, label, "look")), None)
+        if attacks:
+            out.append(readme_row(p, attacks, cells, matrices))
+        elif own and cell_of(own, label, "look"):
+            out.append(readme_row(p, own, own["cells"]))
+        else:
+            out.append(readme_row(p))
+    return out
+
+
+def long_rows(record):
+    """The main experiment again, trained for longer."""
+    if not record:
+        return []
+    p, paper = record["protections"][0], record.get("plain_paper")
+    return [["plain, long", percent(p["plain_accuracy"]), percent(paper and paper["accuracy"])]
+            + [DASH] * 4,
+            [f"{p['label']}, long", *readme_row(p, record, record["cells"])[1:]]]
 
 
 def readme_block(records):
-    main = records.get("cifar10-cpu")
-    # The newest first; the others have what it lacks.
-    matrices = sorted((r for name, r in records.items() if of_cifar10(name)),
-                      key=lambda r: r is not records.get("attacks-cifar10"))
-    protections = {}
-    for record in [main, *(r for name, r in records.items() if name.startswith("table1-cifar10-"))]:
-        for p in record["protections"] if record else []:
-            protections.setdefault(p["label"], p)
-    for p in records.get("defences-cifar10", {"protections": []})["protections"]:
-        if p.get("bound") and not p["bound"].get("epsilon"):
-            protections.setdefault(p["label"], p)
-    cells = []
-    for name, record in records.items():
-        if of_cifar10(name) and not name.endswith("-old"):
-            cells += record["cells"]
-    rows = []
-    for label in sorted(protections, key=place):
-        attacks = next((m for m in matrices if cell_of(m, label, "look")), None)
-        if attacks:
-            rows.append(readme_row(protections[label], attacks, cells, matrices))
-        elif main and cell_of(main, label, "look"):
-            rows.append(readme_row(protections[label], main, main["cells"]))
-        else:
-            rows.append(readme_row(protections[label]))
-    long = records.get("cifar10-long")  # the main experiment again, trained for longer
-    if long:
-        p = long["protections"][0]
-        paper = long.get("plain_paper")
-        rows.append(["plain, long", percent(p["plain_accuracy"]),
-                     percent(paper and paper["accuracy"])] + [DASH] * 4)
-        rows.append([f"{p['label']}, long", *readme_row(p, long, long["cells"])[1:]])
     columns = ["accuracy, %", "paper, %", "seen, SSIM", "rebuilt at best ", "picked, %",
                "JPEG 75, %"]
-    lines = table(["CIFAR-10", *columns], rows)
-    other = records.get("cifar100-cpu")
-    if other:
-        paper = other.get("plain_paper")
-        rows = [["plain", percent(other["protections"][0]["plain_accuracy"]),
-                 percent(paper and paper["accuracy"])] + [DASH] * 4]
-        rows += [readme_row(p, other, other["cells"]) for p in other["protections"]]
-        lines += ["", *table(["CIFAR-100", *columns], rows), "", *wrapped(OWN_SPLIT)]
+    lines = []
+    for title, data, first, long in (("CIFAR-10", "cifar10", ["cifar10-cpu"], "cifar10-long"),
+                                     ("CIFAR-100", "cifar100", ["defences-cifar100"],
+                                      "cifar100-cpu")):
+        rows = readme_rows(records, data, first) + long_rows(records.get(long))
+        if rows:
+            lines += [*([""] if lines else []), *table([title, *columns], rows)]
+            if data == "cifar100":
+                lines += ["", *wrapped(OWN_SPLIT)]
     return lines
 
 

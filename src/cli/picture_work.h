@@ -68,12 +68,13 @@ struct PictureWork {
 
 /// Does the work on every input and writes what came of each to --json: `written` (or `results`),
 /// `skipped`, `failed`, `left_out`, `interrupted`. A picture that fails does not stop the others.
-/// The output is a folder; for a single picture also a .png file or "-", standard output. On the
-/// first Ctrl-C or SIGTERM no further picture is begun, and within a second it says what is done.
+/// The output is a folder; for a single picture also a .png file or "-", standard output, and where
+/// none is given NAME-done.png in the working folder. On the first Ctrl-C or SIGTERM no further
+/// picture is begun, and within a second it says what is done.
 ///
 /// Memory does not grow with the number of pictures: they go through in groups of at most 128 and
 /// some 64 MB, three at a time (one is read, one computed, one written), however large the folder.
-/// @throws Error{InvalidArgument} if --output is missing where pictures are written, or is an input
+/// @throws Error{InvalidArgument} if --output is missing where many are written, or is an input
 /// or names a picture of a lossy kind; Error{BadData} at the end when a picture failed;
 /// Error{Interrupted}.
 void run_pictures(const PictureOptions& options, PictureWork work);

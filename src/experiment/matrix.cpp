@@ -245,9 +245,10 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     row.record.recipe = network ? recipe_of(*network)
                         : h     ? train::describe(gan_recipe(e))
                                 : train::describe(e.classifier.recipe);
+    row.record.provenance = h ? h->network().card.notes : row.service->card.notes;
+    // Of a driven alpha that ended higher there is no figure of the paper.
     if (!row.record.provenance.contains("alpha_at_end"))
       row.record.paper = paper_figure(e, row.record.label);
-    row.record.provenance = h ? h->network().card.notes : row.service->card.notes;
   }
   measure_service(row, set);
   if (network) {

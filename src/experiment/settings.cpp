@@ -71,11 +71,8 @@ Experiment Experiment::at_bits(int64_t bits, double epsilon) const {
   point.transform.kind = "coded";
   point.transform.bits = bits;
   point.transform.epsilon = epsilon;
-  auto& options = point.transform.options;
-  if (point.transform.recipe.name == "quick") train::set_coded_defaults(options);
   return stated(point, {"transform.kind=\"coded\"", fmt::format("transform.bits={}", bits),
-                        "transform.epsilon=" + alpha_text(epsilon),
-                        "transform.start_noise=" + alpha_text(options.start_noise)});
+                        "transform.epsilon=" + alpha_text(epsilon)});
 }
 
 Experiment Experiment::without_services() const {

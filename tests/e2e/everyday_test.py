@@ -142,7 +142,11 @@ class Everyday(unittest.TestCase):
         self.expect(2, ["one picture"], "encrypt", self.photos, "--key", self.key, "-o", self.root / "q.png")
         self.expect(2, ["one picture"], "encrypt", one, one, "--key", self.key, "-o", "-")
         self.expect(2, ["lossy"], *words, self.root / "o.jpg")
-        self.expect(2, ["--output"], "encrypt", one, "--key", self.key)
+        self.expect(0, ["0000-encrypted.png"], "encrypt", one, "--key", self.key, cwd=self.root)
+        self.assertEqual((self.root / "0000-encrypted.png").read_bytes(), written)
+        self.expect(1, ["0000-encrypted.png: exists"], "encrypt", one, "--key", self.key, cwd=self.root)
+        self.expect(2, ["--output"], "encrypt", self.photos, "--key", self.key)
+        self.expect(2, ["--output"], "encrypt", one, one, "--key", self.key)
 
     def test_output_that_does_not_arrive_is_an_error(self):
         self.fill(1)

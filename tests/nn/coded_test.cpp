@@ -37,8 +37,12 @@ std::set<std::string> distinct(const torch::Tensor& pictures) {
 
 TEST(Coded, EveryOutputIsThatOfACode) {
   torch::NoGradGuard no_grad;
-  for (const auto& [bits, categorical] :
-       {std::pair<int64_t, bool>{1, false}, {4, false}, {12, false}, {4, true}, {8, true}}) {
+  for (const auto& [bits, categorical] : {std::pair<int64_t, bool>{1, false},
+                                          {4, false},
+                                          {12, false},
+                                          {4, true},
+                                          {8, true},
+                                          {10, true}}) {
     auto net = coded(bits, categorical);
     const auto listed = net.decode(torch::arange(int64_t{1} << bits));
     const auto pictures = pictures_of(300);

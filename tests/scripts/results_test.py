@@ -87,13 +87,13 @@ class Records(unittest.TestCase):
             return {"protection": "coded4", "attack": attack, "flags": [], "candidates": 1000,
                     "measures": {"ssim": {"median": ssim}, "exact": 0, **more}}
 
-        p = {"label": "coded4", "accuracy": 0.8377, "client_gflop": 0.0812, "local_accuracy": 0.88,
+        p = {"label": "coded4", "alpha": 0.005, "accuracy": 0.8377, "client_gflop": 0.0812, "local_accuracy": 0.88,
              "bound": {"bits": 4, "psnr_db": 12.42, "epsilon": 8,
                        "reidentified": {"1000": 0.016}},
              "services": [{"classifier": "resnet-8", "classes": 20, "agreement": 0.9}]}
         picking = cell("retrieval", 0.1, reidentified=0.015)
         picking["threat_model"] = {"auxiliary": "candidates"}
-        record = {"experiment": "services-x", "protections": [p, {"label": "le"}],
+        record = {"experiment": "services-x", "protections": [p, {"label": "le", "alpha": 0.005}],
                   "cells": [cell("look", 0.01), cell("itn", 0.12), picking],
                   "attributes": [{"protection": "coded4", "attribute": a, "accuracy": x,
                                   "chance": 0.5} for a, x in (("warmth", 0.6), ("light", 0.7))],
@@ -108,9 +108,10 @@ class Records(unittest.TestCase):
 
     def test_of_cifar100_are_not_those_of_cifar10(self):
         for name in ("attacks-cifar10-h-standard", "defences-cifar10"):
-            self.assertTrue(results.of_cifar10(name), name)
+            self.assertTrue(results.is_matrix_of(name, "cifar10"), name)
+        self.assertTrue(results.is_matrix_of("defences-cifar100", "cifar100"))
         for name in ("attacks-cifar100", "defences-cifar100", "cifar10-cpu"):
-            self.assertFalse(results.of_cifar10(name), name)
+            self.assertFalse(results.is_matrix_of(name, "cifar10"), name)
 
     def test_codes_stand_in_the_order_of_their_bits(self):
         order = ["plain", "transform-a0.0", "transform-a0.05", "coded4-a0.005", "coded10-a0.005",

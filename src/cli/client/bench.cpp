@@ -134,20 +134,13 @@ json drift(const runtime::Network& network, const fs::path& path) {
            path.string(), x);
     pixels.push_back(static_cast<uint8_t>(std::nearbyint(level)));
   }
-  auto got = network.outputs(pixels, shape[2], shape[3]);
+  const auto got = network.outputs(pixels, shape[2], shape[3]);
   const auto expected = channels_last(output);
   double largest = 0;
   for (const float x : expected) largest = std::max(largest, std::abs(double{x}));
   std::vector<double> differences;
-  size_t equal = 0;
-  double levels = 0;  // of the pictures as they are written
-  for (size_t i = 0; i < got.size(); ++i) {
+  for (size_t i = 0; i < got.size(); ++i)
     differences.push_back(std::abs(double{got[i]} - expected[i]) / largest);
-    const double apart =
-        std::abs(std::nearbyint(255 * double{got[i]}) - std::nearbyint(255 * double{expected[i]}));
-    equal += apart == 0;
-    levels = std::max(levels, apart);
-  }
   std::ranges::sort(differences);
   double sum = 0;
   for (const double d : differences) sum += d;
@@ -160,7 +153,16 @@ json drift(const runtime::Network& network, const fs::path& path) {
   json record = {
       {"values", differences.size()}, {"mean", mean}, {"p99", most}, {"max", differences.back()}};
   if (!classifier) {
-    const double share = static_cast<double>(equal) / static_cast<double>(got.size());
+    // As they are written.
+    const auto bytes = network.transform(pixels, shape[2], shape[3]);
+    size_t equal = 0;
+    double levels = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      const double apart = std::abs(bytes[i] - std::nearbyint(255 * double{expected[i]}));
+      equal += apart == 0;
+      levels = std::max(levels, apart);
+    }
+    const double share = static_cast<double>(equal) / static_cast<double>(bytes.size());
     fmt::print("in 8 bits {:.4g} % of the values are equal, the others up to {:g} levels apart\n",
                100 * share, levels);
     record["equal_share"] = share;

@@ -22,6 +22,11 @@ struct CalibrateOptions : PictureOptions {
 
 void run(const CalibrateOptions& o) {
   auto model = model::load(model::file_of(o.model.model.native()));
+  if (model.card.bits > 0)
+    fail(ErrorCode::InvalidArgument,
+         "{}: a coded h computes in fp32 only, as a value that is rounded may turn its code; "
+         "calibrate takes other networks",
+         o.model.model.string());
   const runtime::Network network(model, {.threads = o.model.threads});
   runtime::Ranges ranges;
   std::size_t pictures = 0;

@@ -46,10 +46,6 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
   return options;
 }
 
-void set_coded_defaults(TransformOptions& options) {
-  if (options.start_noise == 0) options.start_noise = kStartNoise;
-}
-
 TransformOptions read_transform_options(Config& config, const std::string& recipe) {
   TransformOptions o;
   o = transform_options_for(o, recipe, config.get_double("transform.alpha", o.alpha, 0, 10));

@@ -75,10 +75,6 @@ struct TransformOptions {
   }
 };
 
-/// What a coded h beside another one gets: noise at the start where that one had none, as a decoder
-/// begins with no picture.
-void set_coded_defaults(TransformOptions& options);
-
 /// Reads [transform] with the defaults of the recipe. @throws Error{InvalidArgument} for a value
 /// out of range.
 TransformOptions read_transform_options(Config& config, const std::string& recipe);
