@@ -30,11 +30,11 @@ struct Case {
   int64_t width, depth;
   std::vector<int64_t> sides;
 };
-const std::vector<Case> kCases = {{"unet_w4", "unet", 4, 0, {32}},
+const std::vector<Case> kCases = {{"unet_w4", "unet", 4, 0, {32, 224}},
                                   {"unet_w16", "unet", 16, 0, {32, 224}},
-                                  {"unet_w64", "unet", 64, 0, {32}},
-                                  {"resnet20", "resnet", 0, 20, {32}},
-                                  {"vgg16_bn", "vgg16_bn", 0, 0, {32}}};
+                                  {"unet_w64", "unet", 64, 0, {32, 224}},
+                                  {"resnet20", "resnet", 0, 20, {32, 224}},
+                                  {"vgg16_bn", "vgg16_bn", 0, 0, {32, 224}}};
 
 // Smooth colours with some noise, of 256 levels, as photographs have.
 torch::Tensor draw_pictures(int64_t count, int64_t side) {
