@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs clang-tidy-14 over src/, or over the files given, with the flags of a GCC build made clean for clang.
 
-Over all of src/ it checks the unity sources, which read LibTorch's headers once for several files.
+Without files it checks the unity sources, which read headers once for several files: all of them, or with --since those
+in which a file of src/ is another one than at that commit.
 """
 import argparse
 import concurrent.futures
@@ -36,10 +37,27 @@ def clean_database(build, out):
     return [pathlib.Path(entry["file"]) for entry in entries]
 
 
+def changed_since(commit):
+    """The .cpp files that differ from that commit, and those whose header does; None where the commit is not there."""
+    done = subprocess.run(["git", "diff", "--name-only", "--diff-filter=d", commit, "--", "src"], cwd=ROOT, text=True, capture_output=True)
+    if done.returncode:
+        return None
+    paths = [ROOT / line for line in done.stdout.splitlines()]
+    return {path.with_suffix(".cpp") for path in paths if path.suffix in (".cpp", ".h")}
+
+
+def sources_of(path):
+    """The files that a unity source includes, or the file itself."""
+    if path.parent.name != "Unity":
+        return {path}
+    return {pathlib.Path(line.split('"')[1]) for line in path.read_text().splitlines() if line.startswith("#include")}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, help="a folder to configure the build in")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--since", metavar="COMMIT", help="a commit; where the clone has none of this name, everything is checked")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     options.build = options.build or ROOT / "build" / ("tidy-files" if options.files else "tidy")
@@ -51,6 +69,12 @@ def main():
 
     database = options.build / "database"
     known = clean_database(options.build, database)
+    changed = changed_since(options.since) if options.since else None
+    if changed is not None and not options.files:
+        known = [path for path in known if sources_of(path) & changed]
+        if not known:
+            print(f"tidy: no source has changed since {options.since}")
+            return 0
     files = [path.resolve() for path in options.files] or known
     unknown = [str(path) for path in files if path not in known]
     if unknown or not files:
