@@ -43,6 +43,9 @@ batch_size = 16
 """
 
 
+SELDOM = ["--set", "checkpoint_minutes=5.0"]  # saving after every step is for what is going to be stopped
+
+
 def steps_logged(run):
     log = run / "log.jsonl"
     if not log.exists():
@@ -64,9 +67,9 @@ class Resume(unittest.TestCase):
         cls.root = pathlib.Path(folder.name)
         cls.config = cls.root / "t.toml"
         cls.config.write_text(SETTINGS)
-        # A whole experiment from which each test removes the part that it trains again. Saving after every step is for that part only.
+        # A whole experiment from which each test removes the part that it trains again.
         cls.runs, cls.whole = cls.root / "runs", cls.root / "whole"
-        cls.run_to_end(["reproduce"], "--set", "checkpoint_minutes=5.0")
+        cls.run_to_end(["reproduce"], *SELDOM)
         cls.runs.rename(cls.whole)
 
     @classmethod
@@ -108,10 +111,10 @@ class Resume(unittest.TestCase):
                     self.assertIn("--resume", stderr)
                 else:
                     self.assertEqual(code, -how)
-                self.run_to_end(words, "--resume")
+                self.run_to_end(words, "--resume", *SELDOM)
                 self.assertIn("resume", [json.loads(line).get("event") for line in (run / "log.jsonl").read_text().splitlines()])
             else:
-                self.run_to_end(words)
+                self.run_to_end(words, *SELDOM)
             models.append((run / "model.safetensors").read_bytes())
         self.assertEqual(models[0], models[1])
 
