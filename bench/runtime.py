@@ -73,9 +73,10 @@ class Bench:
         return self.measured(model, side, batch, precision)["seconds"]
 
     def make_models(self):
-        if self.models.exists():
+        if all((self.models / f"{model}-{side}.onnx").exists() and (self.models / f"{model}-{side}.safetensors").exists()
+               for model, side, _ in CASES):
             return
-        self.models.mkdir(parents=True)
+        self.models.mkdir(parents=True, exist_ok=True)
         output_of(self.torch, "models", self.models)
         for model, side in {case[:2] for case in CASES}:
             output_of(self.veilnet, "export", "--model", self.models / f"{model}.safetensors", "--size", f"{side}x{side}",
@@ -236,7 +237,7 @@ def main():
     record = {"experiment": "bench-runtime", "config": "bench/runtime.py",
               "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
                       f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
-                      "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches: U-Net of "
+                      "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches of 128: U-Net of "
                       "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
                       "precision, or with h alone (_h_).",
               "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),

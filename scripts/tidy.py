@@ -2,7 +2,7 @@
 """Runs clang-tidy-14 over src/, or over the files given, with the flags of a GCC build made clean for clang.
 
 Without files it checks the unity sources, which read headers once for several files: all of them, or with --since those
-in which a file of src/ is another one than at that commit.
+of which a file, or a header that it includes itself, is another one than at that commit.
 """
 import argparse
 import concurrent.futures
@@ -38,12 +38,19 @@ def clean_database(build, out):
 
 
 def changed_since(commit):
-    """The .cpp files that differ from that commit, and those whose header does; None where the commit is not there."""
-    done = subprocess.run(["git", "diff", "--name-only", "--diff-filter=d", commit, "--", "src"], cwd=ROOT, text=True, capture_output=True)
-    if done.returncode:
-        return None
-    paths = [ROOT / line for line in done.stdout.splitlines()]
-    return {path.with_suffix(".cpp") for path in paths if path.suffix in (".cpp", ".h")}
+    """The paths that differ from that commit; None, for everything, where the commit is not there or the checks differ."""
+    done = subprocess.run(["git", "diff", "--name-only", "--diff-filter=d", commit, "--", "src", ".clang-tidy", "scripts/tidy.py",
+                           "scripts/tidy-vector.h"], cwd=ROOT, text=True, capture_output=True)
+    paths = done.stdout.splitlines()
+    return paths if done.returncode == 0 and all(path.startswith("src/") for path in paths) else None
+
+
+def is_touched(source, changed):
+    """Whether the source or a header that it includes itself is among the changed paths."""
+    if str(source.relative_to(ROOT)) in changed:
+        return True
+    text = source.read_text()
+    return any(f'#include "{path.removeprefix("src/")}"' in text for path in changed)
 
 
 def sources_of(path):
@@ -71,7 +78,7 @@ def main():
     known = clean_database(options.build, database)
     changed = changed_since(options.since) if options.since else None
     if changed is not None and not options.files:
-        known = [path for path in known if sources_of(path) & changed]
+        known = [path for path in known if any(is_touched(source, changed) for source in sources_of(path))]
         if not known:
             print(f"tidy: no source has changed since {options.since}")
             return 0

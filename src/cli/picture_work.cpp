@@ -61,16 +61,15 @@ std::optional<FileId> file_id(const fs::path& path) {
 /// Where the results go: a folder, one file or standard output.
 class Output {
  public:
-  /// done: ends the name of one picture's file where none is given.
-  Output(const PictureOptions& o, const std::string& done)
+  Output(const PictureOptions& o, const std::string& suffix)
       : overwrite_(o.force ? Overwrite::Yes : Overwrite::No), path_(o.output) {
     const bool one = o.inputs.size() == 1 && !fs::is_directory(o.inputs.front());
     const bool piped = o.inputs == std::vector<std::string>{"-"};
     if (path_.empty() && !piped) {
-      if (!one)
+      if (!one || suffix.empty())
         fail(ErrorCode::InvalidArgument,
              "--output is not set; give the folder for the pictures, or - for standard output");
-      path_ = fs::path(o.inputs.front()).stem().concat("-" + done + ".png");
+      path_ = fs::path(o.inputs.front()).stem().concat("-" + suffix + ".png");
     }
     const bool picture = image::has_picture_extension(path_) && !fs::is_directory(path_);
     stdout_ = path_.empty() || path_ == "-";
@@ -140,7 +139,7 @@ class Output {
 class Run {
  public:
   Run(const PictureOptions& options, PictureWork work) : o_(options), work_(std::move(work)) {
-    if (work_.encode) output_.emplace(o_, work_.done);
+    if (work_.encode) output_.emplace(o_, work_.suffix);
     auto found = find_inputs(o_.inputs, output_ ? output_->folder() : nullptr);
     inputs_ = std::move(found.pictures);
     left_out_ = std::move(found.left_out);
@@ -482,12 +481,14 @@ void add_picture_options(CLI::App& command, PictureOptions& options) {
   add_json(command, options.common);
 }
 
-void add_output_options(CLI::App& command, PictureOptions& options) {
+void add_output_options(CLI::App& command, PictureOptions& options, const std::string& suffix) {
   command
       .add_option("--output,-o", options.output,
                   "Folder to write PNG files to; for one picture also a .png file, or - for "
-                  "standard output, and where it is left out NAME-protected.png (encrypted, "
-                  "decrypted) in the folder you are in")
+                  "standard output" +
+                      (suffix.empty() ? suffix
+                                      : ", and where it is left out NAME-" + suffix +
+                                            ".png in the folder you are in"))
       ->type_name("PATH");
   auto* skip = command.add_flag("--skip-existing", options.skip_existing,
                                 "Leave out pictures whose output is there already");

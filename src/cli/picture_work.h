@@ -30,8 +30,8 @@ struct PictureOptions {
 void add_jobs(CLI::App& command, PictureOptions& options);
 /// Adds the inputs, --jobs, --shard and --json.
 void add_picture_options(CLI::App& command, PictureOptions& options);
-/// Adds --output, --force and --skip-existing.
-void add_output_options(CLI::App& command, PictureOptions& options);
+/// Adds --output, --force and --skip-existing; suffix as in PictureWork.
+void add_output_options(CLI::App& command, PictureOptions& options, const std::string& suffix = {});
 
 /// A picture on its way.
 struct Item {
@@ -49,6 +49,8 @@ image::Batch batch_of(std::span<const Item> items);
 struct PictureWork {
   std::string title;  ///< of the progress line: "protect"
   std::string done;   ///< of the closing line: "protected"
+  /// What one picture becomes where no output is named: NAME-suffix.png. Empty: it must be named.
+  std::string suffix = {};
   /// What the JSON record says beside the pictures.
   nlohmann::json record = nlohmann::json::object();
   /// Decodes. Called on several threads at once.
@@ -69,7 +71,7 @@ struct PictureWork {
 /// Does the work on every input and writes what came of each to --json: `written` (or `results`),
 /// `skipped`, `failed`, `left_out`, `interrupted`. A picture that fails does not stop the others.
 /// The output is a folder; for a single picture also a .png file or "-", standard output, and where
-/// none is given NAME-done.png in the working folder. On the first Ctrl-C or SIGTERM no further
+/// none is given NAME-suffix.png in the working folder. On the first Ctrl-C or SIGTERM no further
 /// picture is begun, and within a second it says what is done.
 ///
 /// Memory does not grow with the number of pictures: they go through in groups of at most 128 and

@@ -124,7 +124,7 @@ struct Dot {
 #pragma GCC target("avx2,fma")
 namespace avx2_u8 {
 constexpr std::string_view kName = "avx2";
-// vpmaddubsw adds two products in 16 bits with a sign: 2 * 255 * 63 is the most that fits.
+// vpmaddubsw adds two products in 16 bits with a sign, which weights of 7 bits fit: 2 * 255 * 63.
 constexpr int kRows = 3, kWeightLimit = 63;
 constexpr int64_t kLanes = 8;
 typedef float V __attribute__((vector_size(32), aligned(4), may_alias));

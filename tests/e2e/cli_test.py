@@ -401,6 +401,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(record["epsilon"], 0.5)
         self.assertAlmostEqual(record["kept"], 0.3546, places=3)
         self.assertEqual(certain, protect("sure", "--epsilon", "39", "--secret", secret, parts=["above 8"]))
+        self.expect(2, ["coded h", "fp32 only"], "calibrate", photos, "--model", model / "model.safetensors", "-o", self.out("int8"))
         protect("no", "--epsilon", "1", code=2, parts=["--secret", "keygen --secret"])
         protect("no", "--secret", secret, code=2, parts=["--epsilon"])
         protect("no", "--epsilon", "0", "--secret", secret, code=2, parts=["epsilon is 0", "above 0"])

@@ -883,6 +883,13 @@ class Client(Case):
         for path in protected.iterdir():
             self.assertEqual((would / path.name).read_bytes(), path.read_bytes())
 
+    def test_a_dry_run_of_one_picture_is_told_where_to_write(self):
+        done = subprocess.run([VEILNET, "client", self.photos / "0.png", "--model", H, "--server",
+                               f"http://127.0.0.1:{self.server.port}", "--dry-run"],
+                              capture_output=True, text=True, timeout=120, cwd=self.folder.name)
+        self.assertEqual(done.returncode, 2, done)
+        self.assertIn("--output is not set", done.stderr)
+
     def test_another_psi_gets_nothing(self):
         before = self.asked()
         done = self.client("--psi-sha256", "0" * 64, psi=False)

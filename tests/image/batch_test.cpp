@@ -8,7 +8,7 @@
 namespace veilnet::image {
 namespace {
 
-using test::bytes;
+using veilnet::test::bytes;
 using veilnet::test::expect_error;
 
 Batch counting(int height, int width, std::size_t count) {

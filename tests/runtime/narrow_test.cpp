@@ -1,5 +1,6 @@
 #include "runtime/narrow.h"
 
+#include <algorithm>
 #include <cmath>
 #include <gmock/gmock.h>
 #include <random>

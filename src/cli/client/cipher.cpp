@@ -48,9 +48,10 @@ struct CipherOptions : PictureOptions {
   std::filesystem::path key;
 };
 
-void add_cipher_options(CLI::App& command, CipherOptions& options) {
+/// suffix: of the file that one picture becomes where no output is named.
+void add_cipher_options(CLI::App& command, CipherOptions& options, const std::string& suffix) {
   add_picture_options(command, options);
-  add_output_options(command, options);
+  add_output_options(command, options, suffix);
   command.add_option("--key", options.key, "Key file (veilnet keygen)")->type_name("FILE");
 }
 
@@ -100,6 +101,7 @@ void encrypt(const EncryptOptions& o) {
   if (!o.key.empty()) record["key_id"] = cipher::key_id(key);
   run_pictures(o, {.title = "encrypt",
                    .done = "encrypted",
+                   .suffix = "encrypted",
                    .record = std::move(record),
                    .read = [](std::span<const std::uint8_t> bytes,
                               const std::string& name) { return image::decode(bytes, name); },
@@ -117,6 +119,7 @@ void decrypt(const CipherOptions& o) {
   run_pictures(
       o, {.title = "decrypt",
           .done = "decrypted",
+          .suffix = "decrypted",
           .record = {{"scheme", key.options.id}, {"key_id", cipher::key_id(key)}},
           .read = [&](std::span<const std::uint8_t> bytes,
                       const std::string& name) { return cipher::decrypt_png(bytes, name, key); },
@@ -150,7 +153,7 @@ void add_keygen(CLI::App& command) {
 
 void add_encrypt(CLI::App& command) {
   const auto options = std::make_shared<EncryptOptions>();
-  add_cipher_options(command, *options);
+  add_cipher_options(command, *options, "encrypted");
   add_scheme_flags(command, options->scheme);
   add_strength_flag(command, options->scheme);
   command.add_option("--key-mode", options->key_mode,
@@ -163,7 +166,7 @@ void add_encrypt(CLI::App& command) {
 
 void add_decrypt(CLI::App& command) {
   const auto options = std::make_shared<CipherOptions>();
-  add_cipher_options(command, *options);
+  add_cipher_options(command, *options, "decrypted");
   command.get_option("--key")->required();
   examples(command, {"veilnet decrypt encrypted/ --key photos.key -o decrypted/",
                      "veilnet decrypt - --key photos.key < cat.png > plain.png"});

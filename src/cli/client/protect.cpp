@@ -14,6 +14,8 @@
 namespace veilnet::cli {
 namespace {
 
+constexpr const char* kSuffix = "protected";
+
 struct ProtectOptions : PictureOptions {
   ModelOptions model;
   bool keep_size = false;
@@ -91,6 +93,7 @@ void run(const ProtectOptions& o, const CLI::App& command) {
       o,
       {.title = "protect",
        .done = "protected",
+       .suffix = kSuffix,
        .record = std::move(about),
        .read =
            [&](std::span<const std::uint8_t> bytes, const std::string& name) {
@@ -120,7 +123,7 @@ void add_protect(CLI::App& command) {
   const auto options = std::make_shared<ProtectOptions>();
   add_picture_options(command, *options);
   add_model_options(command, options->model, model::Role::Transform);
-  add_output_options(command, *options);
+  add_output_options(command, *options, kSuffix);
   command.add_flag("--keep-size", options->keep_size,
                    "Protect at the picture's own size instead of the size the model was trained "
                    "on (accuracy was measured only there)");
