@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ depth = 8
 epochs = 4
 batch_size = 16
 [phi]
-epochs = 1
+file = "PHI"
 layer = "relu1_1"
 [transform]
 width = 2
@@ -44,6 +45,15 @@ batch_size = 16
 
 
 SELDOM = ["--set", "checkpoint_minutes=5.0"]  # saving after every step is for what is going to be stopped
+
+
+def write_phi(path):
+    """One layer with drawn weights: to train a VGG for phi would take most of the time."""
+    draw = random.Random(1)
+    weights = struct.pack("<1728f", *(draw.gauss(0, 0.27) for _ in range(1728)))
+    header = json.dumps({"features.0.weight": {"dtype": "F32", "shape": [64, 3, 3, 3], "data_offsets": [0, 6912]},
+                         "features.0.bias": {"dtype": "F32", "shape": [64], "data_offsets": [6912, 7168]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + weights + bytes(256))
 
 
 def steps_logged(run):
@@ -66,7 +76,9 @@ class Resume(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.root = pathlib.Path(folder.name)
         cls.config = cls.root / "t.toml"
-        cls.config.write_text(SETTINGS)
+        phi = cls.root / "phi.safetensors"
+        write_phi(phi)
+        cls.config.write_text(SETTINGS.replace("PHI", str(phi)))
         # A whole experiment from which each test removes the part that it trains again.
         cls.runs, cls.whole = cls.root / "runs", cls.root / "whole"
         cls.run_to_end(["reproduce"], *SELDOM)

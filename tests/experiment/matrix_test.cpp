@@ -8,6 +8,7 @@
 
 #include "core/files.h"
 #include "data/sources.h"
+#include "experiment/phi.h"
 #include "image/codecs.h"
 #include "nn/model.h"
 #include "record/io.h"
@@ -22,12 +23,15 @@ Experiment experiment_of(const test::TemporaryFolder& folder, const std::string&
   auto config = Config::parse(
       "name = 't'\nruns = '" + folder.path().string() +
           "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
-          "[classifier]\nepochs = 1\n[phi]\nepochs = 1\n[transform]\nepochs = 1\n"
+          "[classifier]\nepochs = 1\n[transform]\nepochs = 1\n"
           "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
           "transports = ['jpeg:50']\nschemes = " +
           schemes + "\n",
       "test.toml");
-  return read_experiment(config);
+  auto e = read_experiment(config);
+  e.phi.file = drawn_phi(folder.path());
+  e.phi.layer = "relu1_1";
+  return e;
 }
 
 const record::Cell& cell(const record::Matrix& matrix, const std::string& protection,
@@ -103,7 +107,10 @@ Experiment tiny(const test::TemporaryFolder& folder, const std::string& transfor
                         "[transform]\nwidth = 2\nencoder_epochs = 1\nepochs = 1\n" +
                         transform + "[attack]\nwidth = 2\nepochs = 1\n" + tables,
                     "test.toml");
-  return read_experiment(config);
+  auto e = read_experiment(config);
+  e.phi.file = drawn_phi(folder.path());
+  e.phi.layer = "relu1_1";
+  return e;
 }
 
 TEST(Attacks, ShardsDivideTheCellsAndTheWholePutsThemTogether) {
@@ -134,7 +141,9 @@ TEST(Attacks, ShardsDivideTheCellsAndTheWholePutsThemTogether) {
 
 TEST(Rehearsal, TriesEveryTrainingAndWritesNothing) {
   const test::TemporaryFolder folder;
-  const auto e = tiny(folder, "");
+  auto e = tiny(folder, "");
+  std::filesystem::remove(e.phi.file);
+  e.phi.file.clear();
   const auto rehearsed = [](Experiment experiment, const auto& work) {
     train::Rehearsal rehearsal;
     experiment.rehearsal = &rehearsal;
@@ -197,7 +206,6 @@ TEST(Attacks, CellsAreMeasuredAgainWhenTheirModelOrBudgetChanges) {
   e.attacks.transports = {};
   e.classifier.depth = 8;
   e.anyway = true;  // 80 pictures teach nothing
-  e.phi.layer = "relu1_1";
   e.transform.width = 2;
   e.transform.options.encoder_epochs = 0;
   const auto w = open_workspace(e);

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "experiment/phi.h"
 #include "support.h"
 
 namespace veilnet::experiment {
@@ -24,6 +25,11 @@ Experiment tiny(const std::filesystem::path& runs, const std::string& more = "")
                         more,
                     "tiny");
   return read_experiment(config);
+}
+
+Experiment with_drawn_phi(Experiment e, const test::TemporaryFolder& folder) {
+  e.phi.file = drawn_phi(folder.path());
+  return e;
 }
 
 TEST(Models, RefusesUnknownKeysAndMissingPaths) {
@@ -88,7 +94,7 @@ TEST(Models, TrainsEveryStageAndRecordsProvenance) {
 
 TEST(Models, TrainingHDoesNotTouchPsi) {
   const test::TemporaryFolder folder;
-  auto e = tiny(folder.path());
+  auto e = with_drawn_phi(tiny(folder.path()), folder);
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   std::vector<torch::Tensor> before;
@@ -116,7 +122,7 @@ TEST(Models, ResumingWithAnotherConfigurationIsRefused) {
 // What is done where, and how often it is saved, is no matter to what comes out.
 TEST(Models, ThreadsCheckpointsAndPlaceDoNotMatter) {
   const test::TemporaryFolder folder;
-  auto e = tiny(folder.path() / "a");
+  auto e = with_drawn_phi(tiny(folder.path() / "a"), folder);
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   train_transform(e, w, psi, Mode::Fresh);
@@ -251,12 +257,12 @@ TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
 
 TEST(Models, StartsFromGivenWeights) {
   const test::TemporaryFolder folder;
-  auto e = tiny(folder.path() / "a");
+  auto e = with_drawn_phi(tiny(folder.path() / "a"), folder);
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   train_transform(e, w, psi, Mode::Fresh);
   // With a rate of nothing, what it starts with is what comes out.
-  auto again = tiny(folder.path() / "b");
+  auto again = with_drawn_phi(tiny(folder.path() / "b"), folder);
   again.classifier.from = (e.classifier_folder() / "model.safetensors").string();
   again.classifier.recipe.lr = 0;
   again.transform.encoder_from = (e.transform_folder() / "model.safetensors").string();
