@@ -144,8 +144,8 @@ class Resume(unittest.TestCase):
 
     def test_matrix_of_attacks_after_kill(self):
         words = ["reproduce", "attacks", "--results", str(self.root / "results")]
-        flags = [word for key in ('attacks.schemes=["le"]', 'attacks.only=["fr", "itn-small", "itn-position", "sia-gan"]', "attacks.known=200",
-                                  "attacks.attacked=20", "attacks.epochs=3", "attacks.transports=[]", "attacks.attributes=false",
+        flags = [word for key in ('attacks.schemes=["le"]', 'attacks.only=["fr", "itn-small", "itn-position", "sia-gan"]', "attacks.known=60",
+                                  "attacks.attacked=20", "attacks.epochs=2", "attacks.transports=[]", "attacks.attributes=false",
                                   "attacks.curve=false") for word in ("--set", key)]
         matrices = []
         for stops in (0, 3):
@@ -153,7 +153,7 @@ class Resume(unittest.TestCase):
             for _ in range(stops):
                 # What else is measured is no matter to a training that goes on.
                 process = subprocess.Popen(self.command(words, *flags, "--set", 'attacks.transports=["png"]'), stderr=subprocess.DEVNULL)
-                time.sleep(random.uniform(0.5, 3))
+                time.sleep(random.uniform(0.5, 5))
                 process.kill()
                 process.wait()
             self.run_to_end(words, *flags)
