@@ -39,7 +39,7 @@ def clean_database(build, out):
 
 def changed_since(commit):
     """The paths that differ from that commit; None, for everything, where the commit is not there or the checks differ."""
-    done = subprocess.run(["git", "diff", "--name-only", "--diff-filter=d", commit, "--", "src", ".clang-tidy", "scripts/tidy.py",
+    done = subprocess.run(["git", "diff", "--name-only", "--diff-filter=d", commit, "--", "src", ".clang-tidy",
                            "scripts/tidy-vector.h"], cwd=ROOT, text=True, capture_output=True)
     paths = done.stdout.splitlines()
     return paths if done.returncode == 0 and all(path.startswith("src/") for path in paths) else None
