@@ -35,6 +35,16 @@ void check_form(const std::string& file, const TensorView& view, const TensorSpe
 
 void check_values(const std::string& file, const TensorView& view) {
   const bool variance = view.name.ends_with(".running_var");
+  const float least = variance ? 0 : -kLargest;
+  // Without a way out of the loop the compiler makes vectors of it, four milliseconds less for
+  // eight megabytes.
+  unsigned wrong = 0;
+  for (size_t at = 0; at < view.bytes.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, view.bytes.data() + at, sizeof value);
+    wrong |= static_cast<unsigned>(!(value >= least)) | static_cast<unsigned>(!(value <= kLargest));
+  }
+  if (wrong == 0) return;
   for (size_t at = 0; at < view.bytes.size(); at += sizeof(float)) {
     float value;
     std::memcpy(&value, view.bytes.data() + at, sizeof value);
@@ -42,9 +52,9 @@ void check_values(const std::string& file, const TensorView& view) {
       fail(ErrorCode::BadData,
            "{}: tensor \"{}\" holds a value that is not finite (NaN or infinity)", file, view.name);
     }
-    if (std::abs(value) > kLargest || (variance && value < 0)) {
+    if (value < least || value > kLargest) {
       fail(ErrorCode::BadData, "{}: tensor \"{}\" holds {:g}; allowed: {:g} to {:g}", file,
-           view.name, value, variance ? 0.0f : -kLargest, kLargest);
+           view.name, value, least, kLargest);
     }
   }
 }
