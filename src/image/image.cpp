@@ -92,11 +92,15 @@ Image read_image(const std::filesystem::path& path, const DecodeLimits& limits) 
   return decode(read_file(path, limits.max_file_bytes), path.string(), limits);
 }
 
+Image decode_fitted(std::span<const std::uint8_t> bytes, const std::string& name, int height,
+                    int width, const DecodeLimits& limits) {
+  return resize_and_crop(decode_to_cover(bytes, name, height, width, limits), height, width);
+}
+
 Image read_fitted(const std::filesystem::path& path, int height, int width,
                   const DecodeLimits& limits) {
-  const auto bytes = read_file(path, limits.max_file_bytes);
-  return resize_and_crop(decode_to_cover(bytes, path.string(), height, width, limits), height,
-                         width);
+  return decode_fitted(read_file(path, limits.max_file_bytes), path.string(), height, width,
+                       limits);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image, Overwrite overwrite) {

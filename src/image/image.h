@@ -44,8 +44,10 @@ Image read_image(const std::filesystem::path& path, const DecodeLimits& limits =
 /// @throws also Error{InvalidArgument} for sides below 1.
 Image decode_to_cover(std::span<const std::uint8_t> bytes, const std::string& name, int height,
                       int width, const DecodeLimits& limits = {});
-/// The file's picture as resize_and_crop() makes it, by way of decode_to_cover(): within rounding
-/// of decoding it whole (tests: 40 dB).
+/// The picture as resize_and_crop() makes it, by way of decode_to_cover(): within rounding of
+/// decoding it whole (tests: 40 dB).
+Image decode_fitted(std::span<const std::uint8_t> bytes, const std::string& name, int height,
+                    int width, const DecodeLimits& limits = {});
 Image read_fitted(const std::filesystem::path& path, int height, int width,
                   const DecodeLimits& limits = {});
 

@@ -12,6 +12,12 @@ image::Image fit(const image::Image& picture, const Card& card) {
                                 static_cast<int>(card.width));
 }
 
+image::Image decode_fitted(std::span<const std::uint8_t> bytes, const std::string& name,
+                           const Card& card) {
+  return image::decode_fitted(bytes, name, static_cast<int>(card.height),
+                              static_cast<int>(card.width));
+}
+
 InputLevels input_levels(const Card& card) {
   InputLevels levels;
   for (size_t c = 0; c < 3; ++c) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "image/image.h"
@@ -14,6 +15,10 @@ namespace veilnet::model {
 /// A picture of the size that the model was trained on: scaled until it covers that, centre
 /// cropped.
 image::Image fit(const image::Image& picture, const Card& card);
+/// The same of a picture file's bytes. A JPEG of four times that size or more is decoded at a
+/// fraction of its own, and so differs by rounding. @throws as image::decode.
+image::Image decode_fitted(std::span<const std::uint8_t> bytes, const std::string& name,
+                           const Card& card);
 
 /// Float activations of `count` pictures, NHWC: channels vary fastest.
 struct Activations {

@@ -199,6 +199,16 @@ class Cases(unittest.TestCase):
             self.assertEqual(phone["class"], viewed["class"])
             self.assertAlmostEqual(phone["probability"], viewed["probability"], delta=0.02)
 
+    def test_photographs_are_decoded_at_a_fraction_of_their_size(self):
+        self.need_models()
+        inputs, out = self.new_folder(), self.new_folder()
+        whole = Image.open(self.cases / "orientation/phone.jpg").convert("RGB").resize((960, 1280), Image.BICUBIC)
+        whole.save(inputs / "small.jpg", quality=95)
+        Image.open(inputs / "small.jpg").save(inputs / "whole.png")
+        self.run_well("protect", inputs, "--model", self.h, "-o", out)
+        self.assertLess(mean_difference(pixels(out / "small.png"), pixels(out / "whole.png")), 1)
+        self.run_well("verify", inputs, out, "--model", self.h, "--max-ssim", 1)
+
     def test_orientation_in_image_folders(self):
         if not HAS_LAB:
             self.skipTest("veilnet-lab is not built")

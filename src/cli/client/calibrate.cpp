@@ -35,7 +35,7 @@ void run(const CalibrateOptions& o) {
                    .record = {{"model", as_utf8(o.model.model.native())}},
                    .read =
                        [&](std::span<const std::uint8_t> bytes, const std::string& name) {
-                         return model::fit(image::decode(bytes, name), model.card);
+                         return model::decode_fitted(bytes, name, model.card);
                        },
                    .together =
                        [&](std::span<Item> items) {

@@ -35,38 +35,39 @@ void run(const ClassifyOptions& o) {
   const runtime::Network psi(model::load(file, model::Role::Classifier), runtime_options(o.model));
   const auto& card = psi.card();
   std::atomic<std::size_t> of_other_size = 0;
-  run_pictures(o, {.title = "classify",
-                   .done = "classified",
-                   .record = {{"model", as_utf8(file.native())}},
-                   .read =
-                       [&](std::span<const std::uint8_t> bytes, const std::string& name) {
-                         const auto picture = image::decode(bytes, name);
-                         if (picture.height != card.height || picture.width != card.width)
-                           ++of_other_size;
-                         return model::fit(picture, card);
-                       },
-                   .together =
-                       [&](std::span<Item> items) {
-                         const auto batch = batch_of(items);
-                         const auto logits =
-                             psi.logits(batch.pixels(), batch.height(), batch.width());
-                         const auto classes = card.class_names.size();
-                         for (std::size_t i = 0; i < items.size(); ++i)
-                           name(items[i], std::span(logits).subspan(i * classes, classes),
-                                card.class_names, static_cast<std::size_t>(o.top_k));
-                       },
-                   .encode = {},
-                   .at_end =
-                       [&](nlohmann::json& record) {
-                         if (of_other_size == 0) return;
-                         const auto warning = fmt::format(
-                             "{} pictures were brought to {}x{}, this model's size. Plain ones may "
-                             "be; protected "
-                             "ones lose what they are named by: protect them without --keep-size",
-                             of_other_size.load(), card.width, card.height);
-                         spdlog::warn("{}", warning);
-                         record["warning"] = warning;
-                       }});
+  run_pictures(o,
+               {.title = "classify",
+                .done = "classified",
+                .record = {{"model", as_utf8(file.native())}},
+                .read =
+                    [&](std::span<const std::uint8_t> bytes, const std::string& name) {
+                      const auto picture = image::decode_to_cover(
+                          bytes, name, static_cast<int>(card.height), static_cast<int>(card.width));
+                      if (picture.height != card.height || picture.width != card.width)
+                        ++of_other_size;
+                      return model::fit(picture, card);
+                    },
+                .together =
+                    [&](std::span<Item> items) {
+                      const auto batch = batch_of(items);
+                      const auto logits = psi.logits(batch.pixels(), batch.height(), batch.width());
+                      const auto classes = card.class_names.size();
+                      for (std::size_t i = 0; i < items.size(); ++i)
+                        name(items[i], std::span(logits).subspan(i * classes, classes),
+                             card.class_names, static_cast<std::size_t>(o.top_k));
+                    },
+                .encode = {},
+                .at_end =
+                    [&](nlohmann::json& record) {
+                      if (of_other_size == 0) return;
+                      const auto warning = fmt::format(
+                          "{} pictures were brought to {}x{}, this model's size. Plain ones may "
+                          "be; protected "
+                          "ones lose what they are named by: protect them without --keep-size",
+                          of_other_size.load(), card.width, card.height);
+                      spdlog::warn("{}", warning);
+                      record["warning"] = warning;
+                    }});
 }
 
 }  // namespace

@@ -73,10 +73,8 @@ void run(ClientOptions o) {
       .title = o.dry_run ? "protect" : "classify",
       .done = o.dry_run ? "protected, and did not send," : "classified",
       .record = std::move(record),
-      .read =
-          [&](std::span<const uint8_t> bytes, const std::string& path) {
-            return model::fit(image::decode(bytes, path), h.card());
-          },
+      .read = [&](std::span<const uint8_t> bytes,
+                  const std::string& path) { return model::decode_fitted(bytes, path, h.card()); },
       .together = [&](std::span<Item> items) { protect(h, items); },
       .each = {},
       .encode = {},

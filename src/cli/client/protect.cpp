@@ -97,8 +97,8 @@ void run(const ProtectOptions& o, const CLI::App& command) {
        .record = std::move(about),
        .read =
            [&](std::span<const std::uint8_t> bytes, const std::string& name) {
+             if (!o.keep_size) return model::decode_fitted(bytes, name, card);
              auto picture = image::decode(bytes, name);
-             if (!o.keep_size) return model::fit(picture, card);
              if (picture.height != card.height || picture.width != card.width) ++of_other_size;
              return picture;
            },

@@ -106,7 +106,6 @@ class Verification {
  private:
   /// The plain picture as h saw it: of the model's size, or of its own where --keep-size was used.
   image::Image read(std::span<const std::uint8_t> bytes, const std::string& name) {
-    const auto plain = image::decode(bytes, name);
     const auto& path = protected_.at(name);
     auto seen = image::decode(read_file(path, image::DecodeLimits{}.max_file_bytes), path.string());
     const auto& card = h_.card();
@@ -114,6 +113,8 @@ class Verification {
       return seen.height == height && seen.width == width;
     };
     const bool fitted = has_size(card.height, card.width);
+    const auto plain = fitted ? image::decode_to_cover(bytes, name, seen.height, seen.width)
+                              : image::decode(bytes, name);
     if (!fitted && !has_size(plain.height, plain.width))
       fail(ErrorCode::BadData,
            "{}: is {}x{}; this model makes {}x{} of {}, or {}x{} with --keep-size", path.string(),
