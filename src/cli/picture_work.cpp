@@ -37,7 +37,8 @@ using namespace std::chrono_literals;
 using json = nlohmann::json;
 
 // What goes through at once. A network is fast on some dozens of small pictures; large ones pass
-// alone.
+// alone. A group fills the network once, so that the first is soon there, and has one for each
+// thread that reads.
 constexpr std::size_t kGroupPictures = 128;
 constexpr std::size_t kGroupBytes = 64u << 20;
 constexpr std::size_t kTogetherPixels = 1u << 20;
@@ -252,8 +253,9 @@ class Run {
         Item item;
         {
           const std::lock_guard lock(mutex_);
+          const bool enough = bytes >= 3 * kTogetherPixels && items.size() >= threads();
           if (next_ == inputs_.size() || items.size() >= kGroupPictures || bytes >= kGroupBytes ||
-              interrupted())
+              enough || interrupted())
             return;
           item.index = next_++;
         }
@@ -434,11 +436,13 @@ class Run {
 
   template <class Step>
   void on_threads(const Step& step) const {
-    const auto count = o_.jobs > 0 ? o_.jobs : physical_cores();
-    std::vector<std::jthread> threads;
-    for (int i = 1; i < std::min<int>(count, static_cast<int>(inputs_.size())); ++i)
-      threads.emplace_back(step);
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < std::min(threads(), inputs_.size()); ++i) others.emplace_back(step);
     step();
+  }
+
+  std::size_t threads() const {
+    return static_cast<std::size_t>(o_.jobs > 0 ? o_.jobs : physical_cores());
   }
 
   const PictureOptions& o_;
