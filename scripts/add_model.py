@@ -5,7 +5,7 @@ usage: add_model.py NAME MODEL.safetensors RECORD.json TEXT
 
 The figures come from RECORD, a file of results/ made from this very training (which the caller vouches for): of the
 protection of its alpha and bits, for a classifier the record's plain accuracy, for an inverse network what it rebuilds
-of the h of its alpha. An entry of that name is replaced.
+of the h of its alpha. An entry of that name is replaced; the same network again, calibrated say, needs no verdict.
 Sizes: below 10 MB each, 40 MB together.
 """
 import hashlib
@@ -24,6 +24,11 @@ def card_of(path):
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8))[0]
         return json.loads(file.read(length))["__metadata__"]
+
+
+def weights_of(path):
+    data = path.read_bytes()
+    return data[8 + struct.unpack("<Q", data[:8])[0]:]
 
 
 def figures_of(card, record):
@@ -66,7 +71,9 @@ def main():
     verdict = json.loads(card["notes"]).get("verdict", "")
     if verdict.startswith("does not protect"):
         sys.exit(f"add_model: {model} {verdict}")
-    if card["role"] in ("transform", "encoder") and not verdict:
+    there = MODELS / f"{name}.safetensors"
+    known = there.exists() and weights_of(there) == weights_of(model)
+    if card["role"] in ("transform", "encoder") and not verdict and not known:
         sys.exit(f"add_model: {model} was never judged: its card has no verdict")
     result = json.loads(record.read_text())
     figures = figures_of(card, result)
