@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The runtime of `veilnet` beside LibTorch eager and ONNX Runtime, all in one run on this machine.
 
-usage: runtime.py VEILNET RUNTIME_TORCH NODE_MODULES [--psi FILE --h FILE --cifar FOLDER] [--result FILE.json] ...
+usage: runtime.py VEILNET RUNTIME_TORCH NODE_MODULES [--psi FILE --h FILE --inverse FILE --cifar FOLDER] [--result FILE.json] ...
 VEILNET: build/release/veilnet; RUNTIME_TORCH: build/release/runtime_torch (-DVEILNET_BENCH=ON);
 NODE_MODULES: a folder with onnxruntime-node (ONNXRUNTIME_NODE_INSTALL=skip npm install --ignore-scripts onnxruntime-node).
 
@@ -12,18 +12,21 @@ float32.
 
 A precision for which this processor has no instructions (`veilnet bench` calls its loops portable) is left out.
 
-protect_*: PNG files of 32x32 through `veilnet protect`, the program's start included, and as a share of what the runtime
+protect_photographs_*: JPEG files of 12 megapixels through models of 224x224, likewise. protect_*: PNG files of 32x32 through `veilnet protect`, the program's start included, and as a share of what the runtime
 does with as many pictures at once as protect hands it. cold_start_ms: one picture, U-Net of width 16, from the program's start to the written file.
 
-With a trained psi and h and CIFAR-10 as binary files: what bf16 and int8 cost in accuracy on all protected test pictures.
+With a trained psi and h and CIFAR-10 as binary files: what bf16 and int8 cost in accuracy on all protected test pictures,
+and whether these show more.
 Both networks are calibrated on CALIBRATION training pictures, psi on plain and protected ones.
 """
 import argparse
 import json
 import os
 import pathlib
+import random
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,6 +44,9 @@ ALLOWED_ERROR = 1e-4
 FOLDERS = {"unet_w16": (4000, 3), "unet_w64": (4000, 5)}  # pictures that protect is measured with, and rounds
 CALIBRATION = 500
 GROUP = 128  # pictures that protect hands to the network at once
+PHOTO = (4000, 3000)  # pixels of a camera's picture
+PHOTOS = {"unet_w16": (120, 3), "unet_w64": (60, 3)}  # as FOLDERS
+PHOTO_GROUP = 20  # pictures of 224x224 that protect hands to the network at once
 
 
 def output_of(*words):
@@ -48,6 +54,16 @@ def output_of(*words):
     if done.returncode != 0:
         sys.exit(f"runtime: {' '.join(map(str, words))} failed:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def at_size(model, side):
+    """The bytes of a model file, said to be for pictures of side x side."""
+    length = struct.unpack("<Q", model[:8])[0]
+    header = json.loads(model[8:8 + length])
+    header["__metadata__"]["input_size"] = f"[{side},{side}]"
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + model[8 + length:]
 
 
 class Bench:
@@ -149,6 +165,7 @@ class Bench:
             suffix = ("" if model == "unet_w64" else "_" + model.split("_")[1]) + where
             self.metrics["protect_pictures_per_s" + suffix] = statistics.median(rates)
             self.metrics["protect_share_of_runtime" + suffix] = statistics.median(shares)
+        self.photographs(place, where)
         times = []
         for i in range(20):
             begin = time.monotonic()
@@ -156,7 +173,37 @@ class Bench:
             times.append(time.monotonic() - begin)
         self.metrics["cold_start_ms"] = 1000 * statistics.median(times)
 
-    def accuracy(self, psi, h, cifar):
+    def photographs(self, place, where):
+        """JPEG files of a camera's size through models of 224x224."""
+        from PIL import Image  # python3-pil
+        folder = place / "photographs"
+        folder.mkdir()
+        for i in range(max(count for count, _ in PHOTOS.values())):
+            # A few colours enlarged, with the sensor's noise: as large a file as a photograph is.
+            draw = random.Random(i)
+            scene = Image.frombytes("RGB", (40, 30), draw.randbytes(3600)).resize(PHOTO, Image.BICUBIC)
+            noise = Image.frombytes("L", (1000, 750), draw.randbytes(750_000)).resize(PHOTO, Image.NEAREST).convert("RGB")
+            Image.blend(scene, noise, 0.06).save(folder / f"{i:03}.jpg", quality=90)
+        for model, (count, rounds) in PHOTOS.items():
+            large = self.root / f"{model}-as-224.safetensors"
+            large.write_bytes(at_size((self.models / f"{model}.safetensors").read_bytes(), 224))
+            shares, rates = [], []
+            chosen = sorted(folder.iterdir())[:count]
+            for i in range(rounds):
+                out = place / f"out-photographs-{model}-{i}"
+                batches = [self.per_batch(model, 224, PHOTO_GROUP, "fp32")]
+                begin = time.monotonic()
+                output_of(self.veilnet, "protect", *chosen, "--model", large, "-o", out)
+                rates.append(count / (time.monotonic() - begin))
+                batches.append(self.per_batch(model, 224, PHOTO_GROUP, "fp32"))
+                shares.append(rates[-1] * statistics.mean(batches) / PHOTO_GROUP)
+                if sum(1 for _ in out.iterdir()) != count:
+                    sys.exit("runtime: protect did not write every photograph")
+            suffix = "_" + model.split("_")[1] + where
+            self.metrics["protect_photographs_per_s" + suffix] = statistics.median(rates)
+            self.metrics["protect_photographs_share_of_runtime" + suffix] = statistics.median(shares)
+
+    def accuracy(self, psi, h, inverse, cifar):
         def export(name, most, folder):
             data = (cifar / name).read_bytes()
             folder.mkdir()
@@ -194,6 +241,32 @@ class Bench:
         for precision in self.precisions[1:]:
             self.metrics[f"{precision}_accuracy_loss_points"] = full - right(precision, precision)
             self.metrics[f"{precision}_h_accuracy_loss_points"] = full - right(precision, "fp32")
+        for precision in self.precisions:
+            self.leak(precision, networks["h"], inverse, test, made[precision])
+
+    def leak(self, precision, h, inverse, plain, protected):
+        """What is seen of the pictures, and what an inverse network of the fp32 ones rebuilds."""
+        output_of(self.veilnet, "verify", plain, protected, "--model", h, "--precision", precision, "--json", self.root / "verify.json")
+        results = json.loads((self.root / "verify.json").read_text())["results"]
+        self.metrics[f"{precision}_ssim_seen"] = statistics.mean(r["ssim"] for r in results)
+        if not inverse:
+            return
+        import numpy  # python3-torch brings it
+        import torch
+        from PIL import Image
+        script = self.root / "inverse.pt"
+        if not script.exists():
+            output_of(self.veilnet, "export", "--model", inverse, "--format", "torchscript", "-o", script)
+        network = torch.jit.load(str(script)).eval()
+        names = sorted(path.name for path in protected.iterdir())
+        read = lambda folder, some: numpy.stack([numpy.asarray(Image.open(folder / name)) for name in some]).astype(numpy.float32)
+        errors = []
+        for at in range(0, len(names), 500):
+            some = names[at:at + 500]
+            with torch.no_grad():
+                rebuilt = network(torch.from_numpy(read(protected, some) / 255).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+            errors.extend(((numpy.rint(255 * rebuilt) - read(plain, some)) ** 2).mean(axis=(1, 2, 3)))
+        self.metrics[f"{precision}_itn_psnr_db"] = float(numpy.mean(10 * numpy.log10(255 ** 2 / numpy.maximum(errors, 1e-3))))
 
 
 def main():
@@ -204,6 +277,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, help="keep the drawn networks here, and take those that are there")
     parser.add_argument("--psi", type=pathlib.Path)
     parser.add_argument("--h", type=pathlib.Path)
+    parser.add_argument("--inverse", type=pathlib.Path, help="an attacker's network against h in fp32, for what it rebuilds of the others")
     parser.add_argument("--cifar", type=pathlib.Path)
     parser.add_argument("--only", choices=["networks", "commands", "accuracy"], help="measure this part, and keep the others of --result")
     parser.add_argument("--place", type=pathlib.Path, help="folder for the pictures of protect: in memory (/dev/shm) or on a disk, whose "
@@ -230,7 +304,7 @@ def main():
         if "commands" in parts:
             bench.commands(o.place or name)
         if "accuracy" in parts and o.psi:
-            bench.accuracy(o.psi.resolve(), o.h.resolve(), o.cifar.resolve())
+            bench.accuracy(o.psi.resolve(), o.h.resolve(), o.inverse and o.inverse.resolve(), o.cifar.resolve())
     metrics = before.get("metrics", {}) | {key: float(f"{value:.4g}") for key, value in bench.metrics.items()}
     metrics["isa"] = isa
     commit = output_of(bench.veilnet, "--version").split("(")[-1].split(")")[0]
@@ -239,7 +313,7 @@ def main():
                       f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
                       "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches of 128: U-Net of "
                       "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
-                      "precision, or with h alone (_h_).",
+                      "precision, or with h alone (_h_). _ssim_seen: mean SSIM of protected and plain test pictures; _itn_psnr_db: what an inverse network that was trained on fp32 pictures rebuilds of them.",
               "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),
               "machine": {"device": device, "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},
               "metrics": dict(sorted(metrics.items()))}
