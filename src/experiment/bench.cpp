@@ -287,10 +287,8 @@ record::Cell Bench::measure_cell(const Row& row, const attack::Attack& attack,
     if (const auto flag = measure::training_flag(measure::last_epoch(trained)))
       cell.flags.push_back(*flag);
   }
-  if (row.point.attack.recipe.epochs < attack.published_epochs)
-    cell.flags.push_back({record::kUnderTrained,
-                          fmt::format("trained for {} of the published {} epochs",
-                                      row.point.attack.recipe.epochs, attack.published_epochs)});
+  if (auto flag = measure::epochs_flag(row.point.attack.recipe.epochs, attack.published_epochs))
+    cell.flags.push_back(std::move(*flag));
   cell.commit = commit();
   keep_pictures(row, cell, outcome.recovered,
                 features == leak.values.end() ? std::vector<double>() : features->second);

@@ -77,6 +77,13 @@ std::optional<record::Flag> training_flag(const LastEpoch& last) {
   return std::nullopt;
 }
 
+std::optional<record::Flag> epochs_flag(int64_t epochs, int64_t published) {
+  if (4 * epochs >= published) return std::nullopt;
+  return record::Flag{record::kUnderTrained,
+                      fmt::format("trained for {} of the published {} epochs, less than a quarter",
+                                  epochs, published)};
+}
+
 void set_flags(std::vector<Cell>& cells, std::span<const record::Baseline> baselines) {
   for (auto& cell : cells) {
     // Who picks among candidates rebuilds nothing that could be better or worse.

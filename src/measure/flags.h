@@ -1,6 +1,7 @@
 // What must not be read as strength of a protection.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -20,6 +21,10 @@ LastEpoch last_epoch(const std::filesystem::path& run_folder);
 
 /// under_trained  the loss fell by more than 5 % in the last epoch, or there was one epoch only
 std::optional<record::Flag> training_flag(const LastEpoch& last);
+
+/// under_trained  an adversarial training, whose losses do not say whether it has ended, had less
+///                than a quarter of the epochs that were published (0: none were)
+std::optional<record::Flag> epochs_flag(int64_t epochs, int64_t published);
 
 /// Adds to each cell that was not refused, and does not pick among candidates, what says that its
 /// figure means nothing:

@@ -76,5 +76,15 @@ TEST(Flags, TrainingsThatHadNotEnded) {
                      [&] { last_epoch(folder.path()); });
 }
 
+TEST(Flags, AQuarterOfThePublishedEpochsIsEnough) {
+  EXPECT_EQ(epochs_flag(2, 25)->id, record::kUnderTrained);
+  EXPECT_EQ(epochs_flag(6, 25)->text,
+            "trained for 6 of the published 25 epochs, less than a quarter");
+  EXPECT_FALSE(epochs_flag(7, 25));
+  EXPECT_TRUE(epochs_flag(24, 100));
+  EXPECT_FALSE(epochs_flag(25, 100));
+  EXPECT_FALSE(epochs_flag(1, 0)) << "of no adversarial training";
+}
+
 }  // namespace
 }  // namespace veilnet::measure
