@@ -19,10 +19,8 @@ std::string missing(const fs::path& path) {
   return fmt::format("{}: no such file or folder{}", path.string(), from);
 }
 
-void find_in_folder(const fs::path& folder, const OutputFolder* output, Inputs& found) {
-  const auto skip = [output](const fs::path& below) {
-    return output && output->is_same_folder(below);
-  };
+void find_in_folder(const fs::path& folder, const fs::path& aside, Inputs& found) {
+  const auto skip = [&](const fs::path& below) { return is_same_folder(below, aside); };
   try {
     auto in_folder = image::find_pictures(folder, skip);
     for (auto& path : in_folder.pictures) {
@@ -41,7 +39,12 @@ void find_in_folder(const fs::path& folder, const OutputFolder* output, Inputs& 
 
 }  // namespace
 
-Inputs find_inputs(const std::vector<std::string>& paths, const OutputFolder* output) {
+bool is_same_folder(const fs::path& a, const fs::path& b) {
+  std::error_code cause;
+  return fs::is_directory(a, cause) && fs::equivalent(a, b, cause);
+}
+
+Inputs find_inputs(const std::vector<std::string>& paths, const fs::path& aside) {
   Inputs found;
   for (const fs::path path : paths) {
     std::error_code cause;
@@ -49,7 +52,7 @@ Inputs find_inputs(const std::vector<std::string>& paths, const OutputFolder* ou
     if (path == "-") {
       found.pictures.push_back({path, "standard input"});
     } else if (fs::is_directory(status)) {
-      find_in_folder(path, output, found);
+      find_in_folder(path, aside, found);
     } else if (fs::exists(status)) {
       found.pictures.push_back({path, path.filename()});
     } else {

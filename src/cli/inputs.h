@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/output_folder.h"
 
 namespace veilnet::cli {
 
@@ -32,10 +31,13 @@ struct Inputs {
   std::map<std::string, std::size_t> left_out;
 };
 
-/// Files as they are; folders with all that image::find_pictures finds below them. `output`, where
-/// it lies inside, is left out. What is missing, holds no picture or cannot be read is among the
-/// failures and stops nothing.
-Inputs find_inputs(const std::vector<std::string>& paths, const OutputFolder* output = nullptr);
+/// Files as they are; folders with all that image::find_pictures finds below them. What is missing,
+/// holds no picture or cannot be read is among the failures and stops nothing.
+/// @param aside a folder whose pictures are none of them where it lies inside; empty for none.
+Inputs find_inputs(const std::vector<std::string>& paths, const std::filesystem::path& aside = {});
+
+/// Whether both are there and one folder, over whatever links.
+bool is_same_folder(const std::filesystem::path& a, const std::filesystem::path& b);
 
 /// Names below an output folder with the extension .png, no two the same: beside IMG_1.png,
 /// IMG_1.jpg becomes IMG_1.jpg.png.

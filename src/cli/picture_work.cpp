@@ -87,16 +87,20 @@ class Output {
       fail(ErrorCode::InvalidArgument,
            "a PNG file does not go to a terminal; give --output, or redirect standard output");
     file_ = stdout_ || picture;
-    if (!file_) folder_.emplace(path_);
   }
 
-  const OutputFolder* folder() const { return folder_ ? &*folder_ : nullptr; }
+  /// Makes the folder, where it is one.
+  void open() {
+    if (!file_) folder_.emplace(path_);
+  }
+  /// The folder, be it there or not; empty where the results go elsewhere.
+  fs::path folder() const { return file_ ? fs::path() : path_; }
 
   /// @throws Error{InvalidArgument} where writing would replace an input.
   void check_inputs(const PictureOptions& o, const std::vector<Input>& inputs,
                     const std::vector<fs::path>& names) const {
     for (const fs::path path : o.inputs)
-      if (folder_ && fs::is_directory(path) && folder_->is_same_folder(path))
+      if (!file_ && is_same_folder(path, path_))
         fail(ErrorCode::InvalidArgument,
              "--output {} is the folder that the pictures come from; give another", shown(path_));
     std::set<FileId> read;
@@ -141,7 +145,7 @@ class Run {
  public:
   Run(const PictureOptions& options, PictureWork work) : o_(options), work_(std::move(work)) {
     if (work_.encode) output_.emplace(o_, work_.suffix);
-    auto found = find_inputs(o_.inputs, output_ ? output_->folder() : nullptr);
+    auto found = find_inputs(o_.inputs, output_ ? output_->folder() : work_.aside);
     inputs_ = std::move(found.pictures);
     left_out_ = std::move(found.left_out);
     found_failures_ = found.failures.size();
@@ -149,6 +153,7 @@ class Run {
     if (output_) {
       names_ = png_names(inputs_);
       output_->check_inputs(o_, inputs_, names_);
+      if (!inputs_.empty()) output_->open();
     }
     keep_shard();
     if (std::ranges::any_of(inputs_, [](const Input& input) { return input.path == "-"; }))

@@ -51,6 +51,9 @@ struct PictureWork {
   std::string done;   ///< of the closing line: "protected"
   /// What one picture becomes where no output is named: NAME-suffix.png. Empty: it must be named.
   std::string suffix = {};
+  /// A folder whose pictures are no inputs where it lies in theirs; the output folder is none
+  /// anyway.
+  std::filesystem::path aside = {};
   /// What the JSON record says beside the pictures.
   nlohmann::json record = nlohmann::json::object();
   /// Decodes. Called on several threads at once.
@@ -73,6 +76,8 @@ struct PictureWork {
 /// The output is a folder; for a single picture also a .png file or "-", standard output, and where
 /// none is given NAME-suffix.png in the working folder. On the first Ctrl-C or SIGTERM no further
 /// picture is begun, and within a second it says what is done.
+///
+/// The output folder is made when there is a picture to write.
 ///
 /// Memory does not grow with the number of pictures: they go through in groups of at most 128 and
 /// some 64 MB, three at a time (one is read, one computed, one written), however large the folder.

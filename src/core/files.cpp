@@ -334,13 +334,6 @@ bool OutputFolder::would_replace(const fs::path& name, const fs::path& file) con
          there.st_ino == given.st_ino;
 }
 
-bool OutputFolder::is_same_folder(const fs::path& folder) const {
-  struct stat ours {
-  }, given{};
-  return ::fstat(fd_, &ours) == 0 && ::stat(folder.c_str(), &given) == 0 &&
-         ours.st_dev == given.st_dev && ours.st_ino == given.st_ino;
-}
-
 void OutputFolder::flush() const {
   const Descriptor readable(::openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (readable.fd < 0 || ::syncfs(readable.fd) != 0) fail_io(path_, "flush", errno);

@@ -40,8 +40,6 @@ class OutputFolder {
   /// Whether writing this name would replace that very file (links followed): an input must not be
   /// its own output. @throws as contains.
   bool would_replace(const std::filesystem::path& name, const std::filesystem::path& file) const;
-  /// Whether `folder` is this one, over whatever links: a walk over inputs leaves it out.
-  bool is_same_folder(const std::filesystem::path& folder) const;
 
   /// Waits until everything written is on the disk. @throws Error{Io} if it cannot be.
   void flush() const;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "core/files.h"
 #include "support.h"
 
 namespace veilnet::cli {
@@ -117,8 +118,9 @@ TEST(FindInputs, LeavesOutTheOutputFolderInside) {
   const TemporaryFolder folder;
   touch(folder / "a.png");
   touch(folder / "out/a.png");
-  const OutputFolder output(folder / "out");
-  EXPECT_THAT(names(find_inputs({folder.path()}, &output)), ElementsAre("a.png"));
+  fs::create_directory_symlink("out", folder / "way");
+  EXPECT_THAT(names(find_inputs({folder.path()}, folder / "way")), ElementsAre("a.png"));
+  EXPECT_THAT(names(find_inputs({folder.path()}, folder / "none")), SizeIs(2));
 }
 
 TEST(PngNames, AreNeverTheSame) {

@@ -253,6 +253,23 @@ class Everyday(unittest.TestCase):
         self.expect(1, ["cifar10-h", "SHA-256", "index.json"], "protect", self.photos, "--model", "cifar10-h", "-o", self.out, **here)
         self.expect(1, ["VEILNET_MODELS"], "models", env={**os.environ, "VEILNET_MODELS": ""})
 
+    def test_what_holds_no_picture_leaves_no_folder_behind(self):
+        self.expect(1, ["photos: holds no .png", "1 of 1 pictures failed"], *self.encrypt)
+        self.assertFalse(self.out.exists())
+        self.fill(1)
+        self.expect(0, ["1 of 1"], *self.encrypt)
+        self.assertEqual([path.name for path in self.out.iterdir()], ["0000.png"])
+
+    def test_verify_takes_protected_pictures_inside_for_protected_ones(self):
+        inside = self.photos / "protected"
+        model = pathlib.Path(__file__).resolve().parents[2] / "models/cifar10-h.safetensors"
+        self.fill(2, side=32)
+        self.expect(0, ["2 of 2"], "protect", self.photos, "--model", model, "-o", inside)
+        (self.root / "way").symlink_to(inside)
+        for way in (inside, self.root / "way"):
+            self.expect(0, ["2 pairs", "yes: 2 of 2"], "verify", self.photos, way, "--model", model, "--max-ssim", 1)
+        self.expect(2, [str(self.photos), "two folders"], "verify", self.photos, self.photos, "--model", model)
+
     def test_secrets_are_no_keys(self):
         secret = self.root / "client.secret"
         self.expect(0, ["wrote a secret"], "keygen", "--secret", "-o", secret)

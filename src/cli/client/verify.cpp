@@ -80,7 +80,11 @@ class Verification {
       fail(ErrorCode::InvalidArgument,
            "the plain picture is -; allowed is a file or a folder, since its protected picture is "
            "found by its name");
-    const auto plain = find_inputs(o_.inputs).pictures;
+    if (is_same_folder(o_.plain, o_.protected_pictures))
+      fail(ErrorCode::InvalidArgument,
+           "{} is given for the plain and for the protected pictures; allowed: two folders",
+           o_.plain);
+    const auto plain = find_inputs(o_.inputs, o_.protected_pictures).pictures;
     const auto names = png_names(plain);
     const bool one = fs::is_regular_file(o_.protected_pictures);
     if (one && plain.size() > 1)
@@ -93,6 +97,7 @@ class Verification {
   void run() {
     run_pictures(o_, {.title = "verify",
                       .done = "verified",
+                      .aside = o_.protected_pictures,
                       .record = {{"model", as_utf8(file_.native())}, {"max_ssim", o_.max_ssim}},
                       .read = [this](auto bytes, const auto& name) { return read(bytes, name); },
                       .together = [this](std::span<Item> items) { compare(items); },

@@ -16,6 +16,7 @@
 #include "cli/lab/experiment_command.h"
 #include "cli/scheme_flags.h"
 #include "core/error.h"
+#include "core/output_folder.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "image/image.h"
@@ -91,9 +92,12 @@ Results attack_all(const Pictures& o, const std::function<Attacked(const Image& 
   if (o.inputs.empty() || o.output.empty())
     fail(ErrorCode::InvalidArgument,
          "pictures and --output are needed, or --on for an experiment's test pictures");
-  const OutputFolder output(o.output);
-  const auto found = find_inputs(o.inputs, &output);
+  const auto found = find_inputs(o.inputs, o.output);
+  Results results;
+  for (const auto& failure : found.failures) results.fail_with(failure);
   const auto& inputs = found.pictures;
+  if (inputs.empty()) return results;
+  const OutputFolder output(o.output);
   const auto names = png_names(inputs);
   const std::filesystem::path encrypted_folder = "encrypted", recovered_folder = "recovered";
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -102,8 +106,6 @@ Results attack_all(const Pictures& o, const std::function<Attacked(const Image& 
         fail(ErrorCode::InvalidArgument,
              "{} is an input and would be replaced; give another --output",
              inputs[i].path.string());
-  Results results;
-  for (const auto& failure : found.failures) results.fail_with(failure);
   const auto overwrite = o.force ? Overwrite::Yes : Overwrite::No;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& path = inputs[i].path;
