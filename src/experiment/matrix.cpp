@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 #include <regex>
-#include <set>
 #include <spdlog/spdlog.h>
 #include <sstream>
 
@@ -16,7 +15,6 @@
 #include "data/sources.h"
 #include "experiment/bench.h"
 #include "experiment/protections.h"
-#include "measure/bound.h"
 #include "measure/learning.h"
 #include "nn/infer.h"
 #include "nn/protection.h"
@@ -134,27 +132,6 @@ void measure_client(Row& row, const Workspace& w, const data::Dataset& set) {
   }
 }
 
-// Where the protection is a code.
-void measure_bound(Row& row, const Workspace& w) {
-  const auto& test = w.data.test;
-  const auto* network = dynamic_cast<const nn::NetworkProtection*>(row.protection.get());
-  if (!network || network->network().card.bits == 0) return;
-  const auto seen = measure::protect_test(*network, test);
-  row.record.bound = network->response()
-                         ? measure::bound(test, seen, nn::codes(network->network(), test.pictures),
-                                          *network->response())
-                         : measure::bound(test, seen, network->network().card.bits);
-  constexpr int64_t kListed = 16;
-  const auto bits = network->network().card.bits;
-  if (bits > kListed) return;
-  std::set<uint64_t> used;
-  for (const auto* pictures : {&w.data.train.pictures, &test.pictures}) {
-    const auto codes = nn::codes(network->network(), *pictures);
-    used.insert(codes.begin(), codes.end());
-  }
-  row.record.bound->dead = (uint64_t{1} << bits) - used.size();
-}
-
 double float_accuracy(const nn::Model& psi, const nn::Model& h, const data::Dataset& set,
                       const train::Compute& compute) {
   size_t right = 0;
@@ -217,7 +194,7 @@ Row network_row(const Experiment& point, const nn::Model& psi, nn::Model h, cons
   measure_service(row, test);
   measure_services(row, point, w, test);
   measure_client(row, w, test);
-  measure_bound(row, w);
+  row.record.bound = bound_of(*row.protection, w);
   return row;
 }
 
@@ -255,7 +232,7 @@ Row named_row(const Experiment& e, const Workspace& w, const std::string& label,
     measure_services(row, e, w, set);
     measure_client(row, w, set);
   }
-  measure_bound(row, w);
+  row.record.bound = bound_of(*row.protection, w);
   return row;
 }
 

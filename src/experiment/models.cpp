@@ -12,7 +12,6 @@
 #include "core/version.h"
 #include "data/sources.h"
 #include "experiment/protections.h"
-#include "measure/bound.h"
 #include "measure/hiding.h"
 #include "measure/learning.h"
 #include "model/zoo.h"
@@ -388,8 +387,8 @@ train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Car
 
 // Judges h by validation pictures, and a coded one by its bound on the test pictures: in the log
 // and in its card, where it stays.
-void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
-                          const Workspace& w, const train::Run& run) {
+void say_whether_it_hides(const Experiment& e, nn::Model& h, nn::FeatureExtractor& phi,
+                          const model::Card& card, const Workspace& w, const train::Run& run) {
   constexpr size_t kMost = 1000;
   const auto& some = w.split.validation;
   if (some.size() < kFewestToJudge) return;
@@ -402,10 +401,13 @@ void say_whether_it_hides(nn::Model& h, nn::FeatureExtractor& phi, const model::
     spdlog::warn("{}: {}", run.title, verdict.text());
   h.card.notes[model::kVerdictNote] = verdict.text();
   if (h.card.bits > 0 && w.data.test.size() > 1) {
-    const auto& test = w.data.test;
-    const auto bound = measure::bound(test, nn::transform(h, test.pictures), h.card.bits);
-    h.card.notes[model::kBoundNote] = record::to_text(bound);
-    spdlog::info("{}: {}", run.title, record::to_text(bound));
+    auto point = e;
+    point.transform.epsilon = 0;  // the model's own; chance is up to who protects with it
+    auto text = record::to_text(*bound_of(*protection_of(point, h), w));
+    if (e.transform.epsilon > 0)
+      text += ". With chance: " + record::to_text(*bound_of(*protection_of(e, h), w));
+    spdlog::info("{}: {}", run.title, text);
+    h.card.notes[model::kBoundNote] = std::move(text);
   }
   nn::save_model(h, run.folder / "model.safetensors", Overwrite::Yes);
 }
@@ -614,7 +616,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
         if (const auto last = task.driven_alpha(); last && *last > options.alpha)
           task.model().card.notes["alpha_at_end"] = alpha_text(*last);
         if (!run.rehearsal && e.compute.writes())
-          say_whether_it_hides(task.model(), *phi.net, psi.card, w, run);
+          say_whether_it_hides(e, task.model(), *phi.net, psi.card, w, run);
         return task.model();
       });
 }

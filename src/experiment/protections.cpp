@@ -10,6 +10,9 @@
 #include "cipher/mixing.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "measure/bound.h"
+#include "measure/grant.h"
+#include "nn/infer.h"
 #include "nn/protection.h"
 
 namespace veilnet::experiment {
@@ -138,6 +141,22 @@ std::unique_ptr<Protection> protection_of(const Experiment& point, nn::Model h) 
   }
   return std::make_unique<nn::NetworkProtection>(point.transform_label(), text, std::move(h),
                                                  response, t.recipe.seed);
+}
+
+std::optional<record::Bound> bound_of(const Protection& protection, const Workspace& w) {
+  const auto* network = dynamic_cast<const nn::NetworkProtection*>(&protection);
+  if (!network || network->network().card.bits == 0) return std::nullopt;
+  const auto& h = network->network();
+  const auto& test = w.data.test;
+  const auto* response = network->response() ? &*network->response() : nullptr;
+  const auto seen = measure::protect_test(protection, test);
+  auto codes = nn::codes(h, test.pictures);
+  auto bound = response ? measure::bound(test, seen, codes, *response)
+                        : measure::bound(test, seen, h.card.bits);
+  const auto others = nn::codes(h, w.data.train.pictures);
+  codes.insert(codes.end(), others.begin(), others.end());
+  measure::add_pictures_at_hand(bound, codes, response);
+  return bound;
 }
 
 std::optional<Experiment> at_transform(const Experiment& e, const std::string& label) {

@@ -7,6 +7,7 @@
 
 #include "experiment/models.h"
 #include "protection/protection.h"
+#include "record/matrix.h"
 
 namespace veilnet::experiment {
 
@@ -26,6 +27,11 @@ std::unique_ptr<protection::Protection> protection_of(const Experiment& point, n
 std::unique_ptr<protection::Protection> make_protection(const Experiment& experiment,
                                                         const Workspace& workspace,
                                                         const std::string& label);
+
+/// What no attacker can do, measured on the test pictures and, how many codes there are, on all at
+/// hand, where the protection is a code; else nothing.
+std::optional<record::Bound> bound_of(const protection::Protection& protection,
+                                      const Workspace& workspace);
 
 /// The experiment at the transformation network of that label: itself for "transform",
 /// Experiment::at_bits for "coded10", "coded4-eps8" and "coded16-shared", which alone of these

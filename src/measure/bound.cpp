@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include <boost/math/distributions/binomial.hpp>
 
@@ -142,6 +143,21 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
   b.kept = response.kept();
   b.epsilon_seen = audited_epsilon(response, kAuditDraws, 1);
   return b;
+}
+
+void add_pictures_at_hand(record::Bound& b, std::span<const uint64_t> codes,
+                          const protection::RandomisedResponse* response) {
+  if (codes.empty())
+    fail(ErrorCode::InvalidArgument, "there are no codes of pictures; allowed: 1 or more");
+  constexpr uint64_t kListed = 16;  // bits, of which every code can be listed
+  const std::set<uint64_t> used(codes.begin(), codes.end());
+  b.at_hand = codes.size();
+  b.distinct_at_hand = used.size();
+  if (b.bits <= kListed) b.dead = (uint64_t{1} << b.bits) - used.size();
+  const auto distinct = static_cast<double>(used.size()),
+             candidates = static_cast<double>(codes.size());
+  b.reidentified[std::to_string(codes.size())] =
+      response ? response->reidentified(distinct, candidates) : distinct / candidates;
 }
 
 double audited_epsilon(const protection::RandomisedResponse& response, uint64_t draws,

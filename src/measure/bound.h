@@ -33,6 +33,13 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
                     std::span<const uint64_t> codes,
                     const protection::RandomisedResponse& response);
 
+/// Adds to a bound what holds of all pictures at hand, whose codes these are, before chance: how
+/// many codes they have, and how often the right one of them all is picked at most.
+/// @param response of the bound; null where no chance decides.
+/// @throws Error{InvalidArgument} for no codes.
+void add_pictures_at_hand(record::Bound& bound, std::span<const uint64_t> codes,
+                          const protection::RandomisedResponse* response = nullptr);
+
 /// What epsilon is at least, seen from outside: two pictures of different codes are answered
 /// `draws` times, each time under a new secret, and the answers of one code counted (Clopper and
 /// Pearson's intervals, 95 % confidence together). A figure above response.epsilon() is an error of

@@ -255,6 +255,8 @@ void fields(Io& io, T& b) {
   io.need("pictures", b.pictures);
   io.need("distinct", b.distinct);
   io.need("alone", b.alone);
+  io.may("at_hand", b.at_hand);
+  io.may("distinct_at_hand", b.distinct_at_hand);
   io.may("dead", b.dead);
   io.may("anonymity", b.anonymity);
   io.need("psnr_db", b.psnr_db);

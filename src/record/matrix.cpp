@@ -11,28 +11,39 @@ namespace veilnet::record {
 
 std::string to_text(const Bound& b) {
   auto text = fmt::format(
-      "at most 2^{} protected pictures exist ({} among those of {} test pictures); no attacker's "
+      "at most 2^{} protected pictures exist ({} among those of {} test pictures{}); no attacker's "
       "mean squared error is below that of {:.2f} dB (95 % interval {:.2f} to {:.2f}; the mean "
       "picture of the true class has {:.2f}, of all {:.2f})",
-      b.bits, b.distinct, b.pictures, b.psnr_db, b.psnr_low_db, b.psnr_high_db,
-      b.class_mean_psnr_db, b.mean_psnr_db);
-  if (const auto rate = reidentified_at_most(b, 1000))
-    text += fmt::format("; of 1,000 candidates the right one is picked at most for {:.1f} %",
-                        100 * *rate);
-  if (b.epsilon) text += fmt::format("; epsilon {} for each picture", *b.epsilon);
+      b.bits, b.distinct, b.pictures,
+      b.at_hand ? fmt::format(", {} codes among all {} pictures at hand",
+                              b.distinct_at_hand.value_or(0), *b.at_hand)
+                : "",
+      b.psnr_db, b.psnr_low_db, b.psnr_high_db, b.class_mean_psnr_db, b.mean_psnr_db);
+  std::string picked;
+  for (const auto& [candidates, rate] : by_candidates(b))
+    picked += fmt::format("{} {:.3g} % of {}", picked.empty() ? "" : ",", 100 * rate, candidates);
+  if (!picked.empty())
+    text += "; of so many candidates the right one is picked at most for" + picked;
+  if (b.epsilon)
+    text += fmt::format(
+        "; with chance of epsilon {} for each picture, which keeps {:.3g} % of the "
+        "codes",
+        *b.epsilon, 100 * b.kept.value_or(0));
   return text;
 }
 
+std::vector<std::pair<std::uint64_t, double>> by_candidates(const Bound& bound) {
+  std::vector<std::pair<std::uint64_t, double>> out;
+  for (const auto& [count, rate] : bound.reidentified) out.emplace_back(std::stoull(count), rate);
+  std::ranges::sort(out);
+  return out;
+}
+
 std::optional<double> reidentified_at_most(const Bound& bound, std::uint64_t candidates) {
-  std::uint64_t most = 0;
-  std::optional<double> rate;
-  for (const auto& [text, share] : bound.reidentified) {
-    const auto count = std::stoull(text);
-    if (count > candidates || count < most) continue;
-    most = count;
-    rate = share;
-  }
-  return rate;
+  std::optional<double> most;
+  for (const auto& [count, rate] : by_candidates(bound))
+    if (count <= candidates) most = rate;
+  return most;
 }
 
 namespace {

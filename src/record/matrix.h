@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -59,8 +60,9 @@ struct Bound {
   std::uint64_t pictures = 0;  ///< that the figures are over
   std::uint64_t distinct = 0;  ///< different protected pictures among theirs
   std::uint64_t alone = 0;     ///< pictures that share their protected version with no other
-  /// Codes of no picture at hand, training pictures included; of up to 16 bits.
-  std::optional<std::uint64_t> dead;
+  std::optional<std::uint64_t> at_hand;           ///< pictures, those of the training included
+  std::optional<std::uint64_t> distinct_at_hand;  ///< different codes among theirs
+  std::optional<std::uint64_t> dead;              ///< codes of none of these; of up to 16 bits
   /// The anonymity set: of how many test pictures, itself included, a picture's protected version
   /// is; the median.
   std::optional<double> anonymity;
@@ -69,7 +71,8 @@ struct Bound {
   double psnr_low_db = 0, psnr_high_db = 0;  ///< its 95 % interval
   double class_mean_psnr_db = 0;  ///< of answering with the mean picture of the true class
   double mean_psnr_db = 0;        ///< of answering with the mean picture
-  /// By the number of candidates, the highest rate at which the right one can be picked, 0 to 1.
+  /// By the number of candidates, the highest rate at which the right one can be picked, 0 to 1; of
+  /// `at_hand` candidates that are all of these.
   std::map<std::string, double> reidentified;
   /// Of local differential privacy for the whole picture, where chance decides on the code.
   std::optional<double> epsilon;
@@ -79,6 +82,9 @@ struct Bound {
 
 /// "at most 2^10 protected pictures exist (443 of 10,000 test pictures); ...": the bound in words.
 std::string to_text(const Bound& bound);
+
+/// Bound::reidentified from the fewest candidates on.
+std::vector<std::pair<std::uint64_t, double>> by_candidates(const Bound& bound);
 
 /// The highest rate at which the right one of so many candidates can be picked, by the bound: that
 /// of the most candidates, no more than these, that it knows, since more are harder. Nothing where

@@ -418,10 +418,15 @@ Table bounds_table(const Matrix& matrix) {
     if (!p.bound) continue;
     const auto& b = *p.bound;
     std::string picked;
-    for (const auto& [count, rate] : b.reidentified)
-      picked += (picked.empty() ? "" : ", ") + per_cent(rate, 1) + " % of " + count;
+    for (const auto& [count, rate] : record::by_candidates(b))
+      picked +=
+          fmt::format("{}{:.3g} % of {}", picked.empty() ? "" : ", ", 100 * rate, grouped(count));
+    auto distinct = fmt::format("{} of {} pictures", grouped(b.distinct), grouped(b.pictures));
+    if (b.at_hand)
+      distinct += fmt::format(", {} of all {} at hand", grouped(b.distinct_at_hand.value_or(0)),
+                              grouped(*b.at_hand));
     t.rows.push_back(
-        {p.label, std::to_string(b.bits), fmt::format("{} of {} pictures", b.distinct, b.pictures),
+        {p.label, std::to_string(b.bits), std::move(distinct),
          b.dead ? std::to_string(*b.dead) : std::string(dash),
          b.anonymity ? fmt::format("{:g}", *b.anonymity) : std::string(dash), fixed(b.psnr_db, 2),
          fixed(b.psnr_low_db, 2) + " to " + fixed(b.psnr_high_db, 2), closest_attack(matrix, p),

@@ -61,6 +61,27 @@ TEST(Bound, CountsCellsAmongCandidates) {
   EXPECT_EQ(b.anonymity, 50);
 }
 
+TEST(Bound, CountsTheCodesOfAllPicturesAtHand) {
+  auto b = bound(dataset({10, 30, 100}, {0, 0, 0}), greys({1, 1, 2}), 3);
+  EXPECT_FALSE(b.at_hand || b.dead);
+  const std::vector<uint64_t> codes{1, 1, 2, 5, 5, 1, 2, 7};
+  add_pictures_at_hand(b, codes);
+  EXPECT_EQ(b.at_hand, 8u);
+  EXPECT_EQ(b.distinct_at_hand, 4u);
+  EXPECT_EQ(b.dead, 4u);
+  EXPECT_NEAR(b.reidentified.at("8"), 4 / 8.0, 1e-12);
+  EXPECT_NEAR(b.reidentified.at("3"), 2 / 3.0, 1e-9) << "of the test pictures";
+  const protection::RandomisedResponse response(3, 2);
+  add_pictures_at_hand(b, codes, &response);
+  EXPECT_NEAR(b.reidentified.at("8"), response.reidentified(4, 8), 1e-12);
+  b.bits = 32;
+  b.dead.reset();
+  add_pictures_at_hand(b, codes);
+  EXPECT_FALSE(b.dead) << "too many to list";
+  test::expect_error(ErrorCode::InvalidArgument, {"no codes"},
+                     [&] { add_pictures_at_hand(b, {}); });
+}
+
 TEST(Bound, NoGuessFromTheCodeBeatsIt) {
   // Half of the pictures show the cells' means, from which the others are guessed.
   std::vector<int> values, codes;

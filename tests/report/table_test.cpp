@@ -52,6 +52,22 @@ TEST(Tables, BoundsSayWhatChanceDoesToPsisConfidence) {
   EXPECT_NO_THROW(check(table));
 }
 
+TEST(Tables, BoundsSayWhatIsPickedOfEachSetOfCandidates) {
+  record::Matrix m;
+  auto& b = m.protections.emplace_back().bound.emplace();
+  b.pictures = 10000;
+  b.distinct = 443;
+  b.reidentified = {{"100", 0.3813}, {"1000", 0.159}, {"10000", 0.0443}};
+  const auto words = [&] { return bounds_table(m).rows[0]; };
+  EXPECT_EQ(words()[2], "443 of 10,000 pictures");
+  EXPECT_EQ(words()[10], "38.1 % of 100, 15.9 % of 1,000, 4.43 % of 10,000");
+  b.at_hand = 60000;
+  b.distinct_at_hand = 500;
+  b.reidentified["60000"] = 500.0 / 60000;
+  EXPECT_EQ(words()[2], "443 of 10,000 pictures, 500 of all 60,000 at hand");
+  EXPECT_EQ(words()[10], "38.1 % of 100, 15.9 % of 1,000, 4.43 % of 10,000, 0.833 % of 60,000");
+}
+
 TEST(Tables, OneCellInAWordOrTwo) {
   auto c = test::cell("p", "a", {0.1, 0.2});
   EXPECT_EQ(cell_text(nullptr), "");
