@@ -418,15 +418,20 @@ def picked_at_most(bound, candidates):
 def defence_row(p, record):
     label = p["label"]
     look, retrieval = (cell_of(record, label, attack) for attack in ("look", "retrieval"))
+    named = look["measures"].get("named") if look else None
+    accuracy = percent(p.get("accuracy"))
+    if p.get("accuracy") is None and named is not None:
+        accuracy = f"({percent(named)})"
     best = strongest(record["cells"], label)
     picked = retrieval["measures"].get("reidentified") if retrieval else None
     limit = picked_at_most(p.get("bound", {}), (retrieval or {}).get("candidates", 0))
-    read = [a for a in record.get("attributes", []) if a["protection"] == label]
+    read = [a for a in record.get("attributes", []) + record.get("attributes_elsewhere", [])
+            if a["protection"] == label]
     attribute = max(read, key=lambda a: a["accuracy"] - a["chance"], default=None)
     jpeg = next((t.get("accuracy") for t in record.get("transport", [])
                  if (t["protection"], t["transport"]) == (label, "jpeg:75")), None)
     return [
-        label, guarantee(p), percent(p.get("accuracy")), percent(jpeg, 1),
+        label, guarantee(p), accuracy, percent(jpeg, 1),
         fixed(look["measures"]["ssim"]["median"], 2) if look else DASH,
         f"{fixed(best['measures']['ssim']['median'], 2)} (`{best['attack']}`)" if best else DASH,
         percent(picked, 1) + (f", at most {percent(limit, 1)}" if limit is not None else ""),
@@ -442,6 +447,16 @@ def defences_section(record):
              "to be trusted. Picked: of the candidates, by `retrieval` and, where there is a bound, "
              "by any. Attribute: the one that is read best, percent. GFLOP: what a picture costs "
              "the client.")
+    rows = [defence_row(p, record) for p in record["protections"]]
+    if any(row[2].startswith("(") for row in rows):
+        words += (" Accuracy in brackets: no service was trained for these pictures; what psi, as it "
+                  f"is, names of the {record['budget']['attacked pictures']:,} attacked ones as they "
+                  "are seen.")
+    if record.get("attributes_elsewhere"):
+        words += (" Attributes stand in "
+                  + ", ".join(f"`{name}`" for name in record["attributes_from"])
+                  + ", whose cells of `look` are the very same; of the others they were not "
+                    "measured.")
     if local:
         words += (f" The catch: the encoder of these h alone, on the client, names "
                   f"{percent(local['local_accuracy'])} % of plain pictures")
@@ -451,8 +466,24 @@ def defences_section(record):
     return [*wrapped(words), "",
             *table(["protection", "guarantee ", "accuracy, %", "JPEG 75, %", "seen", "rebuilt ",
                     "picked, %", "attribute ", "GFLOP"],
-                   [defence_row(p, record) for p in record["protections"]]), "",
+                   rows), "",
             *services_lines(record), *attacks_section(record)]
+
+
+def with_attributes_elsewhere(record, records):
+    """A record of defences, with the attributes that others have of the very same protections: the
+    key of a cell of `look` is over data, protection, psi and budget."""
+    known = {a["protection"] for a in record.get("attributes", [])}
+    looks_here = {c["protection"]: c.get("key") for c in record["cells"] if c["attack"] == "look"}
+    found, names = [], []
+    for name, other in records.items():
+        same = {c["protection"] for c in other["cells"] if c["attack"] == "look" and c.get("key")
+                and c["key"] == looks_here.get(c["protection"])} - known
+        entries = [a for a in other.get("attributes", []) if a["protection"] in same]
+        if entries:
+            found, names = found + entries, names + [name]
+            known |= same
+    return record | {"attributes_elsewhere": found, "attributes_from": names} if found else record
 
 
 def services_lines(record):
@@ -631,6 +662,8 @@ def generate(root):
     """What each document should be, by its path."""
     records = {path.stem: without_outdated_flags(load(path))
                for path in sorted((root / "results").glob("*.json"))}
+    for name in [name for name in records if name.startswith("defences")]:
+        records[name] = with_attributes_elsewhere(records[name], records)
     out = {root / "docs" / "results.md": results_page(records)}
     for path, name, lines in ((root / "README.md", "results", readme_block(records)),
                               (root / "docs" / "attacks.md", "attacks",

@@ -102,6 +102,11 @@ const Cell* Matrix::cell(const std::string& label, const std::string& attack) co
   return it == cells.end() ? nullptr : &*it;
 }
 
+std::optional<double> Matrix::named_as_seen(const std::string& label) const {
+  const auto* look = cell(label, "look");
+  return look ? share(look->measures, "named") : std::nullopt;
+}
+
 std::vector<std::string> Matrix::attacks() const {
   std::vector<std::string> out;
   for (const auto& c : cells)

@@ -211,6 +211,9 @@ struct Matrix {
 
   const Protection* protection(const std::string& label) const;  ///< or null
   const Cell* cell(const std::string& protection, const std::string& attack) const;
+  /// What the classifier of plain pictures, as it is, names of the attacked pictures as they are
+  /// seen, 0 to 1. Says what a protection without a service of its own keeps.
+  std::optional<double> named_as_seen(const std::string& protection) const;
   std::vector<std::string> attacks() const;  ///< in the order of the cells, each once
 };
 

@@ -175,8 +175,9 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
   constexpr std::size_t kFewest = 3;
   std::vector<Defence> rebuilt, recognised;
   for (const auto& p : matrix.protections) {
-    if (!p.accuracy) continue;
-    const double accuracy = 100 * *p.accuracy;
+    const auto named = p.accuracy ? p.accuracy : matrix.named_as_seen(p.label);
+    if (!named) continue;
+    const double accuracy = 100 * *named;
     std::optional<double> similar, picked;
     const auto* bound = standing_bound(matrix, p);
     for (const auto& c : matrix.cells) {

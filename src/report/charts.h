@@ -25,7 +25,8 @@ TradeOff trade_off(const record::Matrix& matrix);
 /// By name, accuracy over what the strongest attack leaks, a point for each protection, and a line
 /// through those of which none other is as accurate and leaks less: "rebuilt" by median SSIM, its
 /// distance from 0, "recognised" by the share that is picked of the candidates, or that a bound
-/// allows. None for fewer than three points.
+/// allows. Without a service of its own a protection's accuracy is Matrix::named_as_seen. None for
+/// fewer than three points.
 std::vector<std::pair<std::string, std::string>> defence_charts(const record::Matrix& matrix);
 
 /// SSIM and PSNR over each kind of budget.

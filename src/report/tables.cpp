@@ -78,8 +78,17 @@ Table accuracy_table(const Matrix& matrix) {
                {"Protected, float, %", true},
                {"Paper, protected, %", true}};
   std::vector<std::string> sources;
+  bool without_service = false;
   for (const auto& p : matrix.protections) {
-    if (!p.accuracy) continue;
+    if (!p.accuracy) {
+      const auto named = matrix.named_as_seen(p.label);
+      if (!named) continue;
+      without_service = true;
+      t.rows.push_back({p.label, per_cent(matrix.data.plain_accuracy, 2),
+                        "(" + per_cent(named, 2) + ")", std::string(dash), std::string(dash),
+                        std::string(dash)});
+      continue;
+    }
     // Only the service of a network learned from plain pictures.
     const auto lost = p.plain_accuracy && !p.architecture.empty()
                           ? std::optional(*p.plain_accuracy - *p.accuracy)
@@ -95,6 +104,10 @@ Table accuracy_table(const Matrix& matrix) {
       "Test accuracy of the service's classifier, and of the same classifier on plain pictures. "
       "Lost by a network, whose service learned from plain pictures: plain minus protected 8-bit "
       "PNG; negative is a gain.";
+  if (without_service)
+    t.caption +=
+        " In brackets: no service was trained for these; what the classifier of plain pictures, as "
+        "it is, names of the attacked ones.";
   if (matrix.plain_paper)
     t.caption += " On plain pictures the paper has " + per_cent(matrix.plain_paper->accuracy, 2) +
                  " % (" + matrix.plain_paper->source + ").";

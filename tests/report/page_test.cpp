@@ -173,6 +173,14 @@ TEST(Page, DrawsProtectionsSideBySide) {
   // The line leads over coded and h, not over blur, which is behind both.
   EXPECT_TRUE(contains(charts[0].second, "none more accurate leaks less: 0.1: 85 0.3: 90"))
       << charts[0].second;
+  // Without a service, what the classifier of plain pictures names stands in for one.
+  m.protections[2].accuracy.reset();
+  EXPECT_TRUE(defence_charts(m).empty()) << "two points";
+  m.cells.push_back(test::cell("h", "look", {0, 0}));
+  m.cells.back().measures["named"] = 0.875;
+  EXPECT_TRUE(contains(defence_charts(m)[0].second, "0.1: 85 0.3: 87.5"));
+  m.cells.pop_back();
+  m.protections[2].accuracy = 0.9;
   for (auto& c : m.cells) {
     c.candidates = 1000;
     c.measures["reidentified"] = c.protection == "coded" ? 0.002 : 1.0;

@@ -100,6 +100,18 @@ TEST(Tables, AccuracyBesideThePapers) {
   EXPECT_EQ(t.rows[1],
             (std::vector<std::string>{"h", "90.00", "87.50", "2.50", "87.60", "\u2013"}));
   EXPECT_NE(t.caption.find("91.23 % (Table I)"), std::string::npos) << t.caption;
+  EXPECT_EQ(t.caption.find("In brackets"), std::string::npos);
+  // Without a service there is what the classifier of plain pictures names, if it was asked.
+  m.protections[0].accuracy.reset();
+  EXPECT_EQ(accuracy_table(m).rows.size(), 1u);
+  m.data.plain_accuracy = 0.9;
+  m.cells.push_back(test::cell("le", "look", {0, 0}));
+  m.cells.back().measures["named"] = 0.125;
+  const auto with = accuracy_table(m);
+  ASSERT_EQ(with.rows.size(), 2u);
+  EXPECT_EQ(with.rows[0],
+            (std::vector<std::string>{"le", "90.00", "(12.50)", "\u2013", "\u2013", "\u2013"}));
+  EXPECT_NE(with.caption.find("In brackets: no service"), std::string::npos) << with.caption;
   EXPECT_NE(t.caption.find("arXiv 2008.03143, Table I"), std::string::npos) << t.caption;
 }
 

@@ -106,6 +106,34 @@ class Records(unittest.TestCase):
         self.assertIn("names 88.00 % of plain pictures.", text)
         self.assertIn("| coded4 | resnet-8 | 20 | 90.00 |", text)
 
+    def test_of_a_protection_without_a_service_say_what_psi_names(self):
+        look = {"protection": "le", "attack": "look", "flags": [], "key": "k",
+                "measures": {"ssim": {"median": 0.01}, "exact": 0, "named": 0.112}}
+        record = {"experiment": "defences-x", "protections": [{"label": "le"}], "cells": [look],
+                  "baselines": [], "budget": {"name": "small", "attacked pictures": 1000}}
+        text = " ".join("\n".join(results.section(record)).split())
+        self.assertIn("| le | none | (11.20) |", text)
+        self.assertIn("as it is, names of the 1,000 attacked ones", text)
+        self.assertNotIn("Attributes stand", text)
+
+    def test_of_defences_take_attributes_of_the_very_same_protection_alone(self):
+        def record(key, attributes=()):
+            return {"experiment": "defences-x", "protections": [{"label": "le", "accuracy": 0.5}],
+                    "cells": [{"protection": "le", "attack": "look", "flags": [], "key": key,
+                               "measures": {"ssim": {"median": 0.01}, "exact": 0}}],
+                    "attributes": list(attributes), "baselines": []}
+
+        read = [{"protection": "le", "attribute": "warmth", "accuracy": 0.9, "chance": 0.5}]
+        found = results.with_attributes_elsewhere(record("k"), {"attacks-x": record("k", read)})
+        text = " ".join("\n".join(results.section(found)).split())
+        self.assertIn("| warmth 90 |", text)
+        self.assertIn("Attributes stand in `attacks-x`", text)
+        other = results.with_attributes_elsewhere(record("k"), {"attacks-x": record("j", read)})
+        self.assertNotIn("attributes_elsewhere", other)
+        without_key = results.with_attributes_elsewhere(record(None),
+                                                        {"attacks-x": record(None, read)})
+        self.assertNotIn("attributes_elsewhere", without_key)
+
     def test_of_cifar100_are_not_those_of_cifar10(self):
         for name in ("attacks-cifar10-h-standard", "defences-cifar10"):
             self.assertTrue(results.is_matrix_of(name, "cifar10"), name)
