@@ -69,7 +69,7 @@ def main():
     if len(data) > EACH:
         sys.exit(f"add_model: {model} has {len(data)} bytes; allowed: {EACH}")
     verdict = json.loads(card["notes"]).get("verdict", "")
-    if verdict.startswith("does not protect"):
+    if verdict.startswith(("does not protect", "did not learn")):
         sys.exit(f"add_model: {model} {verdict}")
     there = MODELS / f"{name}.safetensors"
     known = there.exists() and weights_of(there) == weights_of(model)

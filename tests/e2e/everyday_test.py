@@ -30,6 +30,18 @@ def png(width, height, seed=0):
             + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
 
 
+def with_verdict(model, verdict, path):
+    """Writes the model file with another verdict in its card."""
+    data = model.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    notes = json.loads(header["__metadata__"]["notes"])
+    header["__metadata__"]["notes"] = json.dumps(notes | {"verdict": verdict})
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size:])
+
+
 class Everyday(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -252,6 +264,18 @@ class Everyday(unittest.TestCase):
             file.write(b"?")
         self.expect(1, ["cifar10-h", "SHA-256", "index.json"], "protect", self.photos, "--model", "cifar10-h", "-o", self.out, **here)
         self.expect(1, ["VEILNET_MODELS"], "models", env={**os.environ, "VEILNET_MODELS": ""})
+
+    def test_a_model_that_does_not_protect_is_told_when_it_is_used(self):
+        source = pathlib.Path(__file__).resolve().parents[2] / "models/cifar10-h.safetensors"
+        record, model = self.root / "record.json", self.root / "h.safetensors"
+        self.fill(1, side=32)
+        protect = ["protect", self.photos, "--model", model, "-o", self.out, "--force", "--json", record]
+        for verdict, warned in (("protects: SSIM 0.01", False), ("does not protect: SSIM beyond 0.1", True)):
+            with_verdict(source, verdict, model)
+            said = self.expect(0, ["1 of 1"], *protect).stderr.decode()
+            self.assertEqual("warning" in said, warned, said)
+            self.assertEqual(f"its own training says that this model {verdict}" in said, warned, said)
+            self.assertEqual(json.loads(record.read_text())["verdict"], verdict)
 
     def test_what_holds_no_picture_leaves_no_folder_behind(self):
         self.expect(1, ["photos: holds no .png", "1 of 1 pictures failed"], *self.encrypt)
