@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiment/phi.h"
+#include "image/image.h"
 #include "support.h"
 
 namespace veilnet::experiment {
@@ -103,6 +104,41 @@ TEST(Models, TrainingHDoesNotTouchPsi) {
   size_t i = 0;
   for (const auto& [name, tensor] : nn::state_tensors(*psi.net))
     EXPECT_TRUE(torch::equal(before[i++], tensor)) << name;
+}
+
+// Smaller ones train faster.
+void halve(image::Batch& pictures) {
+  image::Batch half(pictures.height() / 2, pictures.width() / 2);
+  for (size_t i = 0; i < pictures.count(); ++i)
+    half.append(image::resize(pictures.image(i), half.height(), half.width()));
+  pictures = std::move(half);
+}
+
+// The same settings, of which alpha begins at a tenth of the usual: without looks it stays there.
+TEST(Models, ProtectionIsReachedFromAnAlphaThatIsTooSmall) {
+  const test::TemporaryFolder folder;
+  auto config = Config::parse(
+      "name = \"t\"\nanyway = true\nruns = \"" + folder.path().string() +
+          "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 400\ntest_size = 20\n"
+          "[classifier]\nepochs = 2\nbatch_size = 32\ndepth = 8\n[phi]\nlayer = \"relu1_1\"\n"
+          "[transform]\nkind = \"coded\"\nbits = 6\nwidth = 2\nepochs = 16\nbatch_size = 16\n"
+          "lr = 0.01\nencoder_epochs = 2\nalpha_start = 0.005\n",
+      "driven");
+  auto e = with_drawn_phi(read_experiment(config), folder);
+  auto w = open_workspace(e);
+  for (auto* set : {&w.data.train, &w.data.test}) halve(set->pictures);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  EXPECT_EQ(e.transform.options.drive, "protection") << "unless said otherwise";
+  for (const char* drive : {"steps", "protection"}) {
+    e.transform.options.drive = drive;
+    const auto notes = train_transform(e, w, psi, Mode::Force).card.notes;
+    const bool driven = drive == std::string("protection");
+    EXPECT_TRUE(notes.at("verdict").starts_with(driven ? "protects:" : "does not protect:"))
+        << notes.at("verdict");
+    EXPECT_EQ(notes.contains("alpha_at_end"), driven) << "above the least, 0.005";
+    EXPECT_NE(notes.at("bound").find("codes among all 420 pictures at hand"), std::string::npos)
+        << notes.at("bound");
+  }
 }
 
 TEST(Models, ResumingWithAnotherConfigurationIsRefused) {
