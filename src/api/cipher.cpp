@@ -73,6 +73,10 @@ Picture Cipher::encrypt(const Picture& plain) const {
 Picture Cipher::decrypt(const Picture& encrypted, int height, int width) const {
   return guarded([&] {
     const auto picture = api::checked(encrypted);
+    if (height < 0 || width < 0)
+      fail(ErrorCode::InvalidArgument,
+           "the plain picture is {}x{}; allowed are sides from 1, and 0 for the encrypted one's",
+           width, height);
     Picture out{height > 0 ? height : picture.height, width > 0 ? width : picture.width, {}};
     if (out.height > picture.height || out.width > picture.width)
       fail(ErrorCode::InvalidArgument, "a picture of {}x{} cannot have come of one of {}x{}",

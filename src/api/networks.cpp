@@ -83,6 +83,9 @@ struct Classifier::Impl {
 
 Classifier::Classifier(const std::string& model, const NetworkOptions& options) {
   guarded([&] {
+    if (!options.codebook.empty())
+      fail(ErrorCode::InvalidArgument, "codebook is \"{}\"; a classifier has none",
+           options.codebook);
     impl_ = std::make_unique<Impl>(model::load(model::file_of(model), model::Role::Classifier),
                                    options_of(options));
   });

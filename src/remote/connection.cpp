@@ -55,7 +55,9 @@ Endpoint endpoint_of(std::string_view url) {
     rest = rest.substr(0, colon);
   }
   if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
-  if (rest.empty() || rest.find_first_of("/?#@ []") != rest.npos) refuse();
+  if (rest.empty() || rest.find_first_of("/?#@ []") != rest.npos ||
+      printable(rest, rest.size()) != rest)
+    refuse();
   endpoint.host = rest;
   return endpoint;
 }
@@ -63,6 +65,9 @@ Endpoint endpoint_of(std::string_view url) {
 struct Connection::Impl {
   Impl(Endpoint e, ConnectionOptions o) : endpoint(std::move(e)), options(std::move(o)) {
     if (sodium_init() < 0) fail(ErrorCode::Io, "libsodium cannot be initialised");
+    if (std::ranges::any_of(options.api_key, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+      fail(ErrorCode::InvalidArgument,
+           "the API key holds a control character; allowed is one line of text");
     if (!endpoint.tls) return;
     error_code error;
     if (options.ca_file.empty()) {

@@ -40,6 +40,8 @@ struct Answer {
 /// One connection, opened when it is needed and again when it was lost. For one thread at a time.
 class Connection {
  public:
+  /// @throws Error{BadData} for a ca_file without certificates, Error{InvalidArgument} for an API
+  /// key with control characters.
   Connection(Endpoint endpoint, ConnectionOptions options);
   ~Connection();
   Connection(Connection&&) noexcept;

@@ -11,6 +11,17 @@ namespace veilnet::remote {
 
 using nlohmann::json;
 
+namespace {
+
+// It becomes part of a path.
+void check_name(const std::string& name) {
+  if (name.find_first_of("/?#% ") != name.npos || printable(name, name.size()) != name)
+    fail(ErrorCode::InvalidArgument,
+         "the model's name is \"{}\"; allowed are letters, digits and _ . -", printable(name, 80));
+}
+
+}  // namespace
+
 std::string text_at(const json& answer, const char* key) {
   const auto found = answer.is_object() ? answer.find(key) : answer.end();
   if (found == answer.end() || !found->is_string())
@@ -22,6 +33,7 @@ Service::Service(const std::string& url, ConnectionOptions options, std::string 
                  const std::string& classifier_sha256)
     : endpoint_(endpoint_of(url)), options_(std::move(options)), name_(std::move(name)) {
   if (name_.empty()) name_ = only_model();
+  check_name(name_);
   check_psi(classifier_sha256);
 }
 

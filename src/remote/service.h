@@ -20,7 +20,8 @@ class Service {
   /// nothing, and its h may be known to others.
   /// @param name the model there; the only one that is ready where empty.
   /// @param classifier_sha256 of the psi that h was trained for, as h's card or its owner says.
-  /// @throws Error{InvalidArgument} for no name where not one model is ready, and for no hash;
+  /// @throws Error{InvalidArgument} for no name where not one model is ready, for one that is no
+  /// part of a path, and for no hash;
   /// Error{BadData} for another psi; and as Connection::request.
   Service(const std::string& url, ConnectionOptions options, std::string name,
           const std::string& classifier_sha256);

@@ -1,5 +1,7 @@
 // The public headers alone, as a user of the library sees them.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -12,6 +14,7 @@ namespace {
 
 const std::string kH = std::string(VEILNET_SOURCE) + "/models/cifar10-h.safetensors";
 const std::string kPsi = std::string(VEILNET_SOURCE) + "/models/cifar10-psi.safetensors";
+const std::string kCoded = std::string(VEILNET_SOURCE) + "/models/synthetic-h.safetensors";
 
 Picture some_picture(int height, int width) {
   Picture picture{height, width, {}};
@@ -70,6 +73,40 @@ TEST(Protector, SaysWhyItFails) {
   });
   expect_failure(Cause::InvalidArgument, "0 pictures",
                  [&] { h.protect(some_picture(4, 4).rgb.data(), 0, 32, 32); });
+  expect_failure(Cause::InvalidArgument, "0x0", [&] { h.protect(Picture{}); });
+}
+
+TEST(Protector, SaysWhyFilesCannotBeUsed) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "h.safetensors").string();
+  std::ofstream(file) << "no model";
+  expect_failure(Cause::BadData, file, [&] { Protector h(file); });
+  expect_failure(Cause::BadData, "not a regular file",
+                 [&] { Protector h(folder.path().string()); });
+}
+
+TEST(Protector, SaysWhatACodedModelCannotDo) {
+  for (const auto precision : {Precision::BFloat16, Precision::Int8})
+    expect_failure(Cause::InvalidArgument, "fp32 only",
+                   [&] { Protector h(kCoded, {.precision = precision}); });
+  const Protector h(kCoded, {.threads = 1});
+  expect_failure(Cause::InvalidArgument, "48",
+                 [&] { h.protect(some_picture(48, 48).rgb.data(), 1, 48, 48); });
+  const test::TemporaryFolder folder;
+  const auto at = [&](const char* name) { return (folder / name).string(); };
+  expect_failure(Cause::NotFound, at("book"),
+                 [&] { Protector p(kCoded, {.codebook = at("book")}); });
+  std::filesystem::create_directory(at("bad"));
+  std::ofstream(at("bad/codebook.json")) << R"({"bits": 99})";
+  expect_failure(Cause::BadData, "bits", [&] { Protector p(kCoded, {.codebook = at("bad")}); });
+  std::filesystem::create_directory(at("other"));
+  std::ofstream(at("other/codebook.json")) << R"({"bits": 1, "model_sha256": "ab"})";
+  for (const char* name : {"other/00000.png", "other/00001.png"})
+    write_png(at(name), some_picture(32, 32));
+  expect_failure(Cause::InvalidArgument, "is the codebook of the model ab",
+                 [&] { Protector p(kCoded, {.codebook = at("other")}); });
+  expect_failure(Cause::InvalidArgument, "has no code",
+                 [&] { Protector p(kH, {.codebook = at("other")}); });
 }
 
 TEST(Classifier, NamesLikeliestFirst) {
@@ -84,7 +121,44 @@ TEST(Classifier, NamesLikeliestFirst) {
   EXPECT_EQ(labels[0].name, psi.class_names()[static_cast<std::size_t>(best)]);
   EXPECT_EQ(psi.classify(picture, 99).size(), 10u);
   expect_failure(Cause::InvalidArgument, "top_k is 0", [&] { psi.classify(picture, 0); });
+  expect_failure(Cause::InvalidArgument, "11 bytes", [&] {
+    psi.classify({2, 2, std::vector<std::uint8_t>(11)});
+  });
+  expect_failure(Cause::InvalidArgument, "0 pictures",
+                 [&] { psi.logits(picture.rgb.data(), 0, 32, 32); });
+  expect_failure(Cause::InvalidArgument, "at no address", [&] { psi.logits(nullptr, 1, 32, 32); });
+}
+
+TEST(Classifier, SaysWhyItFails) {
+  expect_failure(Cause::NotFound, "no-such-model", [] { Classifier p("no-such-model"); });
   expect_failure(Cause::BadData, "transform", [] { Classifier p(kH); });
+  expect_failure(Cause::InvalidArgument, "threads is 1025",
+                 [] { Classifier p(kPsi, {.threads = 1025}); });
+  expect_failure(Cause::InvalidArgument, "calibrate",
+                 [] { Classifier p(kPsi, {.precision = Precision::Int8}); });
+  expect_failure(Cause::InvalidArgument, "a classifier has none",
+                 [] { Classifier p(kPsi, {.codebook = "book"}); });
+}
+
+// Whatever is refused before a server is asked, and what is said where none is there.
+TEST(Client, SaysWhyItFails) {
+  const auto open = [](const std::string& server, const ServerOptions& options) {
+    Client client(Protector(kH, {.threads = 1}), server, options);
+  };
+  const std::string nobody = "http://127.0.0.1:1";
+  for (const std::string server : {"psi.example", "ftp://psi.example", "http://a b", "http://a\nb"})
+    expect_failure(Cause::InvalidArgument, "http://HOST:PORT", [&] { open(server, {}); });
+  expect_failure(Cause::InvalidArgument, "tries 0", [&] { open(nobody, {.tries = 0}); });
+  expect_failure(Cause::InvalidArgument, "timeout_ms is 0",
+                 [&] { open(nobody, {.timeout_ms = 0}); });
+  for (const std::string name : {"a b", "a/b", "a\r\nHost: b"})
+    expect_failure(Cause::InvalidArgument, "the model's name is",
+                   [&] { open(nobody, {.name = name, .tries = 1}); });
+  expect_failure(Cause::InvalidArgument, "the API key",
+                 [&] { open(nobody, {.api_key = "a\r\nb: c", .tries = 1}); });
+  expect_failure(Cause::BadData, "none.pem",
+                 [&] { open("https://127.0.0.1:1", {.ca_file = "none.pem", .tries = 1}); });
+  expect_failure(Cause::Io, "127.0.0.1:1", [&] { open(nobody, {.tries = 1}); });
 }
 
 TEST(Cipher, DecryptsWhatItEncrypted) {
@@ -107,10 +181,37 @@ TEST(Cipher, DecryptsWhatItEncrypted) {
   expect_failure(Cause::InvalidArgument, "whole blocks",
                  [&] { cipher.encrypt(plain.rgb.data(), 1, 30, 33); });
   expect_failure(Cause::InvalidArgument, "33x30", [&] { again.decrypt(plain); });
+  expect_failure(Cause::InvalidArgument, "-1", [&] { again.decrypt(encrypted, -1, 33); });
+  expect_failure(Cause::InvalidArgument, "33x40", [&] { again.decrypt(encrypted, 40, 33); });
+  expect_failure(Cause::InvalidArgument, "0x0", [&] { cipher.encrypt(Picture{}); });
+  expect_failure(Cause::InvalidArgument, "32769", [&] { cipher.encrypt(some_picture(1, 32769)); });
+  expect_failure(Cause::InvalidArgument, "0 pictures",
+                 [&] { again.decrypt(bytes.data(), 0, 32, 32); });
+  expect_failure(Cause::Io, "/proc/none", [&] { cipher.save("/proc/none/le.key"); });
   expect_failure(Cause::InvalidArgument, "rot13", [] { Cipher::generate("rot13"); });
   expect_failure(Cause::InvalidArgument, "blur", [] { Cipher::generate("blur"); });
   expect_failure(Cause::InvalidArgument, "block", [] { Cipher::generate("le", 0); });
+  expect_failure(Cause::InvalidArgument, "block", [] { Cipher::generate("le", 65); });
   expect_failure(Cause::NotFound, "none.key", [] { Cipher::load("none.key"); });
+}
+
+TEST(Cipher, SaysWhyAKeyFileCannotBeUsed) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "etc.key").string();
+  const auto load = [&](const std::string& version, const std::string& digits) {
+    std::ofstream(file) << R"({"format": "veilnet-key", "format_version": )" + version +
+                               R"(, "scheme": "etc", "block_size": 4, "as_published": true, )" +
+                               R"("key": ")" + digits + R"("})";
+    return Cipher::load(file);
+  };
+  expect_failure(Cause::BadData, "64 hexadecimal digits", [&] { load("1", "abc"); });
+  expect_failure(Cause::Unsupported, "version 2", [&] { load("2", "abc"); });
+  // A form that loses data, as its authors released it.
+  const auto lossy = load("1", std::string(64, '7'));
+  const auto encrypted = lossy.encrypt(some_picture(8, 8));
+  expect_failure(Cause::Unsupported, "loses data", [&] { lossy.decrypt(encrypted); });
+  expect_failure(Cause::Unsupported, "loses data",
+                 [&] { lossy.decrypt(encrypted.rgb.data(), 1, 8, 8); });
 }
 
 TEST(Verify, TellsOwnPicturesFromOthers) {
@@ -123,6 +224,10 @@ TEST(Verify, TellsOwnPicturesFromOthers) {
   EXPECT_FALSE(other.of_this_model);
   EXPECT_GT(other.difference_levels, 1);
   expect_failure(Cause::InvalidArgument, "9x9", [&] { verify(h, plain, some_picture(9, 9)); });
+  expect_failure(Cause::InvalidArgument, "0x0", [&] { verify(h, plain, {}); });
+  // A coded h makes no pictures of another size than its own.
+  expect_failure(Cause::InvalidArgument, "50x50",
+                 [&] { verify(Protector(kCoded, {.threads = 1}), plain, plain); });
 }
 
 TEST(Pictures, ComeFromFilesAndGoToThem) {
@@ -135,6 +240,10 @@ TEST(Pictures, ComeFromFilesAndGoToThem) {
   EXPECT_EQ(decode_picture(bytes.data(), bytes.size()).rgb, picture.rgb);
   expect_failure(Cause::AlreadyExists, file, [&] { write_png(file, picture); });
   expect_failure(Cause::BadData, "picture", [&] { decode_picture(bytes.data(), 20); });
+  expect_failure(Cause::BadData, "empty", [] { decode_picture(nullptr, 0); });
+  expect_failure(Cause::NotFound, "none.png", [] { read_picture("none.png"); });
+  expect_failure(Cause::BadData, "regular", [&] { read_picture(folder.path().string()); });
+  expect_failure(Cause::Io, "/proc/none", [&] { write_png("/proc/none/a.png", picture); });
   expect_failure(Cause::InvalidArgument, "0x0", [] { encode_png({}); });
 }
 
