@@ -247,46 +247,175 @@ TEST(Pictures, ComeFromFilesAndGoToThem) {
   expect_failure(Cause::InvalidArgument, "0x0", [] { encode_png({}); });
 }
 
-TEST(C, ComputesTheSame) {
+// A picture of C++ as C is given it.
+veilnet_picture in_c(Picture& picture) {
+  return {picture.height, picture.width, picture.rgb.data()};
+}
+
+// What the library made, as C++ has it; freed.
+Picture taken(const veilnet_picture& made) {
+  const auto count = std::size_t{3} * static_cast<std::size_t>(made.height * made.width);
+  Picture picture{made.height, made.width, {made.rgb, made.rgb + count}};
+  veilnet_free(made.rgb);
+  return picture;
+}
+
+TEST(C, ProtectsAndVerifies) {
+  const veilnet_network_options one_thread{1, VEILNET_FLOAT32, nullptr};
   veilnet_protector* h = nullptr;
-  EXPECT_EQ(veilnet_protector_open("no-such-model", 0, &h), static_cast<int>(Cause::NotFound));
-  EXPECT_EQ(h, nullptr);
-  EXPECT_NE(std::string(veilnet_message()).find("no-such-model"), std::string::npos);
-  ASSERT_EQ(veilnet_protector_open(kH.c_str(), 1, &h), 0) << veilnet_message();
-  const auto plain = some_picture(32, 32);
+  ASSERT_EQ(veilnet_protector_open(kH.c_str(), &one_thread, &h), 0) << veilnet_message();
+  const Protector expected(kH, {.threads = 1});
+  EXPECT_EQ(veilnet_protector_verdict(h), expected.verdict());
+  EXPECT_EQ(veilnet_protector_classifier_sha256(h), expected.classifier_sha256());
+  auto plain = some_picture(32, 32), large = some_picture(40, 60);
   std::vector<std::uint8_t> out(plain.rgb.size());
   EXPECT_EQ(veilnet_protect(h, plain.rgb.data(), 1, 32, 32, out.data()), 0);
-  EXPECT_EQ(out, Protector(kH, {.threads = 1}).protect(plain).rgb);
+  EXPECT_EQ(out, expected.protect(plain).rgb);
+  const auto given = in_c(large);
+  veilnet_picture made{};
+  ASSERT_EQ(veilnet_protect_picture(h, &given, &made), 0) << veilnet_message();
+  veilnet_verification found{};
+  EXPECT_EQ(veilnet_verify(h, &given, &made, &found), 0) << veilnet_message();
+  const auto seen = taken(made);
+  EXPECT_EQ(seen.rgb, expected.protect(large).rgb);
+  const auto same = verify(expected, large, seen);
+  EXPECT_EQ(found.ssim, same.ssim);
+  EXPECT_EQ(found.difference_levels, same.difference_levels);
+  EXPECT_EQ(found.of_this_model, 1);
   veilnet_protector_close(h);
+  EXPECT_EQ(veilnet_version(), version());
+}
+
+TEST(C, Classifies) {
   veilnet_classifier* psi = nullptr;
-  ASSERT_EQ(veilnet_classifier_open(kPsi.c_str(), 1, &psi), 0) << veilnet_message();
+  const veilnet_network_options one_thread{1, VEILNET_FLOAT32, nullptr};
+  ASSERT_EQ(veilnet_classifier_open(kPsi.c_str(), &one_thread, &psi), 0) << veilnet_message();
+  const Classifier expected(kPsi, {.threads = 1});
   ASSERT_EQ(veilnet_classifier_classes(psi), 10);
   EXPECT_EQ(veilnet_classifier_class(psi, 10), nullptr);
+  EXPECT_EQ(veilnet_classifier_class(psi, 9), expected.class_names()[9]);
+  auto picture = some_picture(32, 32);
   std::vector<float> logits(10);
-  EXPECT_EQ(veilnet_classify(psi, out.data(), 1, 32, 32, logits.data()), 0);
-  EXPECT_EQ(logits, Classifier(kPsi, {.threads = 1}).logits(out.data(), 1, 32, 32));
+  EXPECT_EQ(veilnet_classify(psi, picture.rgb.data(), 1, 32, 32, logits.data()), 0);
+  EXPECT_EQ(logits, expected.logits(picture.rgb.data(), 1, 32, 32));
+  const auto given = in_c(picture);
+  std::vector<veilnet_label> labels(99);
+  int count = 0;
+  ASSERT_EQ(veilnet_classify_picture(psi, &given, 99, labels.data(), &count), 0);
+  ASSERT_EQ(count, 10);
+  const auto names = expected.classify(picture, 10);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(labels[i].name, names[i].name);
+    EXPECT_EQ(labels[i].probability, names[i].probability);
+  }
   int height = 0, width = 0;
   veilnet_classifier_size(psi, &height, &width);
   EXPECT_EQ(std::pair(height, width), std::pair(32, 32));
+  EXPECT_EQ(veilnet_classify_picture(psi, &given, 0, labels.data(), &count),
+            VEILNET_INVALID_ARGUMENT);
+  EXPECT_EQ(count, 10);
   veilnet_classifier_close(psi);
-  EXPECT_EQ(veilnet_version(), version());
+}
+
+TEST(C, TakesTheOptionsOfNetworks) {
+  veilnet_protector* h = nullptr;
+  const auto opened = [&](const std::string& model, const veilnet_network_options& options) {
+    const int cause = veilnet_protector_open(model.c_str(), &options, &h);
+    veilnet_protector_close(h);
+    h = nullptr;
+    return cause;
+  };
+  const auto said = [](const char* words) {
+    return std::string(veilnet_message()).find(words) != std::string::npos;
+  };
+  EXPECT_EQ(opened(kH, {0, VEILNET_BFLOAT16, nullptr}), 0) << veilnet_message();
+  EXPECT_EQ(opened(kH, {0, VEILNET_INT8, nullptr}), VEILNET_INVALID_ARGUMENT);
+  EXPECT_TRUE(said("calibrate")) << veilnet_message();
+  EXPECT_EQ(opened(kH, {0, 3, nullptr}), VEILNET_INVALID_ARGUMENT);
+  EXPECT_TRUE(said("precision is 3")) << veilnet_message();
+  EXPECT_EQ(opened(kH, {-1, 0, nullptr}), VEILNET_INVALID_ARGUMENT);
+  EXPECT_TRUE(said("threads is -1")) << veilnet_message();
+  EXPECT_EQ(opened(kCoded, {0, 0, "no-such-book"}), VEILNET_NOT_FOUND);
+  EXPECT_TRUE(said("no-such-book")) << veilnet_message();
+  EXPECT_EQ(opened("no-such-model", {}), VEILNET_NOT_FOUND);
+  EXPECT_TRUE(said("no-such-model")) << veilnet_message();
+  EXPECT_EQ(veilnet_protector_open(nullptr, nullptr, &h), VEILNET_INVALID_ARGUMENT);
+  EXPECT_TRUE(said("the model is NULL")) << veilnet_message();
+  EXPECT_EQ(h, nullptr);
+}
+
+TEST(C, SaysWhyAClientFails) {
+  veilnet_client* client = nullptr;
+  const auto opened = [&](const char* server, const veilnet_server_options& options) {
+    return veilnet_client_open(kH.c_str(), nullptr, server, &options, &client);
+  };
+  EXPECT_EQ(opened("psi.example", {}), VEILNET_INVALID_ARGUMENT);
+  veilnet_server_options options{};
+  options.tries = -1;
+  EXPECT_EQ(opened("http://127.0.0.1:1", options), VEILNET_INVALID_ARGUMENT);
+  options.tries = 1;
+  EXPECT_EQ(opened("http://127.0.0.1:1", options), VEILNET_IO) << veilnet_message();
+  EXPECT_EQ(client, nullptr);
+  veilnet_client_close(client);
 }
 
 TEST(C, EncryptsAndDecrypts) {
   const test::TemporaryFolder folder;
   const auto file = (folder / "le.key").string();
-  const auto le = Cipher::generate("le");
-  le.save(file);
-  veilnet_cipher* cipher = nullptr;
-  EXPECT_EQ(veilnet_cipher_open("none.key", &cipher), static_cast<int>(Cause::NotFound));
+  veilnet_cipher *le = nullptr, *cipher = nullptr;
+  EXPECT_EQ(veilnet_cipher_generate("rot13", 0, &le), VEILNET_INVALID_ARGUMENT);
+  ASSERT_EQ(veilnet_cipher_generate("le", 0, &le), 0) << veilnet_message();
+  EXPECT_EQ(std::pair(std::string(veilnet_cipher_scheme(le)), veilnet_cipher_block_size(le)),
+            std::pair(std::string("le"), 4));
+  EXPECT_EQ(veilnet_cipher_save(le, file.c_str(), 0), 0) << veilnet_message();
+  EXPECT_EQ(veilnet_cipher_save(le, file.c_str(), 0), VEILNET_ALREADY_EXISTS);
+  EXPECT_EQ(veilnet_cipher_save(le, file.c_str(), 1), 0) << veilnet_message();
+  EXPECT_EQ(veilnet_cipher_open("none.key", &cipher), VEILNET_NOT_FOUND);
   ASSERT_EQ(veilnet_cipher_open(file.c_str(), &cipher), 0) << veilnet_message();
+  const auto same = Cipher::load(file);
+  EXPECT_EQ(veilnet_cipher_key_id(cipher), same.key_id());
+
   const auto plain = some_picture(32, 32);
   std::vector<std::uint8_t> encrypted(plain.rgb.size()), decrypted(plain.rgb.size());
   EXPECT_EQ(veilnet_encrypt(cipher, plain.rgb.data(), 1, 32, 32, encrypted.data()), 0);
-  EXPECT_EQ(encrypted, le.encrypt(plain).rgb);
-  EXPECT_EQ(veilnet_decrypt(cipher, encrypted.data(), 1, 32, 32, decrypted.data()), 0);
+  EXPECT_EQ(encrypted, same.encrypt(plain).rgb);
+  EXPECT_EQ(veilnet_decrypt(le, encrypted.data(), 1, 32, 32, decrypted.data()), 0);
   EXPECT_EQ(decrypted, plain.rgb);
+
+  auto odd = some_picture(30, 33);
+  const auto given = in_c(odd);
+  veilnet_picture padded{}, again{};
+  ASSERT_EQ(veilnet_encrypt_picture(cipher, &given, &padded), 0) << veilnet_message();
+  EXPECT_EQ(std::pair(padded.height, padded.width), std::pair(32, 36));
+  ASSERT_EQ(veilnet_decrypt_picture(cipher, &padded, 30, 33, &again), 0) << veilnet_message();
+  EXPECT_EQ(taken(again).rgb, odd.rgb);
+  EXPECT_EQ(taken(padded).rgb, same.encrypt(odd).rgb);
+  EXPECT_EQ(veilnet_encrypt_picture(cipher, nullptr, &padded), VEILNET_INVALID_ARGUMENT);
+  veilnet_cipher_close(le);
   veilnet_cipher_close(cipher);
+}
+
+TEST(C, ReadsAndWritesPictures) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "a.png").string();
+  auto picture = some_picture(5, 7);
+  const auto given = in_c(picture);
+  std::uint8_t* bytes = nullptr;
+  std::size_t size = 0;
+  ASSERT_EQ(veilnet_encode_png(&given, &bytes, &size), 0) << veilnet_message();
+  EXPECT_EQ(std::vector(bytes, bytes + size), encode_png(picture));
+  veilnet_picture decoded{}, read{};
+  ASSERT_EQ(veilnet_decode_picture(bytes, size, &decoded), 0) << veilnet_message();
+  EXPECT_EQ(taken(decoded).rgb, picture.rgb);
+  veilnet_free(bytes);
+  EXPECT_EQ(veilnet_write_png(file.c_str(), &given, 0), 0) << veilnet_message();
+  EXPECT_EQ(veilnet_write_png(file.c_str(), &given, 0), VEILNET_ALREADY_EXISTS);
+  ASSERT_EQ(veilnet_read_picture(file.c_str(), &read), 0) << veilnet_message();
+  EXPECT_EQ(taken(read).rgb, picture.rgb);
+  EXPECT_EQ(veilnet_read_picture("none.png", &read), VEILNET_NOT_FOUND);
+  const veilnet_picture none{5, 7, nullptr};
+  EXPECT_EQ(veilnet_write_png(file.c_str(), &none, 1), VEILNET_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(veilnet_message()).find("at no address"), std::string::npos);
 }
 
 TEST(Networks, RefuseThreadsBeyondReason) {

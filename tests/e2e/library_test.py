@@ -7,6 +7,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,16 @@ def run(*command, **options):
     if done.returncode != 0:
         raise AssertionError(f"{command}: rc {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout
+
+
+def pixels(png):
+    """Its compressed pixels, without the notes that stand beside them."""
+    data, at, out = png.read_bytes(), 8, b""
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        out += data[at + 8:at + 8 + size] if kind == b"IDAT" else b""
+        at += 12 + size
+    return out
 
 
 class Folder(unittest.TestCase):
@@ -78,6 +89,20 @@ class Installed(Folder):
         self.assertTrue(run(self.folder / "example", H, env=self.environment).startswith("32x32 "))
         failed = subprocess.run([self.folder / "example", "none"], capture_output=True, text=True, env=self.environment)
         self.assertEqual((failed.returncode, "none" in failed.stderr), (1, True))
+
+    def test_c_does_what_the_command_does(self):
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.lib / "pkgconfig")}
+        flags = run("pkg-config", "--cflags", "--libs", "veilnet", env=environment).split()
+        run("gcc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", ROOT / "tests" / "api" / "c_program.c",
+            "-o", self.folder / "c_program", *flags)
+        plain = self.picture()
+        name = run(self.folder / "c_program", H, PSI, plain, self.folder, env=self.environment).strip()
+        expected = self.folder / "expected.png"
+        run(VEILNET, "protect", plain, "--model", H, "-o", expected)
+        self.assertEqual((self.folder / "seen.png").read_bytes(), expected.read_bytes())
+        self.assertIn(name, run(VEILNET, "classify", expected, "--model", PSI, "--top-k", "1"))
+        run(VEILNET, "encrypt", plain, "--key", self.folder / "key", "-o", self.folder / "theirs.png")
+        self.assertEqual(pixels(self.folder / "encrypted.png"), pixels(self.folder / "theirs.png"))
 
     def test_only_the_public_interface_is_seen(self):
         symbols = run("nm", "-DC", "--defined-only", self.lib / "libveilnet.so")

@@ -4,9 +4,11 @@ usage: serve_test.py VEILNET
 """
 import collections
 import concurrent.futures
+import ctypes
 import http.client
 import http.server
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -996,6 +998,50 @@ print(json.dumps([labels[0][0], len(labels), math.isnan(labels[0][1]), client.wa
                 self.assertEqual((count, silent, warned), (2, True, False))
                 self.assertIn("nothing was sent", refused)
             finally:
+                server.stop()
+
+
+    def test_its_c_client_says_what_the_command_says(self):
+        library = pathlib.Path(VEILNET).resolve().parent / "libveilnet.so"
+        if not library.exists():
+            self.skipTest("libveilnet.so was not built")
+
+        class Picture(ctypes.Structure):
+            _fields_ = [("height", ctypes.c_int), ("width", ctypes.c_int), ("rgb", ctypes.POINTER(ctypes.c_uint8))]
+
+        class Options(ctypes.Structure):
+            _fields_ = ([(name, ctypes.c_char_p) for name in ("name", "classifier_sha256", "api_key", "ca_file")]
+                        + [("timeout_ms", ctypes.c_int), ("tries", ctypes.c_int)])
+
+        class Label(ctypes.Structure):
+            _fields_ = [("name", ctypes.c_char_p), ("probability", ctypes.c_double)]
+
+        c = ctypes.CDLL(library)
+        c.veilnet_message.restype = ctypes.c_char_p
+        bad_data, client, plain, labels, count = 3, ctypes.c_void_p(), Picture(), (Label * 2)(), ctypes.c_int()
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(folder)
+            try:
+                url = f"http://127.0.0.1:{server.port}"
+                photo = pathlib.Path(folder, "plain.png")
+                subprocess.run([VEILNET, "schemes", "--grid", photo], check=True, capture_output=True)
+                opened = lambda psi: c.veilnet_client_open(str(H).encode(), None, url.encode(),
+                                                           ctypes.byref(Options(classifier_sha256=psi.encode())),
+                                                           ctypes.byref(client))
+                self.assertEqual(opened("0" * 64), bad_data)
+                self.assertIn(b"nothing was sent", c.veilnet_message())
+                self.assertEqual(opened(server.psi()), 0, c.veilnet_message())
+                self.assertEqual(c.veilnet_read_picture(str(photo).encode(), ctypes.byref(plain)), 0)
+                cause = c.veilnet_client_classify(client, ctypes.byref(plain), 2, labels, ctypes.byref(count))
+                self.assertEqual(cause, 0, c.veilnet_message())
+                line = subprocess.run([VEILNET, "client", photo, "--model", H, "--server", url,
+                                       "--psi-sha256", server.psi(), "--format", "jsonl"], capture_output=True, text=True)
+                self.assertEqual(json.loads(line.stdout)["name"], labels[0].name.decode())
+                self.assertEqual((count.value, math.isnan(labels[0].probability), c.veilnet_client_warned(client)),
+                                 (2, True, 0))
+            finally:
+                c.veilnet_free(plain.rgb)
+                c.veilnet_client_close(client)
                 server.stop()
 
 

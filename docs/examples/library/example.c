@@ -7,7 +7,7 @@
 int main(int argc, char** argv) {
   veilnet_protector* h = NULL;
   int height, width;
-  if (argc != 2 || veilnet_protector_open(argv[1], 0, &h) != 0)
+  if (argc != 2 || veilnet_protector_open(argv[1], NULL, &h) != 0)
     return fprintf(stderr, "%s\n", argc == 2 ? veilnet_message() : "usage: example MODEL"), 1;
   veilnet_protector_size(h, &height, &width);
   const size_t bytes = (size_t)height * width * 3;
