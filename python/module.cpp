@@ -126,11 +126,21 @@ const char* name_of(veilnet::Cause cause) {
 PYBIND11_MODULE(veilnet, m) {
   m.doc() =
       "Visual protection of pictures: protect, classify, encrypt, verify.\n\n"
-      "Pictures are NumPy arrays uint8, (height, width, 3) or (count, height, width, 3), RGB.";
+      "Pictures are NumPy arrays uint8, (height, width, 3) or (count, height, width, 3), RGB; "
+      "other\n"
+      "types are refused. What fails raises Error, whose `cause` is a word; memory that is not "
+      "there\n"
+      "raises MemoryError, and an argument of another kind than an array TypeError. Each "
+      "docstring\n"
+      "lists the causes.";
   m.attr("__version__") = veilnet::version().substr(0, veilnet::version().find(' '));
 
   static PyObject* error = nullptr;
   error = py::exception<veilnet::Failure>(m, "Error", PyExc_RuntimeError).release().ptr();
+  py::handle(error).attr("__doc__") =
+      "Why something failed: the message names the file or argument, the value and what is "
+      "allowed;\n"
+      "cause is invalid_argument, not_found, bad_data, already_exists, io, unsupported or other.";
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
@@ -144,22 +154,35 @@ PYBIND11_MODULE(veilnet, m) {
     }
   });
 
-  py::class_<veilnet::Protector>(m, "Protector", "A transformation network h.")
-      .def(
-          py::init([](const std::filesystem::path& model, int threads, const std::string& precision,
-                      const std::filesystem::path& codebook) {
-            const auto options = options_of(threads, precision, codebook.string());
-            return alone([&] { return veilnet::Protector(model.string(), options); });
-          }),
-          py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
-          py::arg("codebook") = "",
-          "model: a model file, or a name that `veilnet models` lists. codebook: for a coded model "
-          "or its encoder, the folder of its pictures.")
+  // Of every docstring: shapes and ranges, then the cause of each Error.
+  py::class_<veilnet::Protector>(m, "Protector",
+                                 "A transformation network h: turns plain pictures into protected "
+                                 "ones. May be used by several "
+                                 "threads at once.")
+      .def(py::init([](const std::filesystem::path& model, int threads,
+                       const std::string& precision, const std::filesystem::path& codebook) {
+             const auto options = options_of(threads, precision, codebook.string());
+             return alone([&] { return veilnet::Protector(model.string(), options); });
+           }),
+           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
+           py::arg("codebook") = "",
+           R"(model: a model file, or a name that `veilnet models` lists.
+threads: of each call; 0 for the physical cores, at most 1024.
+precision: "fp32", "bf16" or "int8", which needs a model that `veilnet calibrate` made; a coded
+model computes in "fp32" only.
+codebook: for a coded model or its encoder, the folder of its pictures (`veilnet export --format
+codebook`); else empty.
+
+Error: not_found if there is no such file, name, codebook or picture of it; io if a file cannot be
+read; bad_data for a damaged model or codebook and for what is no transformation network;
+invalid_argument for threads or a precision that are not allowed, an encoder without its codebook,
+and a codebook that is not the model's.)")
       .def_property_readonly(
           "size", [](const veilnet::Protector& h) { return std::pair(h.height(), h.width()); },
           "(height, width) that it was trained and measured on.")
       .def_property_readonly("verdict", &veilnet::Protector::verdict,
-                             "What its own training says of it; empty if it was not judged.")
+                             "What its own training says of it: \"protects: ...\" or \"does not "
+                             "protect: ...\"; empty if it was not judged.")
       .def_property_readonly("classifier_sha256", &veilnet::Protector::classifier_sha256,
                              "SHA-256 of the psi that it was trained for; empty where not said.")
       .def(
@@ -169,25 +192,49 @@ PYBIND11_MODULE(veilnet, m) {
             return to_array(alone([&] { return h.protect(plain); }));
           },
           py::arg("image"),
-          "One picture (height, width, 3) of any size, scaled and cropped to `size`, protected.")
+          R"(The protected picture of one of any size, scaled and cropped to `size` first: the bytes
+of `veilnet protect`.
+
+image: uint8 (height, width, 3), which is copied. Returns uint8 (*size, 3).
+
+Error: invalid_argument for another type or shape; bad_data if what the network computes is not
+finite.)")
       .def(
           "protect",
           [](const veilnet::Protector& h, const py::array& images) {
             return to_pictures(images, [&](auto... pictures) { return h.protect(pictures...); });
           },
-          py::arg("images"), "Protected pictures, uint8 of the same shape, at their own size.");
+          py::arg("images"),
+          R"(Protected pictures, at the size that they have.
 
-  py::class_<veilnet::Classifier>(m, "Classifier", "A classifier psi.")
+images: uint8 (count, height, width, 3) or (height, width, 3), count 1 or more; read where it lies
+if it is contiguous, else copied. It must not change meanwhile: other threads run. Returns uint8 of
+the same shape, with memory of its own.
+
+Error: invalid_argument for another type or shape, no pictures, and a size that the network cannot
+take (a coded one takes `size` alone); bad_data if what the network computes is not finite.)");
+
+  py::class_<veilnet::Classifier>(m, "Classifier",
+                                  "A classifier psi. May be used by several threads at once.")
       .def(py::init(
                [](const std::filesystem::path& model, int threads, const std::string& precision) {
                  const auto options = options_of(threads, precision);
                  return alone([&] { return veilnet::Classifier(model.string(), options); });
                }),
-           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32")
+           py::arg("model"), py::arg("threads") = 0, py::arg("precision") = "fp32",
+           R"(model: a model file, or a name that `veilnet models` lists.
+threads: of each call; 0 for the physical cores, at most 1024.
+precision: "fp32", "bf16" or "int8", which needs a model that `veilnet calibrate` made.
+
+Error: not_found if there is no such file or name; io if it cannot be read; bad_data for a damaged
+model and for what is no classifier; invalid_argument for threads or a precision that are not
+allowed.)")
       .def_property_readonly(
           "size",
-          [](const veilnet::Classifier& psi) { return std::pair(psi.height(), psi.width()); })
-      .def_property_readonly("class_names", &veilnet::Classifier::class_names)
+          [](const veilnet::Classifier& psi) { return std::pair(psi.height(), psi.width()); },
+          "(height, width) that it was trained on.")
+      .def_property_readonly("class_names", &veilnet::Classifier::class_names,
+                             "Of the classes, in the order of `logits`.")
       .def(
           "classify",
           [](const veilnet::Classifier& psi, const py::array& image, int top_k) {
@@ -195,7 +242,13 @@ PYBIND11_MODULE(veilnet, m) {
             return labels_of(alone([&] { return psi.classify(picture, top_k); }));
           },
           py::arg("image"), py::arg("top_k") = 1,
-          "[(name, probability), ...], the likeliest first.")
+          R"([(name, probability), ...], the likeliest first, at most top_k.
+
+image: uint8 (height, width, 3), which is copied; another size than `size` is scaled and cropped,
+which a protected picture does not survive. Probabilities are softmax, from 0 to 1.
+
+Error: invalid_argument for another type or shape, and top_k below 1; bad_data if a logit is not
+finite.)")
       .def(
           "logits",
           [](const veilnet::Classifier& psi, const py::array& array) {
@@ -206,17 +259,23 @@ PYBIND11_MODULE(veilnet, m) {
             const auto classes = static_cast<py::ssize_t>(psi.class_names().size());
             return array_of(std::move(logits), {static_cast<py::ssize_t>(shape.count), classes});
           },
-          py::arg("images"), "float32 (count, classes).");
+          py::arg("images"),
+          R"(float32 (count, classes), of pictures at the size that they have.
+
+images: as for Protector.protect; one picture counts as 1.
+
+Error: invalid_argument for another type or shape, no pictures, and a size that the network cannot
+take; bad_data if a logit is not finite.)");
 
   py::class_<veilnet::Client>(m, "Client",
                               "psi behind a server: pictures are protected here, and nothing else "
-                              "is sent.")
+                              "is sent. May be used by several threads at once.")
       .def(py::init([](const std::filesystem::path& model, const std::string& server,
                        const std::string& name, const std::string& classifier_sha256,
                        const std::string& api_key, const std::filesystem::path& ca_file,
-                       int timeout_ms, int tries, int threads,
+                       int timeout_ms, int tries, int threads, const std::string& precision,
                        const std::filesystem::path& codebook) {
-             const auto options = options_of(threads, "fp32", codebook.string());
+             const auto options = options_of(threads, precision, codebook.string());
              return alone([&] {
                return veilnet::Client(
                    veilnet::Protector(model.string(), options), server,
@@ -226,8 +285,21 @@ PYBIND11_MODULE(veilnet, m) {
            py::arg("model"), py::arg("server"), py::kw_only(), py::arg("name") = "",
            py::arg("classifier_sha256") = "", py::arg("api_key") = "", py::arg("ca_file") = "",
            py::arg("timeout_ms") = 10'000, py::arg("tries") = 6, py::arg("threads") = 0,
-           py::arg("codebook") = "",
-           "model, codebook: h, as for Protector. server: https://HOST:PORT.")
+           py::arg("precision") = "fp32", py::arg("codebook") = "",
+           R"(Asks the server which psi it has.
+
+model, threads, precision, codebook: h, as for Protector.
+server: "https://HOST:PORT", or http where the network is trusted.
+name: the model there; the only one that is ready where empty.
+classifier_sha256: psi that h was trained for, where its file does not say.
+api_key: sent as a bearer token unless empty.
+ca_file: PEM that the certificate is checked with; the system's where empty.
+timeout_ms: of one try, 1 or more. tries: of a request, 1 or more, with growing waits between.
+
+Error: as Protector; invalid_argument for another server, name or api_key than can be, and where it
+is not known which model is meant or which psi h was trained for; bad_data for a psi that h was not
+trained for, a certificate that is not trusted, and a server that refuses; io where there is no
+answer; unsupported if the module was built without a client.)")
       .def(
           "classify",
           [](const veilnet::Client& client, const py::array& image, int top_k) {
@@ -235,58 +307,101 @@ PYBIND11_MODULE(veilnet, m) {
             return labels_of(alone([&] { return client.classify(plain, top_k); }));
           },
           py::arg("image"), py::arg("top_k") = 1,
-          "[(name, probability), ...], the likeliest first; the probability is NaN where the "
-          "server "
-          "does not say it.")
-      .def_property_readonly("warned", &veilnet::Client::warned,
-                             "The server's leak guard said that a picture looks unprotected.");
+          R"([(name, probability), ...], the likeliest first; a probability is NaN where the server
+does not say it.
 
-  py::class_<veilnet::Cipher>(m, "Cipher", "A conventional scheme with its key.")
+image: a plain picture, uint8 (height, width, 3) of any size, which is copied.
+
+Error: invalid_argument for another type or shape, and top_k below 1; io when the server does not
+answer; bad_data when it refuses.)")
+      .def_property_readonly(
+          "warned", &veilnet::Client::warned,
+          "Whether the server's leak guard said that a picture looks unprotected.");
+
+  py::class_<veilnet::Cipher>(m, "Cipher",
+                              "A conventional scheme with its key: docs/schemes.md says what each "
+                              "leaks. May be used by several threads at once.")
       .def_static("generate", &veilnet::Cipher::generate, py::arg("scheme"),
-                  py::arg("block_size") = 4, "A new key from the operating system.")
+                  py::arg("block_size") = 4,
+                  R"(A new key from the operating system.
+
+scheme: "le", "ele", "etc", "pe", ...: `veilnet schemes` lists them.
+block_size: side of a block, 1 to 64 pixels; schemes without blocks ignore it.
+
+Error: invalid_argument for another scheme or block size, and a scheme without a key; unsupported
+where there are no random numbers.)")
       .def_static(
           "load",
           [](const std::filesystem::path& key_file) {
             return alone([&] { return veilnet::Cipher::load(key_file.string()); });
           },
-          py::arg("key_file"))
+          py::arg("key_file"),
+          R"(A key file, as `save` and `veilnet keygen` write it.
+
+Error: not_found if there is no such file; io if it cannot be read; bad_data if it is no key file or
+damaged; unsupported for a later version of the format.)")
       .def(
           "save",
           [](const veilnet::Cipher& cipher, const std::filesystem::path& key_file, bool replace) {
             alone([&] { cipher.save(key_file.string(), replace); });
           },
-          py::arg("key_file"), py::arg("replace") = false, "Mode 0600.")
-      .def_property_readonly("scheme", &veilnet::Cipher::scheme)
-      .def_property_readonly("block_size", &veilnet::Cipher::block_size)
-      .def_property_readonly("key_id", &veilnet::Cipher::key_id)
+          py::arg("key_file"), py::arg("replace") = false,
+          R"(Writes the key with mode 0600.
+
+Error: already_exists if the file is there, unless replace; io if it cannot be written.)")
+      .def_property_readonly("scheme", &veilnet::Cipher::scheme, "\"le\", ...")
+      .def_property_readonly("block_size", &veilnet::Cipher::block_size,
+                             "Side of a block in pixels.")
+      .def_property_readonly("key_id", &veilnet::Cipher::key_id,
+                             "16 hexadecimal digits that tell keys apart, and say nothing of them.")
       .def(
           "encrypt",
           [](const veilnet::Cipher& cipher, const py::array& images) {
             return to_pictures(images,
                                [&](auto... pictures) { return cipher.encrypt(pictures...); });
           },
-          py::arg("images"), "Sides are whole blocks; uint8 of the same shape.")
+          py::arg("images"),
+          R"(Encrypted pictures, uint8 of the same shape.
+
+images: as for Protector.protect; sides are whole blocks, at most 32768.
+
+Error: invalid_argument for another type or shape, no pictures, and sides that are not allowed.)")
       .def(
           "decrypt",
           [](const veilnet::Cipher& cipher, const py::array& images) {
             return to_pictures(images,
                                [&](auto... pictures) { return cipher.decrypt(pictures...); });
           },
-          py::arg("images"));
+          py::arg("images"),
+          R"(What `encrypt` was given, uint8 of the same shape.
+
+Error: as encrypt; unsupported if the scheme has no inverse.)");
 
   m.def(
       "read_picture",
       [](const std::filesystem::path& path) {
         return to_array(alone([&] { return veilnet::read_picture(path.string()); }));
       },
-      py::arg("path"), "PNG, JPEG or WebP as uint8 (height, width, 3).");
+      py::arg("path"),
+      R"(PNG, JPEG or WebP as uint8 (height, width, 3), turned as its Exif orientation says;
+transparency on white.
+
+Error: not_found if there is no such file; io if it cannot be read; bad_data if it is no picture,
+damaged, larger than 64 MB, of more than 64 million pixels or with a side beyond 32768; unsupported
+where memory does not suffice.)");
   m.def(
       "write_png",
       [](const std::filesystem::path& path, const py::array& image, bool replace) {
         const auto picture = to_picture(image);
         alone([&] { veilnet::write_png(path.string(), picture, replace); });
       },
-      py::arg("path"), py::arg("image"), py::arg("replace") = false);
+      py::arg("path"), py::arg("image"), py::arg("replace") = false,
+      R"(Writes a PNG without notes, whole or not at all.
+
+image: uint8 (height, width, 3), which is copied.
+
+Error: invalid_argument for another type or shape; already_exists if the file is there, unless
+replace; io if it cannot be written.)");
   m.def(
       "verify",
       [](const veilnet::Protector& h, const py::array& plain, const py::array& seen) {
@@ -298,5 +413,13 @@ PYBIND11_MODULE(veilnet, m) {
         out["of_this_model"] = found.of_this_model;
         return out;
       },
-      py::arg("h"), py::arg("plain"), py::arg("seen"), "Did it work? See veilnet.h.");
+      py::arg("h"), py::arg("plain"), py::arg("seen"),
+      R"(Did it work? A dict of ssim, from -1 to 1, of the protected picture with the plain one as h
+saw it (0 below 7x7); difference_levels, from 0 to 255, the mean difference from what h makes of the
+plain one; of_this_model, whether that is no more than rounding (0.25).
+
+plain, seen: uint8 (height, width, 3), which are copied; seen is of the size of h, or of plain where
+that was protected at its own.
+
+Error: invalid_argument for another type, shape or size; bad_data as Protector.protect.)");
 }

@@ -1,6 +1,7 @@
 """Visual protection of pictures: protect, classify, encrypt, verify.
 
-Pictures are NumPy arrays uint8, (height, width, 3) or (count, height, width, 3), RGB.
+Pictures are NumPy arrays uint8, (height, width, 3) or (count, height, width, 3), RGB. What the functions take, return
+and raise is in their docstrings: help(veilnet).
 """
 import os
 from typing import TypedDict
@@ -44,7 +45,7 @@ class Classifier:
 class Client:
     def __init__(self, model: Path, server: str, *, name: str = "", classifier_sha256: str = "", api_key: str = "",
                  ca_file: Path = "", timeout_ms: int = 10_000, tries: int = 6, threads: int = 0,
-                 codebook: Path = "") -> None: ...
+                 precision: str = "fp32", codebook: Path = "") -> None: ...
     def classify(self, image: Pictures, top_k: int = 1) -> list[tuple[str, float]]: ...
     @property
     def warned(self) -> bool: ...

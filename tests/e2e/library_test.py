@@ -2,7 +2,10 @@
 
 usage: library_test.py VEILNET
 """
+import ast
 import glob
+import inspect
+import json
 import os
 import pathlib
 import pickle
@@ -11,6 +14,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import tracemalloc
 import unittest
 
 VEILNET = pathlib.Path(sys.argv.pop(1)).resolve()
@@ -123,6 +129,21 @@ class Python(Folder):
         self.assertTrue(found["of_this_model"])
         self.assertEqual(h.size, (32, 32))
 
+    def test_labels_and_verification_are_the_commands(self):
+        plain, seen, said = self.picture(), self.folder / "seen.png", self.folder / "said.json"
+        run(VEILNET, "protect", plain, "--model", H, "-o", seen)
+        picture, protected = veilnet.read_picture(plain), veilnet.read_picture(seen)
+        run(VEILNET, "classify", seen, "--model", PSI, "--top-k", 4, "--json", said)
+        expected = json.loads(said.read_text())["results"][0]["top"]
+        labels = veilnet.Classifier(PSI).classify(protected, top_k=4)
+        self.assertEqual([name for name, _ in labels], [row["class"] for row in expected])
+        for (_, share), row in zip(labels, expected):
+            self.assertAlmostEqual(share, row["probability"], places=6)
+        run(VEILNET, "verify", plain, seen, "--model", H, "--json", said)
+        expected = json.loads(said.read_text())["results"][0]
+        for name, value in veilnet.verify(veilnet.Protector(H), picture, protected).items():
+            self.assertAlmostEqual(value, expected[name], places=6)
+
     def test_batches_keep_their_shape(self):
         images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
         seen = veilnet.Protector(H).protect(images)
@@ -138,6 +159,51 @@ class Python(Folder):
         self.assertTrue(np.array_equal(psi.logits(turned), psi.logits(np.ascontiguousarray(turned))))
         # As an array comes from another process: equal in type, but with a dtype of its own.
         self.assertTrue(np.array_equal(psi.logits(pickle.loads(pickle.dumps(seen))), logits))
+
+    def test_reads_pictures_where_they_lie(self):
+        """NumPy tells tracemalloc of each array that it makes: of a copy, were there one."""
+        images = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+        images.flags.writeable = False
+        h, psi, pe = veilnet.Protector(H), veilnet.Classifier(PSI), veilnet.Cipher.generate("pe")
+
+        def made(call, of):
+            tracemalloc.start()
+            result = call(of)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return most, result
+
+        for call in (h.protect, psi.logits, pe.encrypt, pe.decrypt):
+            most, result = made(call, images)
+            self.assertLess(most, images.nbytes / 4, call)
+            self.assertTrue(result.flags.writeable and result.flags.c_contiguous)
+            self.assertFalse(np.shares_memory(result, images))
+            # What is not contiguous has to be copied, which shows that a copy would be seen.
+            self.assertGreater(made(call, images[:, ::-1])[0], images.nbytes / 2, call)
+
+    def test_other_threads_run_while_pictures_are_protected(self):
+        h, count = veilnet.Protector(H, threads=1), 64
+        while True:
+            images = np.zeros((count, 32, 32, 3), np.uint8)
+            begun, ended, seen = [], [], []
+
+            def protect():
+                begun.append(time.perf_counter())
+                h.protect(images)
+                ended.append(time.perf_counter())
+
+            worker = threading.Thread(target=protect)
+            worker.start()
+            while worker.is_alive():
+                seen.append(time.perf_counter())
+                time.sleep(0.001)
+            worker.join()
+            took = ended[0] - begun[0]
+            if took > 0.5:
+                break
+            count *= 2
+        # Well inside the call, where one that kept the lock would let nothing run.
+        self.assertTrue(any(begun[0] + took / 4 < at < ended[0] - took / 4 for at in seen), (count, took, len(seen)))
 
     def test_refuses_what_is_no_picture(self):
         h = veilnet.Protector(H)
@@ -187,6 +253,19 @@ class Python(Folder):
         self.assertTrue(np.array_equal(nibbles(le.encrypt(images)), expected))
         self.assertTrue(np.array_equal(le.decrypt(le.encrypt(images)), images))
 
+    def test_schemes_encrypt_as_the_command(self):
+        """LE and PE, whose meaning the test above writes down, by the command with the same key."""
+        image = np.random.default_rng(4).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        plain, encrypted = self.folder / "plain.png", self.folder / "encrypted.png"
+        veilnet.write_png(plain, image)
+        for scheme in ("le", "pe"):
+            key = self.folder / f"{scheme}.key"
+            run(VEILNET, "keygen", "--scheme", scheme, "-o", key)
+            run(VEILNET, "encrypt", plain, "--key", key, "-o", encrypted, "--force")
+            cipher = veilnet.Cipher.load(key)
+            self.assertTrue(np.array_equal(cipher.encrypt(image), veilnet.read_picture(encrypted)))
+            self.assertTrue(np.array_equal(cipher.decrypt(veilnet.read_picture(encrypted)), image))
+
     def test_key_files_are_the_commands(self):
         key, plain, encrypted = self.folder / "k", self.picture(), self.folder / "e.png"
         cipher = veilnet.Cipher.generate("etc", block_size=8)
@@ -199,6 +278,54 @@ class Python(Folder):
         veilnet.write_png(self.folder / "w.png", whole)
         run(VEILNET, "encrypt", self.folder / "w.png", "--key", key, "-o", encrypted, "--force")
         self.assertTrue(np.array_equal(veilnet.Cipher.load(key).encrypt(whole), veilnet.read_picture(encrypted)))
+
+    def test_stub_and_module_agree(self):
+        """Public names, kinds, parameters and defaults of veilnet.pyi, against what pybind11 writes of the module."""
+        stub = ast.parse((ROOT / "python" / "veilnet.pyi").read_text())
+        classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+        typed = {name for name, node in classes.items() if [base.id for base in node.bases if isinstance(base, ast.Name)] == ["TypedDict"]}
+        functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
+        public = {name for name in vars(veilnet) if not name.startswith("_")}
+        self.assertEqual(public, classes.keys() - typed | functions.keys())
+
+        def parameters(definition, bound):
+            a = definition.args
+            self.assertFalse(a.posonlyargs or a.vararg or a.kwarg)
+            names = [arg.arg for arg in a.args][1 if bound else 0:]
+            defaults = [ast.literal_eval(value) for value in a.defaults]
+            alone = [(arg.arg, value and ast.literal_eval(value)) for arg, value in zip(a.kwonlyargs, a.kw_defaults)]
+            return names, defaults, alone
+
+        def check(where, node, found, bound=True):
+            self.assertEqual(inspect.getdoc(found).count("-> "), 1, where)  # not overloaded
+            line, _, text = inspect.getdoc(found).partition("\n")
+            self.assertTrue(text.strip(), f"{where} has no docstring")
+            self.assertEqual(parameters(node, bound), parameters(ast.parse(f"def {line}: ...").body[0], bound), where)
+
+        for name, node in functions.items():
+            check(name, node, getattr(veilnet, name), bound=False)
+        for name in classes.keys() - typed:
+            cls = getattr(veilnet, name)
+            self.assertTrue(cls.__doc__, name)
+            members = {node.name: node for node in classes[name].body if isinstance(node, ast.FunctionDef)}
+            public = {member for member in vars(cls) if not member.startswith("_")}
+            self.assertEqual(public, members.keys() - {"__init__"}, name)
+            for member, node in members.items():
+                where, found = f"{name}.{member}", inspect.getattr_static(cls, member)
+                kinds = {word.id for word in node.decorator_list}
+                self.assertEqual(isinstance(found, property), "property" in kinds, where)
+                self.assertEqual(isinstance(found, staticmethod), "staticmethod" in kinds, where)
+                if "property" in kinds:
+                    self.assertTrue(found.__doc__, where)
+                else:
+                    check(where, node, getattr(cls, member), bound="staticmethod" not in kinds)
+
+        found = veilnet.verify(veilnet.Protector(H), *[np.zeros((32, 32, 3), np.uint8)] * 2)
+        self.assertEqual(list(found), [node.target.id for node in classes["Verification"].body if isinstance(node, ast.AnnAssign)])
+        said = next(node for node in classes["Error"].body if isinstance(node, ast.AnnAssign)).target.id
+        with self.assertRaises(veilnet.Error) as caught:
+            veilnet.read_picture(self.folder / "none.png")
+        self.assertEqual(getattr(caught.exception, said), "not_found")
 
     def test_wheel_installs(self):
         run(sys.executable, ROOT / "scripts" / "make_wheel.py", "--version", "0.1.0", "--output", self.folder,
