@@ -379,14 +379,19 @@ Error: as encrypt; unsupported if the scheme has no inverse.)");
 
   m.def(
       "read_picture",
-      [](const std::filesystem::path& path) {
-        return to_array(alone([&] { return veilnet::read_picture(path.string()); }));
+      [](const std::filesystem::path& path, int height, int width) {
+        return to_array(alone([&] {
+          return height == 0 && width == 0 ? veilnet::read_picture(path.string())
+                                           : veilnet::read_picture(path.string(), height, width);
+        }));
       },
-      py::arg("path"),
+      py::arg("path"), py::arg("height") = 0, py::arg("width") = 0,
       R"(PNG, JPEG or WebP as uint8 (height, width, 3), turned as its Exif orientation says;
-transparency on white.
+transparency on white. With height and width, from 1, scaled until it covers that size and centre
+cropped, as `fit` and the commands do; a JPEG of four times that size or more is then decoded at a
+fraction of its own, faster, and within rounding of the whole one.
 
-Error: not_found if there is no such file; io if it cannot be read; bad_data if it is no picture,
+Error: invalid_argument for one side only or a negative one; not_found if there is no such file; io if it cannot be read; bad_data if it is no picture,
 damaged, larger than 64 MB, of more than 64 million pixels or with a side beyond 32768; unsupported
 where memory does not suffice.)");
   m.def(

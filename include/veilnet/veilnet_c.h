@@ -79,6 +79,7 @@ VEILNET_API const char* veilnet_version(void);
 VEILNET_API void veilnet_free(void* made);
 
 VEILNET_API int veilnet_read_picture(const char* path, veilnet_picture* out);
+VEILNET_API int veilnet_read_fitted(const char* path, int height, int width, veilnet_picture* out);
 VEILNET_API int veilnet_decode_picture(const uint8_t* bytes, size_t size, veilnet_picture* out);
 /* *bytes: *size of them, to be given to veilnet_free. */
 VEILNET_API int veilnet_encode_png(const veilnet_picture* picture, uint8_t** bytes, size_t* size);

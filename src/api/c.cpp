@@ -129,6 +129,10 @@ int veilnet_read_picture(const char* path, veilnet_picture* out) {
   return without_throwing(
       [&] { *out = picture_in_c(veilnet::read_picture(text(path, "the path"))); });
 }
+int veilnet_read_fitted(const char* path, int height, int width, veilnet_picture* out) {
+  return without_throwing(
+      [&] { *out = picture_in_c(veilnet::read_picture(text(path, "the path"), height, width)); });
+}
 int veilnet_decode_picture(const uint8_t* bytes, size_t size, veilnet_picture* out) {
   return without_throwing([&] { *out = picture_in_c(veilnet::decode_picture(bytes, size)); });
 }

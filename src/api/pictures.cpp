@@ -62,6 +62,10 @@ Picture read_picture(const std::string& path) {
   return guarded([&] { return api::to_public(image::read_image(path)); });
 }
 
+Picture read_picture(const std::string& path, int height, int width) {
+  return guarded([&] { return api::to_public(image::read_fitted(path, height, width)); });
+}
+
 Picture decode_picture(const std::uint8_t* bytes, std::size_t size) {
   return guarded([&] { return api::to_public(image::decode({bytes, size}, "picture")); });
 }

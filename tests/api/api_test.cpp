@@ -238,6 +238,9 @@ TEST(Pictures, ComeFromFilesAndGoToThem) {
   EXPECT_EQ(read_picture(file).rgb, picture.rgb);
   const auto bytes = encode_png(picture);
   EXPECT_EQ(decode_picture(bytes.data(), bytes.size()).rgb, picture.rgb);
+  EXPECT_EQ(read_picture(file, 5, 7).rgb, picture.rgb);
+  EXPECT_EQ(read_picture(file, 2, 3).rgb.size(), 2u * 3 * 3);
+  expect_failure(Cause::InvalidArgument, "3x0", [&] { read_picture(file, 0, 3); });
   expect_failure(Cause::AlreadyExists, file, [&] { write_png(file, picture); });
   expect_failure(Cause::BadData, "picture", [&] { decode_picture(bytes.data(), 20); });
   expect_failure(Cause::BadData, "empty", [] { decode_picture(nullptr, 0); });
@@ -413,6 +416,9 @@ TEST(C, ReadsAndWritesPictures) {
   ASSERT_EQ(veilnet_read_picture(file.c_str(), &read), 0) << veilnet_message();
   EXPECT_EQ(taken(read).rgb, picture.rgb);
   EXPECT_EQ(veilnet_read_picture("none.png", &read), VEILNET_NOT_FOUND);
+  veilnet_picture fitted{};
+  ASSERT_EQ(veilnet_read_fitted(file.c_str(), 2, 3, &fitted), 0) << veilnet_message();
+  EXPECT_EQ(taken(fitted).rgb, read_picture(file, 2, 3).rgb);
   const veilnet_picture none{5, 7, nullptr};
   EXPECT_EQ(veilnet_write_png(file.c_str(), &none, 1), VEILNET_INVALID_ARGUMENT);
   EXPECT_NE(std::string(veilnet_message()).find("at no address"), std::string::npos);

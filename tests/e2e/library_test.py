@@ -124,7 +124,8 @@ class Python(Folder):
         plain, seen = self.picture(), self.folder / "seen.png"
         run(VEILNET, "protect", plain, "--model", H, "-o", seen)
         h = veilnet.Protector(H)
-        self.assertTrue(np.array_equal(h.fit(veilnet.read_picture(plain)), veilnet.read_picture(seen)))
+        for picture in (veilnet.read_picture(plain), veilnet.read_picture(plain, *h.size)):
+            self.assertTrue(np.array_equal(h.fit(picture), veilnet.read_picture(seen)))
         found = veilnet.verify(h, veilnet.read_picture(plain), veilnet.read_picture(seen))
         self.assertTrue(found["of_this_model"])
         self.assertEqual(h.size, (32, 32))
