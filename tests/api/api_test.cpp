@@ -13,6 +13,10 @@ namespace veilnet {
 namespace {
 
 const std::string kH = std::string(VEILNET_SOURCE) + "/models/cifar10-h.safetensors";
+// Models that were never calibrated.
+const std::string kOldH = std::string(VEILNET_SOURCE) + "/tests/data/transform-format1.safetensors";
+const std::string kOldPsi =
+    std::string(VEILNET_SOURCE) + "/tests/data/classifier-format1.safetensors";
 const std::string kPsi = std::string(VEILNET_SOURCE) + "/models/cifar10-psi.safetensors";
 const std::string kCoded = std::string(VEILNET_SOURCE) + "/models/synthetic-h.safetensors";
 
@@ -65,7 +69,7 @@ TEST(Protector, SaysWhyItFails) {
   expect_failure(Cause::NotFound, "no-such-model", [] { Protector("no-such-model"); });
   expect_failure(Cause::BadData, "classifier", [] { Protector h(kPsi); });
   expect_failure(Cause::InvalidArgument, "calibrate",
-                 [] { Protector h(kH, {.precision = Precision::Int8}); });
+                 [] { Protector h(kOldH, {.precision = Precision::Int8}); });
   expect_failure(Cause::InvalidArgument, "threads is -1", [] { Protector h(kH, {.threads = -1}); });
   const Protector h(kH);
   expect_failure(Cause::InvalidArgument, "5 bytes", [&] {
@@ -135,7 +139,7 @@ TEST(Classifier, SaysWhyItFails) {
   expect_failure(Cause::InvalidArgument, "threads is 1025",
                  [] { Classifier p(kPsi, {.threads = 1025}); });
   expect_failure(Cause::InvalidArgument, "calibrate",
-                 [] { Classifier p(kPsi, {.precision = Precision::Int8}); });
+                 [] { Classifier p(kOldPsi, {.precision = Precision::Int8}); });
   expect_failure(Cause::InvalidArgument, "a classifier has none",
                  [] { Classifier p(kPsi, {.codebook = "book"}); });
 }
@@ -332,7 +336,7 @@ TEST(C, TakesTheOptionsOfNetworks) {
     return std::string(veilnet_message()).find(words) != std::string::npos;
   };
   EXPECT_EQ(opened(kH, {0, VEILNET_BFLOAT16, nullptr}), 0) << veilnet_message();
-  EXPECT_EQ(opened(kH, {0, VEILNET_INT8, nullptr}), VEILNET_INVALID_ARGUMENT);
+  EXPECT_EQ(opened(kOldH, {0, VEILNET_INT8, nullptr}), VEILNET_INVALID_ARGUMENT);
   EXPECT_TRUE(said("calibrate")) << veilnet_message();
   EXPECT_EQ(opened(kH, {0, 3, nullptr}), VEILNET_INVALID_ARGUMENT);
   EXPECT_TRUE(said("precision is 3")) << veilnet_message();
