@@ -356,6 +356,7 @@ test("the page protects as `veilnet protect` does", async (t) => {
   const { page, close } = await open(origin);
   const h = modelFile(models.transform.name);
   let most = 0,
+    compared = 0,
     differing = 0,
     bytes = 0;
   const pictures = [
@@ -379,6 +380,8 @@ test("the page protects as `veilnet protect` does", async (t) => {
     pictures.push(Buffer.from(url.split(",")[1], "base64"));
   }
   for (const picture of pictures) {
+    // The command decodes a JPEG this large at half its size; browsers decode it whole.
+    const halved = picture[0] === 0xff;
     await upload(page, "a.png", picture);
     assert.equal(await errorOf(page), "");
     fs.writeFileSync(path.join(folder, "plain.png"), picture);
@@ -396,12 +399,18 @@ test("the page protects as `veilnet protect` does", async (t) => {
     const ours = decodePng(requests.filter((r) => r.method === "POST").at(-1).body);
     assert.deepEqual([ours.width, ours.height], [theirs.width, theirs.height]);
     const difference = largestDifference(ours.rgb, theirs.rgb);
+    if (halved) {
+      assert.ok(difference <= 8);
+      t.diagnostic(`a JPEG that the command decodes at half its size: ${difference} levels`);
+      continue;
+    }
     most = Math.max(most, difference);
+    compared += 1;
     differing += ours.rgb.reduce((count, v, i) => count + (v !== theirs.rgb[i]), 0);
     bytes += ours.rgb.length;
   }
   t.diagnostic(
-    `${pictures.length} pictures: largest difference ${most} of 255 levels; ` +
+    `${compared} pictures: largest difference ${most} of 255 levels; ` +
       `${differing} of ${bytes} values differ`,
   );
   assert.ok(most <= 1);
