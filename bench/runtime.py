@@ -246,7 +246,8 @@ class Bench:
 
     def leak(self, precision, h, inverse, plain, protected):
         """What is seen of the pictures, and what an inverse network of the fp32 ones rebuilds."""
-        output_of(self.veilnet, "verify", plain, protected, "--model", h, "--precision", precision, "--json", self.root / "verify.json")
+        output_of(self.veilnet, "verify", plain, protected, "--model", h, "--precision", precision, "--max-ssim", 1,
+                  "--json", self.root / "verify.json")
         results = json.loads((self.root / "verify.json").read_text())["results"]
         self.metrics[f"{precision}_ssim_seen"] = statistics.mean(r["ssim"] for r in results)
         if not inverse:
@@ -311,8 +312,8 @@ def main():
     record = {"experiment": "bench-runtime", "config": "bench/runtime.py",
               "note": f"Pictures per second of `veilnet` in fp32, bf16 and int8, of LibTorch eager in both memory layouts and of ONNX Runtime "
                       f"{bench.peer}, checked against LibTorch's results first; medians of rounds in turn. Ratios are to the fastest of the three "
-                      "peers, in float32. 32x32 pixels unless a name ends in 224. protect_* and its share of the runtime's own batches of 128: U-Net of "
-                      "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
+                      "peers, in float32. 32x32 pixels unless a name ends in 224. protect_pictures_* and protect_share_*, of the runtime's own batches of 128: U-Net of "
+                      "width 64, and _w16 of width 16, on 4,000 PNG files of 32x32, start included, medians of five and three rounds, in memory or on a disk (_disk). protect_photographs_*: JPEG files of 12 megapixels through the same networks at 224x224, 120 for width 16 and 60 for width 64, medians of three rounds, beside batches of 20. Accuracy: of protected CIFAR-10 test pictures with psi and h in that "
                       "precision, or with h alone (_h_). _ssim_seen: mean SSIM of protected and plain test pictures; _itn_psnr_db: what an inverse network that was trained on fp32 pictures rebuilds of them.",
               "commit": ", ".join(dict.fromkeys([*before.get("commit", "").split(", "), commit])).strip(", "),
               "machine": {"device": device, "isa": metrics["isa"], "threads": str(len(os.sched_getaffinity(0)))},

@@ -193,7 +193,7 @@ and a codebook that is not the model's.)")
           },
           py::arg("image"),
           R"(The protected picture of one of any size, scaled and cropped to `size` first: the bytes
-of `veilnet protect`.
+of `veilnet protect`, if a large JPEG was read at that size.
 
 image: uint8 (height, width, 3), which is copied. Returns uint8 (*size, 3).
 

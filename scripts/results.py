@@ -482,7 +482,7 @@ def with_attributes_elsewhere(record, records):
         entries = [a for a in other.get("attributes", []) if a["protection"] in same]
         if entries:
             found, names = found + entries, names + [name]
-            known |= same
+            known |= {a["protection"] for a in entries}
     return record | {"attributes_elsewhere": found, "attributes_from": names} if found else record
 
 

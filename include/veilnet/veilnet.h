@@ -61,8 +61,8 @@ struct Picture {
 /// side beyond 32768, {Unsupported} where memory does not suffice.
 VEILNET_API Picture read_picture(const std::string& path);
 /// Scaled until it covers that size, and centre cropped, as Protector::protect and the commands do.
-/// A JPEG of four times that size or more is decoded at a fraction of its own: two to three times
-/// faster, and within rounding of the whole one.
+/// Most JPEGs of four times that size or more are decoded at a fraction of their own: faster, and
+/// within rounding of the whole one.
 /// @throws also Failure{InvalidArgument} for sides below 1.
 VEILNET_API Picture read_picture(const std::string& path, int height, int width);
 /// The same of bytes in memory. @throws Failure{BadData, Unsupported} as read_picture.
@@ -256,6 +256,7 @@ struct Verification {
   double difference_levels = 0;  ///< mean, from what this model makes of the plain one
   bool of_this_model = false;    ///< no more than rounding: 0.25 levels
 };
+/// @param plain as it was protected: where that was a large JPEG, read at the model's size.
 /// @param seen the protected picture as the cloud has it, of the model's size, or of the plain
 /// one's where that was protected at its own.
 /// @throws Failure{InvalidArgument} for another size or one that the network cannot take, an empty

@@ -153,9 +153,9 @@ class Run {
     if (output_) {
       names_ = png_names(inputs_);
       output_->check_inputs(o_, inputs_, names_);
-      if (!inputs_.empty()) output_->open();
     }
     keep_shard();
+    if (output_ && !inputs_.empty()) output_->open();
     if (std::ranges::any_of(inputs_, [](const Input& input) { return input.path == "-"; }))
       piped_ = read_stdin(work_.max_file_bytes);
   }
@@ -252,23 +252,28 @@ class Run {
 
   std::vector<Item> read_some() {
     std::vector<Item> items;
-    std::size_t bytes = 0;
+    std::size_t bytes = 0, largest = 0, begun = 0;
     on_threads([&] {
       while (true) {
         Item item;
         {
           const std::lock_guard lock(mutex_);
-          const bool enough = bytes >= 3 * kTogetherPixels && items.size() >= threads();
+          const bool enough = begun >= threads() && (begun + 1) * largest > 3 * kTogetherPixels;
           if (next_ == inputs_.size() || items.size() >= kGroupPictures || bytes >= kGroupBytes ||
               enough || interrupted())
             return;
           item.index = next_++;
+          ++begun;
         }
         item.path = inputs_[item.index].path;
-        if (is_done(item)) continue;
-        if (!attempt(item, [&] { item.picture = read(item.path); })) continue;
+        const bool there = !is_done(item) && attempt(item, [&] { item.picture = read(item.path); });
         const std::lock_guard lock(mutex_);
+        if (!there) {
+          --begun;
+          continue;
+        }
         bytes += item.picture.rgb.size();
+        largest = std::max(largest, item.picture.rgb.size());
         items.push_back(std::move(item));
       }
     });

@@ -15,8 +15,8 @@ namespace veilnet::model {
 /// A picture of the size that the model was trained on: scaled until it covers that, centre
 /// cropped.
 image::Image fit(const image::Image& picture, const Card& card);
-/// The same of a picture file's bytes. A JPEG of four times that size or more is decoded at a
-/// fraction of its own, and so differs by rounding. @throws as image::decode.
+/// The same of a picture file's bytes. Most JPEGs of four times that size or more are decoded
+/// at a fraction of their own, and so differ by rounding. @throws as image::decode.
 image::Image decode_fitted(std::span<const std::uint8_t> bytes, const std::string& name,
                            const Card& card);
 

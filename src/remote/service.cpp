@@ -17,7 +17,8 @@ namespace {
 void check_name(const std::string& name) {
   if (name.find_first_of("/?#% ") != name.npos || printable(name, name.size()) != name)
     fail(ErrorCode::InvalidArgument,
-         "the model's name is \"{}\"; allowed are letters, digits and _ . -", printable(name, 80));
+         "the model's name is \"{}\"; not allowed are / ? # %, spaces and control characters",
+         printable(name, 80));
 }
 
 }  // namespace
