@@ -74,51 +74,50 @@ struct Network::Impl {
     return Program(std::move(m), o.precision, ranges);
   }
 
-  // A plan that nobody else uses, given back when it goes.
-  class Borrowed {
-   public:
-    Borrowed(Impl& owner, const model::Shape& input, int64_t count, int threads)
-        : owner_(owner),
-          input_(input),
-          threads_(threads),
-          plan_(owner.take(input, count, threads)) {}
-    ~Borrowed() { owner_.give_back({input_, threads_, std::move(plan_)}); }
-    Borrowed(const Borrowed&) = delete;
-    Borrowed& operator=(const Borrowed&) = delete;
-    Plan* operator->() { return plan_.get(); }
-
-   private:
-    Impl& owner_;
-    model::Shape input_;
-    int threads_;
-    std::unique_ptr<Plan> plan_;
-  };
-
-  std::unique_ptr<Plan> take(const model::Shape& input, int64_t count, int threads_of_plan) {
-    {
-      const std::lock_guard lock(mutex);
-      const auto found = std::ranges::find_if(idle, [&](const Idle& i) {
-        return i.input == input && i.threads == threads_of_plan && i.plan->count() == count;
-      });
-      if (found != idle.end()) {
-        auto plan = std::move(found->plan);
-        idle.erase(found);
-        return plan;
-      }
-    }
-    return std::make_unique<Plan>(program, count, input.height, input.width, threads_of_plan,
-                                  choose);
-  }
-
   struct Idle {
     model::Shape input;
     int threads;
     std::unique_ptr<Plan> plan;
   };
 
-  void give_back(Idle plan) {
+  // A plan that nobody else uses, given back when it goes. It moves from list to list, so that a
+  // call which finds its plan takes no memory for it.
+  class Borrowed {
+   public:
+    Borrowed(Impl& owner, const model::Shape& input, int64_t count, int threads)
+        : owner_(owner), plan_(owner.take(input, count, threads)) {}
+    ~Borrowed() { owner_.give_back(plan_); }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Plan* operator->() { return plan_.front().plan.get(); }
+
+   private:
+    Impl& owner_;
+    std::list<Idle> plan_;  // one
+  };
+
+  std::list<Idle> take(const model::Shape& input, int64_t count, int threads_of_plan) {
+    std::list<Idle> taken;
+    {
+      const std::lock_guard lock(mutex);
+      const auto found = std::ranges::find_if(idle, [&](const Idle& i) {
+        return i.input == input && i.threads == threads_of_plan && i.plan->count() == count;
+      });
+      if (found != idle.end()) {
+        taken.splice(taken.begin(), idle, found);
+        return taken;
+      }
+    }
+    taken.push_front({input, threads_of_plan,
+                      std::make_unique<Plan>(program, count, input.height, input.width,
+                                             threads_of_plan, choose)});
+    return taken;
+  }
+
+  void give_back(std::list<Idle>& plan) {
+    std::list<Idle> forgotten;  // they go when nobody waits for the lock
     const std::lock_guard lock(mutex);
-    idle.push_front(std::move(plan));
+    idle.splice(idle.begin(), plan);
     const auto most = kIdlePlans + static_cast<size_t>(threads);
     size_t kept = 0, bytes = 0;
     auto end = idle.begin();
@@ -126,7 +125,7 @@ struct Network::Impl {
       bytes += end->plan->bytes();
       if (kept > 0 && bytes > kIdleBytes) break;
     }
-    idle.erase(end, idle.end());
+    forgotten.splice(forgotten.begin(), idle, end, idle.end());
   }
 
   // The most pictures at once when so many batches are computed beside each other.
@@ -147,7 +146,8 @@ struct Network::Impl {
     int64_t first = 0;
     if (threads > 1 && rounds > 0 && own >= std::min(largest_batch, kFewestOfAThread)) {
       first = rounds * own * threads;
-      std::vector<std::exception_ptr> failures(static_cast<size_t>(threads));
+      std::exception_ptr failure;  // the first
+      std::mutex failing;
       parallel_for(threads, threads, [&](int64_t share, int) {
         try {
           for (int64_t i = share * rounds; i < (share + 1) * rounds; ++i) {
@@ -155,11 +155,11 @@ struct Network::Impl {
             body(plan, i * own);
           }
         } catch (...) {
-          failures[static_cast<size_t>(share)] = std::current_exception();
+          const std::lock_guard lock(failing);
+          if (!failure) failure = std::current_exception();
         }
       });
-      for (const auto& failure : failures)
-        if (failure) std::rethrow_exception(failure);
+      if (failure) std::rethrow_exception(failure);
     }
     for (auto batch = batch_of(input, 1); first < count;) {
       while (batch > count - first) batch = (batch + 1) / 2;
