@@ -11,7 +11,6 @@ Sizes: below 10 MB each, 40 MB together.
 import hashlib
 import json
 import pathlib
-import shutil
 import struct
 import sys
 
@@ -81,17 +80,17 @@ def main():
     MODELS.mkdir(exist_ok=True)
     entries = json.loads(index.read_text())["models"] if index.exists() else []
     entries = [e for e in entries if e["name"] != name]
+    total = len(data) + sum((MODELS / e["file"]).stat().st_size for e in entries)
+    if total > TOGETHER:
+        sys.exit(f"add_model: with {model} the models have {total} bytes together; allowed: {TOGETHER}")
     file = f"{name}.safetensors"
-    shutil.copyfile(model, MODELS / file)
+    there.write_bytes(data)  # which may be where it came from
     value = lambda v: round(v["mean"] if isinstance(v, dict) else v, 4)
     entries.append({"name": name, "file": file, "sha256": hashlib.sha256(data).hexdigest(), "role": card["role"],
                     "text": text, "licence": "Apache-2.0", "record": f"results/{record.name}",
                     "figures": {k: value(v) for k, v in figures.items()}})
     entries.sort(key=lambda e: e["name"])
     index.write_text(json.dumps({"format": "veilnet-models", "format_version": 1, "models": entries}, indent=1) + "\n")
-    total = sum((MODELS / e["file"]).stat().st_size for e in entries)
-    if total > TOGETHER:
-        sys.exit(f"add_model: the models have {total} bytes together; allowed: {TOGETHER}")
     print(f"{name}: {figures}, {len(data)} bytes; {len(entries)} models, {total} bytes")
 
 

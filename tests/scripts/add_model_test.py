@@ -42,6 +42,24 @@ class AddModel(unittest.TestCase):
         self.assertEqual(entry["figures"], {"accuracy": 0.8765, "plain_accuracy": 0.9, "ssim_seen": 0.01})
         self.assertEqual((self.root / "models/h.safetensors").read_bytes(), self.model.read_bytes())
 
+    def test_takes_a_model_from_where_it_puts_it(self):
+        self.add("transform", verdict="protects: SSIM 0.01")
+        before = (self.root / "models/h.safetensors").read_bytes()
+        self.model = self.root / "models/h.safetensors"
+        self.assertEqual(self.add("transform", verdict="protects: SSIM 0.01").returncode, 0)
+        self.assertEqual(self.model.read_bytes(), before)
+
+    def test_refuses_what_makes_them_too_large_together(self):
+        (self.root / "models").mkdir()
+        (self.root / "models/big").write_bytes(bytes(40 << 20))
+        index = json.dumps({"models": [{"name": "big", "file": "big"}]})
+        (self.root / "models/index.json").write_text(index)
+        done = self.add("transform", verdict="protects: SSIM 0.01")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("together", done.stderr)
+        self.assertEqual((self.root / "models/index.json").read_text(), index)
+        self.assertFalse((self.root / "models/h.safetensors").exists())
+
     def test_refuses_one_whose_verdict_is_bad_or_that_has_none(self):
         for role, notes, why in (("transform", {"verdict": "does not protect: SSIM beyond 0.1"}, "does not protect: SSIM beyond 0.1"),
                                  ("encoder", {"verdict": "does not protect: rebuilt"}, "does not protect: rebuilt"),
