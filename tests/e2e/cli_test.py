@@ -14,6 +14,8 @@ import time
 import unittest
 import zlib
 
+import drawn_phi
+
 VEILNET = sys.argv.pop(1)
 SETTINGS = """
 name = "t"
@@ -29,7 +31,7 @@ depth = 8
 epochs = 1
 batch_size = 16
 [phi]
-epochs = 1
+file = "{phi}"
 layer = "relu1_1"
 [transform]
 width = 2
@@ -77,7 +79,7 @@ class CommandLine(unittest.TestCase):
         cls.addClassCleanup(cls.folder.cleanup)
         cls.root = pathlib.Path(cls.folder.name)
         cls.config = cls.root / "t.toml"
-        cls.config.write_text(SETTINGS.format(runs=cls.root / "runs"))
+        cls.config.write_text(SETTINGS.format(runs=cls.root / "runs", phi=drawn_phi.write(cls.root / "phi.safetensors")))
         done = cls.veilnet("reproduce", "--config", cls.config, "--json", cls.root / "matrix.json", "--result", cls.root / "result.json")
         assert done.returncode == 0, done.stderr
         cls.h = cls.root / "runs/t/transform-a0.005/model.safetensors"
@@ -123,7 +125,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result["metrics"]["itn_images"], 30)
         page = (self.root / "runs/t/report.html").read_text()
         self.assertIn("transform-a0.005", page)
-        self.assertIn("VGG16-BN trained on synthetic itself", page)  # phi's origin is said
+        self.assertIn("phi.safetensors", page)  # phi's origin is said
         self.assertTrue((self.root / "runs/t/grid.png").exists())
 
     def test_reproduce_again_trains_nothing(self):

@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+import drawn_phi
+
 VEILNET = sys.argv.pop(1)
 SETTINGS = """
 name = "t"
@@ -30,7 +32,7 @@ lr = 0.02
 epochs = 2
 batch_size = 64
 [phi]
-epochs = 1
+file = "PHI"
 layer = "relu1_1"
 [transform]
 width = 2
@@ -60,7 +62,7 @@ class Processes(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="veilnet-"))
         self.addCleanup(shutil.rmtree, self.folder)
         self.config = self.folder / "t.toml"
-        self.config.write_text(SETTINGS)
+        self.config.write_text(SETTINGS.replace("PHI", str(drawn_phi.write(self.folder / "phi.safetensors"))))
         self.started = []
         self.addCleanup(lambda: [process.kill() for process in self.started if process.poll() is None])
 

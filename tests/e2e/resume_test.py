@@ -8,12 +8,13 @@ import pathlib
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+import drawn_phi
 
 VEILNET = sys.argv.pop(1)
 SETTINGS = """
@@ -47,15 +48,6 @@ batch_size = 16
 SELDOM = ["--set", "checkpoint_minutes=5.0"]  # saving after every step is for what is going to be stopped
 
 
-def write_phi(path):
-    """One layer with drawn weights: to train a VGG for phi would take most of the time."""
-    draw = random.Random(1)
-    weights = struct.pack("<1728f", *(draw.gauss(0, 0.27) for _ in range(1728)))
-    header = json.dumps({"features.0.weight": {"dtype": "F32", "shape": [64, 3, 3, 3], "data_offsets": [0, 6912]},
-                         "features.0.bias": {"dtype": "F32", "shape": [64], "data_offsets": [6912, 7168]}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header + weights + bytes(256))
-
-
 def steps_logged(run):
     log = run / "log.jsonl"
     if not log.exists():
@@ -76,8 +68,7 @@ class Resume(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.root = pathlib.Path(folder.name)
         cls.config = cls.root / "t.toml"
-        phi = cls.root / "phi.safetensors"
-        write_phi(phi)
+        phi = drawn_phi.write(cls.root / "phi.safetensors")
         cls.config.write_text(SETTINGS.replace("PHI", str(phi)))
         # A whole experiment from which each test removes the part that it trains again.
         cls.runs, cls.whole = cls.root / "runs", cls.root / "whole"
