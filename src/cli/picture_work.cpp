@@ -258,7 +258,7 @@ class Run {
         Item item;
         {
           const std::lock_guard lock(mutex_);
-          const bool enough = begun >= threads() && (begun + 1) * largest > 3 * kTogetherPixels;
+          const bool enough = begun >= threads_ && (begun + 1) * largest > 3 * kTogetherPixels;
           if (next_ == inputs_.size() || items.size() >= kGroupPictures || bytes >= kGroupBytes ||
               enough || interrupted())
             return;
@@ -447,15 +447,12 @@ class Run {
   template <class Step>
   void on_threads(const Step& step) const {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < std::min(threads(), inputs_.size()); ++i) others.emplace_back(step);
+    for (std::size_t i = 1; i < std::min(threads_, inputs_.size()); ++i) others.emplace_back(step);
     step();
   }
 
-  std::size_t threads() const {
-    return static_cast<std::size_t>(o_.jobs > 0 ? o_.jobs : physical_cores());
-  }
-
   const PictureOptions& o_;
+  const std::size_t threads_ = static_cast<std::size_t>(o_.jobs > 0 ? o_.jobs : physical_cores());
   PictureWork work_;
   std::optional<Output> output_;
   std::vector<Input> inputs_;
