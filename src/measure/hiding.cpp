@@ -1,10 +1,10 @@
 #include "measure/hiding.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/linalg_solve.h>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <torch/linalg.h>
 #include <torch/nn/functional.h>
 #include <torch/utils.h>
 
@@ -75,7 +75,7 @@ double probe_error(const torch::Tensor& protected_pictures, const torch::Tensor&
   // A little ridge, for protected pictures that are all alike.
   normal +=
       torch::eye(normal.size(0), torch::kDouble) * (1e-4 * normal.diagonal().mean().item<double>());
-  const auto weights = torch::linalg_solve(normal, right);
+  const auto weights = at::linalg_solve(normal, right);
   double error = 0, of_mean = 0;
   for (int64_t i = half; i < plain.size(0); i += 50) {
     const auto end = std::min(i + 50, plain.size(0));
