@@ -151,7 +151,9 @@ double TransformTask::alpha_at(const StepInfo& info) {
   if (!driven_.defined()) return is_start(info) ? options_.alpha_start : options_.alpha;
   constexpr int64_t kLooks = 50, kLeastSteps = 20;
   constexpr double kMost = 1, kUp = 2, kDown = 0.6, kAmple = 1.5, kScarce = 1.2, kBetter = 1.1;
-  double alpha = driven_[0].item<double>();
+  // Read from its device at the first step alone, which waits for all before it.
+  if (info.step != alpha_step_ && info.step != alpha_step_ + 1) alpha_ = driven_[0].item<double>();
+  alpha_step_ = info.step;
   const auto between = std::max(kLeastSteps, info.total_steps / kLooks);
   if (info.step > 0 && info.step % between == 0 && torch::GradMode::is_enabled()) {
     if (!judge_) fail(ErrorCode::InvalidArgument, "nobody judges what drives alpha");
@@ -160,12 +162,12 @@ double TransformTask::alpha_at(const StepInfo& info) {
     h_.net->train();
     const bool better = margin > kBetter * driven_[1].item<double>();
     if (margin < kScarce && !better)
-      alpha = std::min(kUp * alpha, std::max(kMost, options_.alpha_start));
-    if (margin > kAmple) alpha = std::max(kDown * alpha, options_.alpha);
-    driven_[0] = alpha;
+      alpha_ = std::min(kUp * alpha_, std::max(kMost, options_.alpha_start));
+    if (margin > kAmple) alpha_ = std::max(kDown * alpha_, options_.alpha);
+    driven_[0] = alpha_;
     driven_[1] = margin;
   }
-  return alpha;
+  return alpha_;
 }
 
 std::vector<torch::Tensor> TransformTask::answers_to(const torch::Tensor& plain,

@@ -133,6 +133,8 @@ class TransformTask : public Task {
   Judge judge_;
   torch::Tensor driven_;                          // alpha and the margin of the last look, [2]
   std::shared_ptr<torch::nn::Module> auxiliary_;  // holds the three above; a checkpoint keeps it
+  double alpha_ = 0;                              // of driven_, as of step alpha_step_
+  int64_t alpha_step_ = -2;
 };
 
 }  // namespace veilnet::train
