@@ -69,7 +69,7 @@ VEILNET_API Picture read_picture(const std::string& path, int height, int width)
 VEILNET_API Picture decode_picture(const std::uint8_t* bytes, std::size_t size);
 /// The bytes of a PNG file without any note; equal pictures give equal bytes.
 /// @throws Failure{InvalidArgument} for an empty picture, or one whose bytes do not fit its size,
-/// {Io} where memory does not suffice.
+/// {Unsupported} where memory does not suffice.
 VEILNET_API std::vector<std::uint8_t> encode_png(const Picture& picture);
 /// Written whole or not at all, missing folders made. @throws Failure{AlreadyExists} if the file is
 /// there, unless `replace`, {Io} if it cannot be written, and as encode_png.

@@ -82,8 +82,8 @@ Image decode(std::span<const std::uint8_t> bytes, const std::string& name,
 Image decode_to_cover(std::span<const std::uint8_t> bytes, const std::string& name, int height,
                       int width, const DecodeLimits& limits) {
   if (height < 1 || width < 1) {
-    fail(ErrorCode::InvalidArgument,
-         "decode_to_cover: asked for {}x{}; both sides must be at least 1", width, height);
+    fail(ErrorCode::InvalidArgument, "{}: asked for at {}x{}; both sides must be at least 1", name,
+         width, height);
   }
   return decode_any(bytes, name, limits, Cover{height, width});
 }

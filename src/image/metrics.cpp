@@ -163,7 +163,7 @@ void check_pictures(const char* function, std::span<const std::uint8_t> a,
                     std::span<const std::uint8_t> b, int height, int width, int side) {
   constexpr auto wrong = ErrorCode::InvalidArgument;
   if (height < side || width < side) {
-    fail(wrong, "{}: picture is {}x{}; both sides must be at least {}", function, height, width,
+    fail(wrong, "{}: picture is {}x{}; both sides must be at least {}", function, width, height,
          side);
   }
   const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;

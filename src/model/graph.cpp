@@ -155,7 +155,7 @@ void coded(Builder& b, size_t input, const Card& card) {
     fail(ErrorCode::InvalidArgument,
          "a coded transformation is for square pictures with a side that is a multiple of {}, not "
          "{}x{}",
-         scale, card.height, card.width);
+         scale, card.width, card.height);
   b.graph.multiple = b.graph.smallest = scale;
   b.graph.height = card.height;
   b.graph.width = card.width;
@@ -281,7 +281,7 @@ void require_blocks(const std::string& what, const Card& card) {
   fail(ErrorCode::InvalidArgument,
        "{} with blocks of {} does not fit pictures of {}x{}; sides must be multiples of the block "
        "size",
-       what, card.block_size, card.height, card.width);
+       what, card.block_size, card.width, card.height);
 }
 
 size_t adaptation(Builder& b, size_t x, const Card& card) {
@@ -479,14 +479,14 @@ std::vector<Shape> shapes(const Graph& graph, int64_t height, int64_t width) {
   for (const int64_t side : {height, width}) {
     if (side >= graph.smallest && side % graph.multiple == 0) continue;
     fail(ErrorCode::InvalidArgument,
-         "the network cannot take pictures of {}x{}; allowed: sides of at least {}{}", height,
-         width, graph.smallest,
+         "the network cannot take pictures of {}x{}; allowed: sides of at least {}{}", width,
+         height, graph.smallest,
          graph.multiple > 1 ? fmt::format(" that are multiples of {}", graph.multiple) : "");
   }
   if (graph.height > 0 && (height != graph.height || width != graph.width)) {
     fail(ErrorCode::InvalidArgument,
          "the network cannot take pictures of {}x{}; it has weights for each position of {}x{}",
-         height, width, graph.height, graph.width);
+         width, height, graph.width, graph.height);
   }
   std::vector<Shape> all;
   for (const auto& layer : graph.layers) {

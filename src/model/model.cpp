@@ -100,8 +100,8 @@ Shape padded_shape(const Graph& graph, int64_t height, int64_t width, uint64_t m
   const auto bytes = activation_bytes(graph, padded.height, padded.width);
   if (bytes > max_picture_bytes) {
     fail(ErrorCode::InvalidArgument,
-         "one picture of {}x{} takes {} MB of memory in this network; allowed: {} MB", height,
-         width, bytes >> 20, max_picture_bytes >> 20);
+         "one picture of {}x{} takes {} MB of memory in this network; allowed: {} MB", width,
+         height, bytes >> 20, max_picture_bytes >> 20);
   }
   return padded;
 }

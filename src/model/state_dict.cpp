@@ -1,6 +1,7 @@
 #include "model/state_dict.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "core/error.h"
@@ -57,6 +58,11 @@ Model from_state_dict(const std::filesystem::path& path, Card card, const LoadLi
   if (file.metadata().contains("format_version"))
     fail(ErrorCode::BadData, "{}: is a model of Veilnet already; a state dict is needed here",
          file.name());
+  // What their tensors do not say: the bits of a code, the size of a block.
+  constexpr std::array kUntold = {"coded", "block_inverse", "position_inverse"};
+  if (std::ranges::find(kUntold, card.architecture) != kUntold.end())
+    fail(ErrorCode::InvalidArgument, "--architecture {}: such a network cannot be imported",
+         card.architecture);
   const auto views = network_tensors(file);
   if (card.architecture == "resnet") card.depth = depth_of(file.name(), views);
   if (card.architecture.starts_with("unet")) card.base_width = width_of(file.name(), views);

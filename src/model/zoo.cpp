@@ -76,7 +76,8 @@ fs::path zoo_folder() {
   const bool known = ::dladdr(reinterpret_cast<void*>(&zoo_folder), &here) != 0 && here.dli_fname;
   for (const auto& file : {program, known ? fs::path(here.dli_fname) : fs::path()}) {
     for (const char* place :
-         {"../share/veilnet/models", "../../share/veilnet/models", "../../models"}) {
+         {"../share/veilnet/models", "../../share/veilnet/models", "../../models",
+          "../../../models"}) {  // beside lib/ and its folders; a build's programs, its module
       auto folder = (file.parent_path() / place).lexically_normal();
       if (!file.empty() && fs::exists(folder / kIndex, cause)) return folder;
     }

@@ -69,8 +69,10 @@ struct Network::Impl {
     if (o.precision != Type::Int8) return Program(std::move(m), o.precision);
     const auto ranges = ranges_of(m);
     if (ranges.empty())
-      fail(ErrorCode::InvalidArgument,
-           "the model was not calibrated for int8; veilnet calibrate does it with plain pictures");
+      fail(
+          ErrorCode::InvalidArgument,
+          "the {} model was not calibrated for int8; veilnet calibrate does it with plain pictures",
+          model::role_name(m.card.role));
     return Program(std::move(m), o.precision, ranges);
   }
 

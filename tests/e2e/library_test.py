@@ -130,6 +130,11 @@ class Python(Folder):
         self.assertTrue(found["of_this_model"])
         self.assertEqual(h.size, (32, 32))
 
+    def test_models_have_names(self):
+        environment = {name: value for name, value in os.environ.items() if name != "VEILNET_MODELS"} | {"PYTHONPATH": str(PYTHON)}
+        self.assertEqual(run(sys.executable, "-c", "import veilnet; print(*veilnet.Protector('cifar10-h').size)", env=environment).split(),
+                         ["32", "32"])
+
     def test_labels_and_verification_are_the_commands(self):
         plain, seen, said = self.picture(), self.folder / "seen.png", self.folder / "said.json"
         run(VEILNET, "protect", plain, "--model", H, "-o", seen)

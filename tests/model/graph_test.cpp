@@ -74,12 +74,12 @@ TEST(Graph, RefusesSizesThatTheNetworkCannotTake) {
     test::expect_error(ErrorCode::InvalidArgument, parts,
                        [&] { shapes(make_graph(card), height, width); });
   };
-  refuse(unet(4), 32, 40, {"32x40", "multiples of 16"});
-  refuse(classifier("vgg16_bn"), 16, 32, {"16x32", "at least 32"});
+  refuse(unet(4), 32, 40, {"40x32", "multiples of 16"});
+  refuse(classifier("vgg16_bn"), 16, 32, {"32x16", "at least 32"});
   auto ele = classifier("resnet", 20);
   ele.adaptation = "ele";
   ele.block_size = 4;
-  refuse(ele, 36, 32, {"36x32", "32x32"});
+  refuse(ele, 36, 32, {"32x36", "32x32"});
 }
 
 TEST(Graph, RefusesWhatNoNetworkIs) {

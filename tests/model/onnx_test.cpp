@@ -15,7 +15,7 @@ namespace {
 
 TEST(Onnx, RefusesSizesThatTheNetworkCannotTake) {
   const auto psi = test::drawn_model(test::classifier_card("vgg16_bn", 32));
-  test::expect_error(ErrorCode::InvalidArgument, {"16x32", "at least 32"},
+  test::expect_error(ErrorCode::InvalidArgument, {"32x16", "at least 32"},
                      [&] { to_onnx(psi, 16, 32); });
 }
 

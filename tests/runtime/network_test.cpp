@@ -129,7 +129,7 @@ TEST(Network, RefusesWhatItCannotCompute) {
                      [&] { psi.transform(pictures, 32, 32); });
   test::expect_error(ErrorCode::InvalidArgument, {"transform", "classify"},
                      [&] { h.logits(pictures, 32, 32); });
-  test::expect_error(ErrorCode::InvalidArgument, {"16x32", "at least 32"},
+  test::expect_error(ErrorCode::InvalidArgument, {"32x16", "at least 32"},
                      [&] { psi.logits(test::drawn_pictures(1, 16, 32), 16, 32); });
   test::expect_error(ErrorCode::InvalidArgument, {"3072", "3069"},
                      [&] { h.transform(pictures, 31, 33); });

@@ -42,6 +42,10 @@ class Dockerfiles(unittest.TestCase):
                 self.assertIn(("USER", "65534:65534"), found, "not root")
                 self.assertEqual([rest for word, rest in found if word == "ENTRYPOINT"], ['["veilnet"]'])
 
+    def test_nothing_that_was_built_here_goes_along(self):
+        lines = lambda name: {line.strip("/*") for line in (ROOT / name).read_text().splitlines() if not line.startswith("#")}
+        self.assertLessEqual(lines(".gitignore") - {"__pycache__"}, lines(".dockerignore"))
+
 
 if __name__ == "__main__":
     unittest.main()

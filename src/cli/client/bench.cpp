@@ -138,6 +138,9 @@ json drift(const runtime::Network& network, const fs::path& path) {
   const auto expected = channels_last(output);
   double largest = 0;
   for (const float x : expected) largest = std::max(largest, std::abs(double{x}));
+  if (!(largest > 0) || !std::isfinite(largest))
+    fail(ErrorCode::BadData, "{}: \"output\" is {}; differences are parts of its largest value",
+         path.string(), largest > 0 ? "not finite" : "zero throughout");
   std::vector<double> differences;
   for (size_t i = 0; i < got.size(); ++i)
     differences.push_back(std::abs(double{got[i]} - expected[i]) / largest);
@@ -163,8 +166,8 @@ json drift(const runtime::Network& network, const fs::path& path) {
       levels = std::max(levels, apart);
     }
     const double share = static_cast<double>(equal) / static_cast<double>(bytes.size());
-    fmt::print("in 8 bits {:.4g} % of the values are equal, the others up to {:g} levels apart\n",
-               100 * share, levels);
+    fmt::print("in 8 bits {} of the values are not equal, up to {:g} levels apart\n",
+               bytes.size() - equal, levels);
     record["equal_share"] = share;
     record["most_levels"] = levels;
   }

@@ -1,4 +1,5 @@
 // `veilnet calibrate`: what int8 needs to know of a model.
+#include <cmath>
 #include <fmt/format.h>
 #include <memory>
 #include <spdlog/spdlog.h>
@@ -48,6 +49,10 @@ void run(const CalibrateOptions& o) {
   if (pictures == 0)
     fail(ErrorCode::InvalidArgument, "{}: no picture was read; int8 needs some to know its ranges",
          o.shard.empty() ? "calibrate" : "--shard " + o.shard);
+  for (const auto& [layer, largest] : ranges)
+    if (!std::isfinite(largest))
+      fail(ErrorCode::BadData, "{}: computes no finite values of these pictures",
+           o.model.model.string());
   model.card.notes[runtime::kRangesNote] = runtime::to_note(ranges, model.graph);
   model::save(model, o.to, o.replace ? Overwrite::Yes : Overwrite::No);
   spdlog::info("{} calibrated with {} pictures written to {}", describe(model.card), pictures,

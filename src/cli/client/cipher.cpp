@@ -34,7 +34,7 @@ void keygen(const KeygenOptions& o) {
   cipher::save_key(o.output, key, overwrite);
   spdlog::info("wrote key {} for {} to {}", cipher::key_id(key), cipher::describe(key.options),
                o.output.string());
-  spdlog::info("{}x{} pictures have 2^{:.1f} different keys{}", o.height, o.width, bits,
+  spdlog::info("{}x{} pictures have 2^{:.1f} different keys{}", o.width, o.height, bits,
                bits > 256 ? ", of which a 256-bit key file reaches 2^256" : "");
   write_json(o.common, {{"key", o.output.string()},
                         {"key_id", cipher::key_id(key)},

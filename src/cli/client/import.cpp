@@ -57,7 +57,8 @@ void add_import(CLI::App& command) {
       ->required()
       ->type_name("FILE");
   std::vector<std::string> roles;
-  for (const auto role : model::kRoles) roles.emplace_back(role_name(role));
+  for (const auto role : model::kRoles)
+    if (role != model::Role::Encoder) roles.emplace_back(role_name(role));  // of coded h alone
   command.add_option("--role", o.role, "What the network is for")
       ->required()
       ->check(CLI::IsMember(roles));

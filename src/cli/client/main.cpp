@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -68,6 +69,7 @@ void fill(CLI::App& app) {
 int main(int argc, char** argv) {
   using namespace veilnet::cli;
   if (argc > 1 && is_lab_command(argv[1])) return run_lab(argv);
+  ::prctl(PR_SET_NAME, "veilnet");  // what began anew is called "exe" otherwise
   // Begins anew, which takes a millisecond; where that fails, it goes on as it is.
   if (argc > 1 && computes(argv[1]) && spin_briefly()) {
     use_large_pages();

@@ -106,10 +106,11 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
       const auto place = model::zoo_folder();
       for (const auto& listed : model::zoo(place))
         if (listed.name == given) return model::checked(place, listed);
-      fail(ErrorCode::NotFound, "--model {}: no such file or folder{}", given.string(),
+      fail(ErrorCode::NotFound, "--model {}: no such file or folder{}{}", given.string(),
            given.is_relative() ? fmt::format(" (in {}), nor a name that `veilnet models` lists",
                                              fs::current_path(cause).string())
-                               : "");
+                               : "",
+           place.empty() ? ", for there is no folder of models (VEILNET_MODELS names one)" : "");
     }
     return given;
   }

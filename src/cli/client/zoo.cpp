@@ -15,8 +15,8 @@ void run(const CommonOptions& o) {
   const auto models = model::zoo(folder);
   if (models.empty())
     fail(ErrorCode::NotFound,
-         "there are no models: neither ../share/veilnet/models nor ../../models beside this "
-         "program holds an index.json; VEILNET_MODELS names another folder");
+         "there are no models: no folder share/veilnet/models or models/ with an index.json "
+         "belongs to this program; VEILNET_MODELS names another");
   nlohmann::json list = nlohmann::json::array();
   fmt::print("{:<16} {:<10}  {}\n", "model", "role", "what it is");
   for (const auto& m : models) {
