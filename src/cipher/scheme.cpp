@@ -30,7 +30,7 @@ void check_size(const char* name, std::size_t size, int height, int width) {
   if (size != picture_bytes(height, width))
     fail(ErrorCode::InvalidArgument,
          "the {} picture has {} bytes; the scheme was made for {}x{} pixels of 3 bytes", name, size,
-         height, width);
+         width, height);
 }
 
 bool has_variant(const SchemeOptions& options) {

@@ -75,8 +75,8 @@ void check(const TrainTest& data) {
   check_part(train, "train");
   check_part(test, "test");
   if (!train.pictures.same_size(test.pictures)) {
-    refuse(test, "test", "picture size {}x{} differs from train's {}x{}", test.pictures.height(),
-           test.pictures.width(), train.pictures.height(), train.pictures.width());
+    refuse(test, "test", "picture size {}x{} differs from train's {}x{}", test.pictures.width(),
+           test.pictures.height(), train.pictures.width(), train.pictures.height());
   }
   if (train.class_names != test.class_names)
     refuse(test, "test", "class names differ from train's");

@@ -217,7 +217,7 @@ void require_sides(const data::TrainTest& data, const std::string& architecture)
   const int minimum = architecture == "vgg16_bn" ? 32 : architecture == "unet_encoder" ? 16 : 8;
   if (data.train.pictures.height() >= minimum && data.train.pictures.width() >= minimum) return;
   fail(ErrorCode::InvalidArgument, "{} needs pictures of at least {}x{}; the data has {}x{}",
-       architecture, minimum, minimum, data.train.pictures.height(), data.train.pictures.width());
+       architecture, minimum, minimum, data.train.pictures.width(), data.train.pictures.height());
 }
 
 // Judges a classifier: in the log and in its card, where it stays.
@@ -538,8 +538,8 @@ void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::pat
          data.train.class_names.size(), data.train.class_names.front());
   if (card.height != data.train.pictures.height() || card.width != data.train.pictures.width())
     fail(ErrorCode::InvalidArgument, "{} was trained on {}x{} pictures; the data set {} has {}x{}",
-         psi_path.string(), card.height, card.width, data.train.name, data.train.pictures.height(),
-         data.train.pictures.width());
+         psi_path.string(), card.width, card.height, data.train.name, data.train.pictures.width(),
+         data.train.pictures.height());
 }
 
 nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
@@ -694,8 +694,8 @@ nn::Model train_itn(const Experiment& e, const Workspace& w, const nn::Model& h,
       h.card.width != w.data.train.pictures.width())
     fail(ErrorCode::InvalidArgument,
          "the attacked model was trained on {}x{} pictures; the data set {} has {}x{}",
-         h.card.height, h.card.width, w.data.train.name, w.data.train.pictures.height(),
-         w.data.train.pictures.width());
+         h.card.width, h.card.height, w.data.train.name, w.data.train.pictures.width(),
+         w.data.train.pictures.height());
   return train_stage(e, e.itn_folder(), itn_stage(e, w, nn::content_hash(h)), model::Role::Inverse,
                      "ITN-Attack, alpha " + alpha_text(e.transform.options.alpha), mode,
                      [&](const train::Run& run) {
@@ -737,7 +737,7 @@ std::vector<nn::Model> services_of(const Experiment& e, const Workspace& w) {
     if (card.height != height || card.width != width)
       fail(ErrorCode::InvalidArgument,
            "transform.services: {} was trained on {}x{} pictures; the data set {} has {}x{}", name,
-           card.height, card.width, w.data.train.name, height, width);
+           card.width, card.height, w.data.train.name, width, height);
   }
   return services;
 }

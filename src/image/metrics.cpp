@@ -169,7 +169,7 @@ void check_pictures(const char* function, std::span<const std::uint8_t> a,
   const std::size_t bytes = static_cast<std::size_t>(height) * width * channels;
   if (a.size() != bytes || b.size() != bytes) {
     fail(wrong, "{}: pictures have {} and {} bytes; {}x{} RGB needs {}", function, a.size(),
-         b.size(), height, width, bytes);
+         b.size(), width, height, bytes);
   }
 }
 

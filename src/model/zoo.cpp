@@ -74,15 +74,20 @@ fs::path zoo_folder() {
   if (program.empty() && executed) program = fs::absolute(executed, cause);
   Dl_info here{};  // the library, where this code is part of one
   const bool known = ::dladdr(reinterpret_cast<void*>(&zoo_folder), &here) != 0 && here.dli_fname;
-  for (const auto& file : {program, known ? fs::path(here.dli_fname) : fs::path()}) {
-    for (const char* place :
-         {"../share/veilnet/models", "../../share/veilnet/models", "../../models",
-          "../../../models"}) {  // beside lib/ and its folders; a build's programs, its module
+  const auto beside = [&](const fs::path& file, std::initializer_list<const char*> places) {
+    for (const char* place : places) {
       auto folder = (file.parent_path() / place).lexically_normal();
       if (!file.empty() && fs::exists(folder / kIndex, cause)) return folder;
     }
-  }
-  return {};
+    return fs::path();
+  };
+  // Installed, beside bin/, lib/ and lib's folders; a build's programs, and its Python module.
+  auto folder =
+      beside(program, {"../share/veilnet/models", "../../share/veilnet/models", "../../models"});
+  if (folder.empty() && known && !fs::equivalent(here.dli_fname, program, cause))
+    folder = beside(here.dli_fname, {"../share/veilnet/models", "../../share/veilnet/models",
+                                     "../../models", "../../../models"});
+  return folder;
 }
 
 std::vector<ZooModel> zoo(const fs::path& folder) {

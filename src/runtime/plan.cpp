@@ -424,7 +424,8 @@ void Plan::run(const Program& program, Ranges& ranges) {
     const std::span values(values_[node.output],
                            static_cast<size_t>(count_ * shapes_[node.output].size()));
     auto& range = ranges[node.output];
-    range = std::max(range, *std::ranges::max_element(values));
+    for (const float value : values)
+      range = std::isfinite(value) ? std::max(range, value) : INFINITY;  // and stays there
   }
 }
 

@@ -15,7 +15,7 @@ std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const ima
   if (opened->padded_height() != plain.height() || opened->padded_width() != plain.width())
     fail(ErrorCode::InvalidArgument,
          "scheme.block_size is {}; the pictures are {}x{}, and their sides must be multiples of it",
-         scheme.options.block_size, plain.height(), plain.width());
+         scheme.options.block_size, plain.width(), plain.height());
   return opened;
 }
 

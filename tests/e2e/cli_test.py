@@ -125,7 +125,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result["metrics"]["itn_images"], 30)
         page = (self.root / "runs/t/report.html").read_text()
         self.assertIn("transform-a0.005", page)
-        self.assertIn("phi.safetensors", page)  # phi's origin is said
+        self.assertIn("relu1_1 of phi.safetensors", page)  # phi's origin is said
         self.assertTrue((self.root / "runs/t/grid.png").exists())
 
     def test_reproduce_again_trains_nothing(self):

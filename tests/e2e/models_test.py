@@ -3,6 +3,7 @@
 usage: models_test.py VEILNET
 """
 import json
+import math
 import pathlib
 import random
 import re
@@ -316,6 +317,9 @@ class Models(unittest.TestCase):
         self.expect(1, ["stored.safetensors", "3, H, W"], "bench", "--model", H, "--against", stored)
         stored.write_bytes(safetensors({"pictures": ([1, 3, 32, 32], [0.3] * 3072), "output": ([1, 2], [3, -4])}))
         self.expect(1, ["1/255"], "bench", "--model", PSI, "--against", stored)
+        for output, said in ([0, 0], "zero throughout"), ([3, math.nan], "not finite"), ([-math.inf, 1], "not finite"):
+            stored.write_bytes(safetensors({"pictures": ([1, 3, 32, 32], values), "output": ([1, 2], output)}))
+            self.expect(1, ["stored.safetensors", said], "bench", "--model", PSI, "--against", stored)
 
 
 if __name__ == "__main__":

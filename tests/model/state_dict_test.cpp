@@ -128,6 +128,8 @@ TEST_F(StateDict, NeedsACardThatAModelCanHave) {
   card = told(model.card);
   card.architecture = "perceptron";
   expect(card, {"perceptron", "resnet18"});
+  card.architecture = "coded";
+  expect(card, {"coded", "cannot be imported"});
   card = told(model.card);
   card.class_names.push_back("d");
   save_safetensors(path, views, {}, Overwrite::Yes);

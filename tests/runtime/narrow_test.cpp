@@ -120,6 +120,17 @@ TEST(Narrow, NetworksStayNearThoseInFloat32) {
   }
 }
 
+TEST(Narrow, RangesSayWhereValuesAreNotFinite) {
+  auto model = test::drawn_model(test::picture_card(model::Role::Transform, "unet", 4));
+  for (auto& [name, tensor] : model.weights)
+    if (name.ends_with("weight"))
+      for (auto& value : tensor.values) value *= 1e20f;
+  Ranges ranges;
+  Network(model).calibrate(test::drawn_pictures(1, 32, 32), 32, 32, ranges);
+  EXPECT_TRUE(
+      std::ranges::any_of(ranges, [](const auto& range) { return std::isinf(range.second); }));
+}
+
 TEST(Narrow, Int8NeedsACalibratedModel) {
   auto model = test::drawn_model(test::picture_card(model::Role::Transform, "unet", 16));
   const auto make = [&] { return Network(model, {.precision = Type::Int8}); };

@@ -137,10 +137,14 @@ json drift(const runtime::Network& network, const fs::path& path) {
   const auto got = network.outputs(pixels, shape[2], shape[3]);
   const auto expected = channels_last(output);
   double largest = 0;
-  for (const float x : expected) largest = std::max(largest, std::abs(double{x}));
-  if (!(largest > 0) || !std::isfinite(largest))
-    fail(ErrorCode::BadData, "{}: \"output\" is {}; differences are parts of its largest value",
-         path.string(), largest > 0 ? "not finite" : "zero throughout");
+  bool finite = true;
+  for (const float x : expected) {
+    finite = finite && std::isfinite(x);
+    largest = std::max(largest, std::abs(double{x}));
+  }
+  if (!finite || largest == 0)
+    fail(ErrorCode::BadData, "{}: \"output\" {}; differences are parts of its largest value",
+         path.string(), finite ? "is zero throughout" : "holds values that are not finite");
   std::vector<double> differences;
   for (size_t i = 0; i < got.size(); ++i)
     differences.push_back(std::abs(double{got[i]} - expected[i]) / largest);

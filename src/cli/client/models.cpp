@@ -110,7 +110,9 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
            given.is_relative() ? fmt::format(" (in {}), nor a name that `veilnet models` lists",
                                              fs::current_path(cause).string())
                                : "",
-           place.empty() ? ", for there is no folder of models (VEILNET_MODELS names one)" : "");
+           place.empty() && given.is_relative()
+               ? ", for there is no folder of models (VEILNET_MODELS names one)"
+               : "");
     }
     return given;
   }

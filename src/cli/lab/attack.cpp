@@ -167,7 +167,7 @@ void chosen_plaintext(const ChosenPlaintextOptions& o) {
           [&](const Image& chosen) { return encrypt(*scheme, chosen); });
       auto recovered = attack::recover(options, oracle, plain.height, plain.width);
       spdlog::info("{}: broken for pictures of {}x{} with {} chosen {}", cipher::describe(options),
-                   plain.height, plain.width, oracle.queries(),
+                   plain.width, plain.height, oracle.queries(),
                    oracle.queries() == 1 ? "picture" : "pictures");
       found = broken
                   .emplace(std::pair{plain.height, plain.width},
@@ -301,8 +301,8 @@ void brute_force(const BruteForceOptions& o) {
        ++unknown)
     search_le(4, unknown);
 
-  fmt::print("\nAll keys of {}x{} pictures at {:.3g} keys/s, the best rate above:\n", o.height,
-             o.width, best_rate);
+  fmt::print("\nAll keys of {}x{} pictures at {:.3g} keys/s, the best rate above:\n", o.width,
+             o.height, best_rate);
   auto spaces = nlohmann::json::array();
   for (const auto& options : cipher::scheme_forms()) {
     if (!cipher::scheme_spec(options.id).keyed()) continue;

@@ -58,7 +58,7 @@ void run(const DataOptions& o) {
   for (const auto label : w.data.train.labels) ++counts[static_cast<size_t>(label)];
   fmt::print("{}: {} training ({} for validation), {} test pictures of {}x{}, SHA-256 {}\n",
              w.data.train.name, w.data.train.size(), w.split.validation.size(), w.data.test.size(),
-             w.data.train.pictures.height(), w.data.train.pictures.width(), w.data_sha256);
+             w.data.train.pictures.width(), w.data.train.pictures.height(), w.data_sha256);
   nlohmann::json classes = nlohmann::json::array();
   for (size_t c = 0; c < counts.size(); ++c) {
     fmt::print("  {:<20} {} training pictures\n", w.data.train.class_names[c], counts[c]);
