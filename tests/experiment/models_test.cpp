@@ -272,7 +272,7 @@ TEST(Models, APsiThatDoesNotFitTheDataIsRefusedBeforeTheFirstStep) {
                      [&] { train_transform(e, w, psi, Mode::Fresh); });
   psi.card = train_classifier(e, w, Mode::Complete).card;
   psi.card.height = 64;
-  test::expect_error(ErrorCode::InvalidArgument, {"64x32", "32x32"},
+  test::expect_error(ErrorCode::InvalidArgument, {"32x64", "32x32"},
                      [&] { train_transform(e, w, psi, Mode::Fresh); });
   EXPECT_FALSE(std::filesystem::exists(e.transform_folder()));
 }
