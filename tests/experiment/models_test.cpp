@@ -353,7 +353,7 @@ TEST(Models, AnAttackRefusesAModelForAnotherInputSize) {
   card.base_width = 2;
   card.height = 48;
   card.width = 32;
-  test::expect_error(ErrorCode::InvalidArgument, {"48x32", "32x32"},
+  test::expect_error(ErrorCode::InvalidArgument, {"32x48", "32x32"},
                      [&] { train_itn(e, w, nn::make_model(card), Mode::Fresh); });
 }
 
