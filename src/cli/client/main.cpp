@@ -2,6 +2,7 @@
 // to it, as git runs its commands.
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -26,6 +27,9 @@ bool computes(std::string_view word) {
          word == "bench" || word == "serve" || word == "client" || word == "guard";
 }
 
+/// Whether a command runs until it is told to stop.
+bool serves(std::string_view word) { return word == "serve" || word == "guard"; }
+
 /// At the end of every operation OpenMP's threads wait for each other, by default spinning for
 /// milliseconds. On a machine that others use too, they spin while the thread that they wait for
 /// has no processor (bench/busy.py). Spinning for a few microseconds costs an idle machine next to
@@ -37,9 +41,19 @@ bool spin_briefly() {
   return ::setenv("GOMP_SPINCOUNT", "2000", /*overwrite=*/0) == 0;
 }
 
-/// Weights take a fifth less time to load in large pages, of which fewer have to be asked for.
-/// Read when glibc starts; what the user has set stands.
-void use_large_pages() { ::setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", /*overwrite=*/0); }
+/// First touching memory is a third of a picture's cold start. Large pages have to be asked for
+/// less often; a command that ends soon takes its memory in one piece besides, and packs weights
+/// where the file was read to. Servers give memory back instead (serve.cpp). Read when glibc
+/// starts; what the user has set stands.
+void tune_memory(bool one_piece) {
+  std::string tunables = "glibc.malloc.hugetlb=1";
+  if (one_piece) {
+    tunables +=
+        ":glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824"
+        ":glibc.malloc.top_pad=33554432";
+  }
+  ::setenv("GLIBC_TUNABLES", tunables.c_str(), /*overwrite=*/0);
+}
 
 /// Becomes veilnet-lab. Returns where there is none.
 int run_lab(char** argv) {
@@ -72,7 +86,7 @@ int main(int argc, char** argv) {
   ::prctl(PR_SET_NAME, "veilnet");  // what began anew is called "exe" otherwise
   // Begins anew, which takes a millisecond; where that fails, it goes on as it is.
   if (argc > 1 && computes(argv[1]) && spin_briefly()) {
-    use_large_pages();
+    tune_memory(/*one_piece=*/!serves(argv[1]));
     ::execv("/proc/self/exe", argv);
   }
   return run_program("veilnet", argc, argv, fill);
