@@ -369,16 +369,25 @@ nn::Model make_transform(const Experiment& e, const Workspace& w, const Phi& phi
 // The fewest validation pictures by which h is judged.
 constexpr size_t kFewestToJudge = 20;
 
+std::vector<int32_t> labels_of(const data::Dataset& set, std::span<const uint32_t> positions) {
+  std::vector<int32_t> labels;
+  for (const auto i : positions) labels.push_back(set.labels[i]);
+  return labels;
+}
+
 // Looks at how h hides some validation pictures, spread over all of them.
 train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Card& card,
                                      const Workspace& w, train::Group* group) {
-  constexpr size_t kMost = 40;
+  // Fewer of large ones: every look at h takes time from its training.
+  constexpr size_t kMostBytes = size_t{200} * 64 * 64 * 3;
+  const auto kMost = std::clamp<size_t>(kMostBytes / w.data.train.image_bytes(), 40, 200);
   const auto& all = w.split.validation;
   std::vector<uint32_t> some(std::min(all.size(), kMost));
   for (size_t i = 0; i < some.size(); ++i) some[i] = all[i * all.size() / some.size()];
-  return [&phi, card, group, pictures = w.data.train.pictures.subset(some)](const nn::Model& h) {
+  return [&phi, card, group, pictures = w.data.train.pictures.subset(some),
+          labels = labels_of(w.data.train, some)](const nn::Model& h) {
     auto margin =
-        torch::tensor({measure::look_at(h, phi, card, pictures).margin()}, torch::kDouble);
+        torch::tensor({measure::look_at(h, phi, card, pictures, labels).margin()}, torch::kDouble);
     // Of several processes one judges, or two machines that round differently would drift apart.
     if (group) group->take_from_first(margin);
     return margin.item<double>();
@@ -390,11 +399,11 @@ train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Car
 void say_whether_it_hides(const Experiment& e, nn::Model& h, nn::FeatureExtractor& phi,
                           const model::Card& card, const Workspace& w, const train::Run& run) {
   constexpr size_t kMost = 1000;
-  const auto& some = w.split.validation;
-  if (some.size() < kFewestToJudge) return;
-  const auto pictures =
-      w.data.train.pictures.subset(std::span(some).first(std::min(some.size(), kMost)));
-  const auto verdict = measure::look_at(h, phi, card, pictures);
+  const auto& all = w.split.validation;
+  if (all.size() < kFewestToJudge) return;
+  const auto some = std::span(all).first(std::min(all.size(), kMost));
+  const auto verdict = measure::look_at(h, phi, card, w.data.train.pictures.subset(some),
+                                        labels_of(w.data.train, some));
   if (verdict.hides())
     spdlog::info("{}: {}", run.title, verdict.text());
   else

@@ -2,7 +2,9 @@
 // attacks say how much.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "image/batch.h"
@@ -21,6 +23,10 @@ struct Hiding {
   /// differ from their mean: fitted on one half of the pictures, what it rebuilds of the other half
   /// beyond the mean picture, dB of mean squared error. The least that an inverse network can do.
   double probe_gain_db = 0;
+  /// What ridge regression of whole plain pictures on whole protected ones rebuilds of a picture
+  /// left out, beyond the mean of the true class (that much a service has to learn), dB of mean
+  /// squared error. Grows with the number of pictures.
+  double ridge_gain_db = 0;
 
   bool hides() const { return broken_limits().empty(); }
   /// How well the limits are kept, the worst of them: 1 at a limit, 2 where every figure is twice
@@ -35,12 +41,13 @@ struct Hiding {
 
 /// Limits that every h of the pattern regime keeps by far and every h that shows its pictures
 /// breaks: docs/recipes.md has the figures that they come from.
-inline constexpr double kMostSsim = 0.1, kLeastFeatureDistance = 2, kMostProbeGainDb = 0.5;
+inline constexpr double kMostSsim = 0.1, kLeastFeatureDistance = 2, kMostProbeGainDb = 0.5,
+                        kMostRidgeGainDb = 1;
 
-/// @param plain pictures that h was not trained on, 20 or more, of 8x8 or more. @param card holds
-/// the normalisation that phi expects.
-/// @throws Error{InvalidArgument} for fewer or smaller ones.
+/// @param plain pictures that h was not trained on, 20 or more, of 8x8 or more. @param labels their
+/// classes. @param card holds the normalisation that phi expects.
+/// @throws Error{InvalidArgument} for fewer or smaller ones, or another number of labels.
 Hiding look_at(const nn::Model& h, nn::FeatureExtractor& phi, const model::Card& card,
-               const image::Batch& plain);
+               const image::Batch& plain, std::span<const int32_t> labels);
 
 }  // namespace veilnet::measure

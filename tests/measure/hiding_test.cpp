@@ -1,5 +1,6 @@
 #include "measure/hiding.h"
 
+#include <map>
 #include <torch/torch.h>
 
 #include "data/dataset.h"
@@ -19,18 +20,23 @@ class Given : public nn::Network {
   std::function<torch::Tensor(torch::Tensor)> f_;
 };
 
-Hiding of(std::function<torch::Tensor(torch::Tensor)> f) {
-  torch::manual_seed(1);
+data::Dataset drawn(size_t pictures) {
   data::SyntheticOptions options;
-  options.train_size = 100;
+  options.train_size = pictures;
   options.test_size = 10;
-  const auto plain = data::make_synthetic(options).train.pictures;
+  return data::make_synthetic(options).train;
+}
+
+Hiding of(std::function<torch::Tensor(torch::Tensor)> f, size_t pictures = 100) {
+  torch::manual_seed(1);
+  const auto plain = drawn(pictures);
   model::Card card;
   card.role = model::Role::Transform;
   card.architecture = "unet";
   card.base_width = 2;
   nn::FeatureExtractor phi("relu1_1");
-  return look_at({card, std::make_shared<Given>(std::move(f))}, phi, card, plain);
+  return look_at({card, std::make_shared<Given>(std::move(f))}, phi, card, plain.pictures,
+                 plain.labels);
 }
 
 TEST(Hiding, ShownPicturesAreNotHidden) {
@@ -61,11 +67,53 @@ TEST(Hiding, WhatOnlyItsSizeTellsIsRebuilt) {
   EXPECT_GT(unsigned_.probe_gain_db, kMostProbeGainDb) << unsigned_.text();
 }
 
+TEST(Hiding, PixelsInOtherPlacesAreRebuilt) {
+  // And every second one inverted: no place tells what is around it.
+  const auto order = torch::randperm(32 * 32);
+  const auto sign = torch::randint(0, 2, {1, 1, 32, 32}) * 2 - 1;
+  const auto moved = of(
+      [&](torch::Tensor x) {
+        return 0.5 + sign * (x.flatten(2).index_select(2, order).reshape(x.sizes()) - 0.5);
+      },
+      300);
+  EXPECT_LT(moved.probe_gain_db, kMostProbeGainDb);
+  EXPECT_GT(moved.ridge_gain_db, 2 * kMostRidgeGainDb);
+  EXPECT_NE(moved.text().find("rebuilt by more than 1 dB beyond its class"), std::string::npos)
+      << moved.text();
+}
+
+TEST(Hiding, TheMeanOfTheClassIsNoLeak) {
+  // A pattern for each class tells the class, and nothing else of the picture.
+  const auto set = drawn(300);
+  const auto classes = static_cast<int64_t>(set.class_names.size());
+  const auto patterns = torch::rand({classes, 3, 32, 32}).round();
+  std::map<std::string, int64_t> known;
+  const auto key = [](const torch::Tensor& x) {
+    const auto bytes = (x * 255).round().to(torch::kUInt8).permute({1, 2, 0}).contiguous();
+    return std::string(static_cast<const char*>(bytes.data_ptr()),
+                       static_cast<size_t>(bytes.numel()));
+  };
+  for (size_t i = 0; i < set.size(); ++i) {
+    const auto picture = set.pictures.picture(i);
+    known[std::string(picture.begin(), picture.end())] = set.labels[i];
+  }
+  const auto told = of(
+      [&](torch::Tensor x) {
+        std::vector<torch::Tensor> out;
+        for (const auto& picture : x.unbind(0)) out.push_back(patterns[known.at(key(picture))]);
+        return torch::stack(out);
+      },
+      300);
+  EXPECT_LT(std::abs(told.ridge_gain_db), kMostRidgeGainDb) << told.text();
+}
+
 TEST(Hiding, TheMarginIsThatOfTheWorstFigure) {
   Hiding hiding{.ssim = -0.05, .feature_distance = 6, .probe_gain_db = kMostProbeGainDb / 3};
   EXPECT_DOUBLE_EQ(hiding.margin(), 2);
   hiding.feature_distance = 2;
   EXPECT_DOUBLE_EQ(hiding.margin(), 1);
+  hiding.ridge_gain_db = 1.25 * kMostRidgeGainDb;
+  EXPECT_DOUBLE_EQ(hiding.margin(), 0.8);
   hiding.probe_gain_db = 2 * kMostProbeGainDb;
   EXPECT_DOUBLE_EQ(hiding.margin(), 0.5);
   EXPECT_FALSE(hiding.hides());
