@@ -402,6 +402,13 @@ class CommandLine(unittest.TestCase):
         record = json.loads(self.out("chance.json").read_text())
         self.assertEqual(record["epsilon"], 0.5)
         self.assertAlmostEqual(record["kept"], 0.3546, places=3)
+        self.assertIn("keeps 35.5 % of the codes of 2 bits", record["epsilon_warning"])
+        verify = ["verify", photos, self.out("chance"), "--model", model, "--max-ssim", "1"]
+        self.expect(1, ["not made by this model"], *verify)
+        self.expect(0, ["yes: 40 of 40"], *verify, "--epsilon", "0.5", "--secret", secret)
+        self.expect(1, ["not made by this model"], *verify, "--epsilon", "0.5", "--secret", other)
+        self.expect(0, [], "client", photos, "--model", model, "--epsilon", "0.5", "--secret", secret, "--dry-run", "-o", self.out("sent"))
+        self.assertEqual(chance, [p.read_bytes() for p in sorted(self.out("sent").glob("*.png"))])
         self.assertEqual(certain, protect("sure", "--epsilon", "39", "--secret", secret, parts=["above 8"]))
         self.expect(2, ["coded h", "fp32 only"], "calibrate", photos, "--model", model / "model.safetensors", "-o", self.out("int8"))
         protect("no", "--epsilon", "1", code=2, parts=["--secret", "keygen --secret"])

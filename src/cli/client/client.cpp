@@ -5,6 +5,7 @@
 #include <optional>
 #include <spdlog/spdlog.h>
 
+#include "cli/client/chance.h"
 #include "cli/client/models.h"
 #include "cli/picture_work.h"
 #include "core/error.h"
@@ -22,6 +23,7 @@ struct ClientOptions : PictureOptions {
   ClientOptions() { jobs = 8; }
 
   ModelOptions model;
+  ChanceOptions chance;
   std::string server = "http://127.0.0.1:8000", name, psi_sha256, format = "text";
   remote::ConnectionOptions connection;
   int64_t timeout_ms = 10'000;
@@ -52,7 +54,7 @@ std::string line_of(const ClientOptions& o, const Item& item) {
   return line;
 }
 
-void run(ClientOptions o) {
+void run(ClientOptions o, const CLI::App& command) {
   if (!o.output.empty() && !o.dry_run)
     fail(ErrorCode::InvalidArgument,
          "--output is where --dry-run writes what would be sent; without it nothing is written");
@@ -61,6 +63,7 @@ void run(ClientOptions o) {
   const auto file = find_model(o.model, model::Role::Transform);
   const auto h = load_transformation(o.model, file);
   json record{{"model", as_utf8(file.native())}, {"server", o.server}};
+  const auto answer = answer_of(o.chance, command, h.card(), file, record);
   std::optional<remote::Service> service;
   if (!o.dry_run) {
     const auto note = h.card().notes.find("classifier_sha256");
@@ -75,7 +78,7 @@ void run(ClientOptions o) {
       .record = std::move(record),
       .read = [&](std::span<const uint8_t> bytes,
                   const std::string& path) { return model::decode_fitted(bytes, path, h.card()); },
-      .together = [&](std::span<Item> items) { protect(h, items); },
+      .together = [&](std::span<Item> items) { protect(h, items, answer); },
       .each = {},
       .encode = {},
       .at_end =
@@ -109,6 +112,7 @@ void add_client(CLI::App& command) {
   const auto o = std::make_shared<ClientOptions>();
   add_picture_options(command, *o);
   add_model_options(command, o->model, model::Role::Transform);
+  add_chance_options(command, o->chance);
   command.add_option("--server", o->server, "Where veilnet serve listens")
       ->type_name("URL")
       ->capture_default_str();
@@ -140,7 +144,7 @@ void add_client(CLI::App& command) {
       {"veilnet client photos/ --model h.safetensors --server https://example.org --format csv",
        "veilnet client photos/ --model h.safetensors --dry-run -o would-be-sent/",
        "VEILNET_API_KEY=$(cat key) veilnet client cat.png --model h.safetensors"});
-  command.callback([o] { run(*o); });
+  command.callback([o, &command] { run(*o, command); });
 }
 
 }  // namespace veilnet::cli

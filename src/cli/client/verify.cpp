@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <system_error>
 
+#include "cli/client/chance.h"
 #include "cli/client/models.h"
 #include "cli/inputs.h"
 #include "cli/picture_work.h"
@@ -33,6 +34,7 @@ struct VerifyOptions : PictureOptions {
   std::string plain;
   fs::path protected_pictures;
   ModelOptions model;
+  ChanceOptions chance;
   double max_ssim = 0.3;
   std::size_t worst = 5;
 };
@@ -72,10 +74,11 @@ struct Unlike {
 /// The pictures of one run and what was found about them.
 class Verification {
  public:
-  explicit Verification(const VerifyOptions& options)
+  Verification(const VerifyOptions& options, const CLI::App& command)
       : o_(options),
         file_(find_model(o_.model, model::Role::Transform)),
-        h_(load_transformation(o_.model, file_)) {
+        h_(load_transformation(o_.model, file_)),
+        answer_(answer_of(o_.chance, command, h_.card(), file_, about_)) {
     if (o_.plain == "-")
       fail(ErrorCode::InvalidArgument,
            "the plain picture is -; allowed is a file or a folder, since its protected picture is "
@@ -95,10 +98,12 @@ class Verification {
   }
 
   void run() {
+    about_["model"] = as_utf8(file_.native());
+    about_["max_ssim"] = o_.max_ssim;
     run_pictures(o_, {.title = "verify",
                       .done = "verified",
                       .aside = o_.protected_pictures,
-                      .record = {{"model", as_utf8(file_.native())}, {"max_ssim", o_.max_ssim}},
+                      .record = about_,
                       .read = [this](auto bytes, const auto& name) { return read(bytes, name); },
                       .together = [this](std::span<Item> items) { compare(items); },
                       .encode = {},
@@ -133,7 +138,7 @@ class Verification {
 
   void compare(std::span<Item> items) {
     const auto plain = batch_of(items);
-    const auto made = h_.transform(plain.pixels(), plain.height(), plain.width());
+    const auto made = h_.transform(plain.pixels(), plain.height(), plain.width(), answer_);
     const auto bytes = made.size() / items.size();
     for (std::size_t i = 0; i < items.size(); ++i) {
       image::Image seen;
@@ -207,6 +212,8 @@ class Verification {
   const VerifyOptions& o_;
   fs::path file_;
   runtime::Transformation h_;
+  json about_ = json::object();
+  runtime::Transformation::Answer answer_;
   std::map<fs::path, fs::path> protected_;  ///< by the plain one's
   std::mutex mutex_;
   std::map<std::string, image::Image> seen_;  ///< protected pictures on their way, by the plain's
@@ -227,6 +234,7 @@ void add_verify(CLI::App& command) {
       ->required()
       ->type_name("PROTECTED");
   add_model_options(command, options->model, model::Role::Transform);
+  add_chance_options(command, options->chance);
   command
       .add_option("--max-ssim", options->max_ssim,
                   "A protected picture as similar as this to its plain one is not protected; -SSIM "
@@ -239,9 +247,9 @@ void add_verify(CLI::App& command) {
   add_json(command, options->common);
   examples(command, {"veilnet verify photos/ protected/ --model runs/demo",
                      "veilnet verify photos/ protected/ --model h.safetensors --quiet || exit 1"});
-  command.callback([options] {
+  command.callback([options, &command] {
     options->inputs = {options->plain};
-    Verification(*options).run();
+    Verification(*options, command).run();
   });
 }
 
