@@ -378,9 +378,7 @@ std::vector<int32_t> labels_of(const data::Dataset& set, std::span<const uint32_
 // Looks at how h hides some validation pictures, spread over all of them.
 train::TransformTask::Judge judge_of(nn::FeatureExtractor& phi, const model::Card& card,
                                      const Workspace& w, train::Group* group) {
-  // Fewer of large ones: every look at h takes time from its training.
-  constexpr size_t kMostBytes = size_t{200} * 64 * 64 * 3;
-  const auto kMost = std::clamp<size_t>(kMostBytes / w.data.train.image_bytes(), 40, 200);
+  constexpr size_t kMost = 40;
   const auto& all = w.split.validation;
   std::vector<uint32_t> some(std::min(all.size(), kMost));
   for (size_t i = 0; i < some.size(); ++i) some[i] = all[i * all.size() / some.size()];

@@ -168,8 +168,7 @@ double Hiding::margin() const {
   constexpr double kNothing = 1e-3;
   return std::min({kMostSsim / std::max(std::abs(ssim), kNothing),
                    feature_distance / kLeastFeatureDistance,
-                   kMostProbeGainDb / std::max(probe_gain_db, kNothing),
-                   kMostRidgeGainDb / std::max(ridge_gain_db, kNothing)});
+                   kMostProbeGainDb / std::max(probe_gain_db, kNothing)});
 }
 
 std::string Hiding::text() const {

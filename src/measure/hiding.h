@@ -29,8 +29,9 @@ struct Hiding {
   double ridge_gain_db = 0;
 
   bool hides() const { return broken_limits().empty(); }
-  /// How well the limits are kept, the worst of them: 1 at a limit, 2 where every figure is twice
-  /// as far on the good side, below 1 where one is broken.
+  /// How well the limits are kept that alpha can keep, the worst of them: 1 at a limit, 2 where
+  /// every figure is twice as far on the good side, below 1 where one is broken. Without ridge
+  /// regression's, which no alpha changes (docs/recipes.md).
   double margin() const;
   /// "protects: ..." or "does not protect: ..." with what decides it, a sentence for people.
   std::string text() const;

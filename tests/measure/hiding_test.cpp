@@ -112,8 +112,9 @@ TEST(Hiding, TheMarginIsThatOfTheWorstFigure) {
   EXPECT_DOUBLE_EQ(hiding.margin(), 2);
   hiding.feature_distance = 2;
   EXPECT_DOUBLE_EQ(hiding.margin(), 1);
-  hiding.ridge_gain_db = 1.25 * kMostRidgeGainDb;
-  EXPECT_DOUBLE_EQ(hiding.margin(), 0.8);
+  hiding.ridge_gain_db = 2 * kMostRidgeGainDb;
+  EXPECT_DOUBLE_EQ(hiding.margin(), 1) << "alpha cannot help it";
+  EXPECT_FALSE(hiding.hides());
   hiding.probe_gain_db = 2 * kMostProbeGainDb;
   EXPECT_DOUBLE_EQ(hiding.margin(), 0.5);
   EXPECT_FALSE(hiding.hides());

@@ -96,7 +96,7 @@ class TransformTask : public Task {
   /// How well h hides pictures that it does not learn from: measure::Hiding::margin.
   using Judge = std::function<double(const nn::Model& h)>;
   /// Of the way in which alpha follows the judge: raised when the same looks lead to another alpha.
-  static constexpr int kDriverVersion = 4;
+  static constexpr int kDriverVersion = 3;
   /// What drives alpha; needed with drive "protection", and used by it alone.
   void judge_by(Judge judge) { judge_ = std::move(judge); }
 
