@@ -12,7 +12,7 @@ Against ciphertext_only(const Target& target, Auxiliary auxiliary) {
 
 Against through_gradients(const Target& target) {
   if (!target.network) return "there is no network to differentiate";
-  if (target.code_bits > 0) return "a code has no gradient; code-means answers best, see there";
+  if (target.code_bits > 0) return "no gradient passes through a code; see code-means";
   return kPublicTransform;
 }
 
