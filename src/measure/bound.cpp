@@ -50,13 +50,26 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// Half of the 95 % interval of their mean, by the normal approximation.
-double half_interval(const std::vector<double>& values) {
+// Half of the 95 % interval of their mean, by the normal approximation. Distances from the mean of
+// a group of n depend on each other, those of a pair wholly: their sum varies n / (n - 1) times as
+// much as that of independent ones (exactly so for normal pictures).
+double half_interval(const std::vector<double>& values, const Members& groups) {
   const double mean = mean_of(values);
   double sum = 0;
-  for (const double v : values) sum += (v - mean) * (v - mean);
+  for (const auto& group : groups) {
+    const auto n = static_cast<double>(group.size());
+    for (const auto i : group)
+      sum += (values[i] - mean) * (values[i] - mean) * (n > 1 ? n / (n - 1) : 1);
+  }
   const auto n = static_cast<double>(values.size());
   return n > 1 ? 1.96 * std::sqrt(sum / (n - 1) / n) : 0;
+}
+
+// Of values that do not depend on each other.
+double half_interval(const std::vector<double>& values) {
+  Members groups(values.size());
+  for (uint32_t i = 0; i < groups.size(); ++i) groups[i] = {i};
+  return half_interval(values, groups);
 }
 
 double psnr(double mse) { return -10 * std::log10(std::max(mse, 1e-12)); }
@@ -114,7 +127,7 @@ record::Bound bound(const data::Dataset& plain, const image::Batch& protected_pi
   b.anonymity = record::quantile(sizes, 0.5);
   const auto squared = distances(plain, cells);
   const double mse = mean_of(squared);
-  const double half = half_interval(squared);
+  const double half = half_interval(squared, cells);
   b.psnr_db = psnr(mse);
   b.psnr_low_db = psnr(mse + half);
   b.psnr_high_db = psnr(mse - half);

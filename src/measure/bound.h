@@ -17,8 +17,9 @@ namespace veilnet::measure {
 /// of n_k pictures is their mean, so no attacker's mean squared error is below E[Var(x | code)],
 /// estimated by the mean over pictures of (n_k / (n_k - 1)) |x - mean of its cell|^2; a picture
 /// that is alone in its cell counts as recovered. The interval is the normal approximation over
-/// pictures. Among N candidates drawn from the pictures the right one is picked at best with the
-/// expected number of different cells among them, over N.
+/// pictures, wider for cells of few. Among N candidates drawn from the pictures at random the right
+/// one is picked at best, on average over draws, with the expected number of different cells among
+/// them, over N; of candidates that somebody chose, with as many as these have.
 ///
 /// @param protected_pictures of the same pictures, in their order. @param bits of the code.
 /// @throws Error{InvalidArgument} for fewer than 2 pictures or another count.
