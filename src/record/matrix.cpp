@@ -23,7 +23,8 @@ std::string to_text(const Bound& b) {
   for (const auto& [candidates, rate] : by_candidates(b))
     picked += fmt::format("{} {:.3g} % of {}", picked.empty() ? "" : ",", 100 * rate, candidates);
   if (!picked.empty())
-    text += "; of so many candidates the right one is picked at most for" + picked;
+    text += "; of so many candidates, drawn at random, the right one is picked at most for" +
+            picked + " on average";
   if (b.epsilon)
     text += fmt::format(
         "; with chance of epsilon {} for each picture, which keeps {:.3g} % of the "
@@ -87,8 +88,50 @@ void check_label(const std::string& where, const std::string& label) {
 }  // namespace
 
 bool Cell::trusted() const {
-  return refused.empty() &&
-         std::ranges::all_of(flags, [](const Flag& f) { return f.id == kUnderTrained; });
+  return refused.empty() && std::ranges::all_of(flags, [](const Flag& f) {
+           return f.id == kUnderTrained || f.id == kBeatsBound;
+         });
+}
+
+std::optional<Reached> median_reached(const Cell& cell, const Measure& measure) {
+  const auto* s = distribution(cell.measures, measure.id);
+  if (!s) return std::nullopt;
+  const double half = 1.57 * (s->q3 - s->q1) / std::sqrt(static_cast<double>(s->n));
+  return Reached{leak(measure, s->median), std::isfinite(half) ? half : 0};
+}
+
+std::optional<Reached> error_reached(const Cell& cell) {
+  const auto values = cell.values.find("psnr_db");
+  if (values == cell.values.end() || values->second.empty()) return std::nullopt;
+  double sum = 0, squares = 0;
+  for (const double db : values->second) {
+    const double error = std::pow(10, -db / 10);
+    sum += error;
+    squares += error * error;
+  }
+  const auto n = static_cast<double>(values->second.size());
+  const double mean = sum / n,
+               half = 1.96 * std::sqrt(std::max(squares / n - mean * mean, 0.0) / n);
+  const double psnr = psnr_of_mean_error(values->second);
+  return Reached{psnr, mean > 0 ? psnr + 10 * std::log10(mean + half) : 0};
+}
+
+const Cell* leading(const Matrix& matrix, const std::string& label,
+                    const std::function<std::optional<Reached>(const Cell&)>& reached) {
+  std::vector<const Cell*> cells;
+  for (const auto& cell : matrix.cells)
+    if (cell.protection == label && cell.refused.empty()) cells.push_back(&cell);
+  std::ranges::stable_sort(cells, std::greater(), &Cell::n);
+  const Cell* best = nullptr;
+  double most = 0;
+  for (const auto* cell : cells) {
+    const auto r = reached(*cell);
+    if (!r || std::isnan(r->leak)) continue;
+    if (best && r->leak - (cell->n < best->n ? r->half : 0) <= most) continue;
+    best = cell;
+    most = r->leak;
+  }
+  return best;
 }
 
 const Protection* Matrix::protection(const std::string& label) const {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -153,7 +154,9 @@ struct Cell {
   bool looks() const { return attack.starts_with("look"); }
   /// Picks among candidates, and so recovers nothing that he did not have.
   bool picks() const { return threat_model.auxiliary == "candidates"; }
-  /// Not refused, and not flagged but as under-trained: then it is a lower bound.
+  /// Not refused, and not flagged but as under-trained, when it is a lower bound, or as beating a
+  /// bound, which speaks against the bound no less. Shares of pictures (exact, named) are what they
+  /// are, whatever is flagged.
   bool trusted() const;
 };
 
@@ -216,6 +219,23 @@ struct Matrix {
   std::optional<double> named_as_seen(const std::string& protection) const;
   std::vector<std::string> attacks() const;  ///< in the order of the cells, each once
 };
+
+/// How much a cell leaks, more being worse, and half of the 95 % interval of that.
+struct Reached {
+  double leak = 0, half = 0;
+};
+
+/// By the median over pictures; nothing where the cell lacks the measure. The interval is that of
+/// box plots (McGill, Tukey and Larsen 1978).
+std::optional<Reached> median_reached(const Cell& cell, const Measure& measure);
+/// By the PSNR of the mean squared error, in dB; nothing without values of single pictures.
+std::optional<Reached> error_reached(const Cell& cell);
+
+/// Of the cells on a protection of which `reached` says something, the one that leaks most; null
+/// for none. One over fewer pictures than another leads only beyond its interval: the first few
+/// pictures can be easier than all.
+const Cell* leading(const Matrix& matrix, const std::string& label,
+                    const std::function<std::optional<Reached>(const Cell&)>& reached);
 
 /// What makes a matrix one: protections that are unique, cells of them that are unique, measures
 /// within their range, shares from 0 to 1.

@@ -123,41 +123,33 @@ Result defences_result(std::string experiment, Matrix matrix) {
   const auto put = [&](const std::string& name, const std::optional<double>& value) {
     if (value) metrics[name] = {*value};
   };
-  const auto strongest = [&](const Protection& p, const char* measure,
-                             auto&& figure) -> std::optional<double> {
-    std::optional<double> most;
-    for (const auto& cell : matrix.cells) {
-      if (cell.protection != p.label || cell.looks() || !cell.refused.empty() || cell.picks() ||
-          !cell.trusted())
-        continue;
-      const double value = figure(cell, measure);
-      if (!most || value > *most) most = value;
-    }
-    return most;
+  const auto strongest = [&](const Protection& p, auto&& reached) -> std::optional<double> {
+    const auto of = [&](const Cell& cell) -> std::optional<Reached> {
+      if (cell.looks() || cell.picks() || !cell.trusted()) return std::nullopt;
+      return reached(cell);
+    };
+    const auto* best = leading(matrix, p.label, of);
+    return best ? std::optional(of(*best)->leak) : std::nullopt;
   };
-  const auto psnr_of_mean = [](const Cell& cell, const char* measure) {
-    return psnr_of_mean_error(cell.values.at(measure));
-  };
-  const auto median = [](const Cell& cell, const char* measure) {
-    return leak(record::measure(measure), required(cell, measure).median);
-  };
+  const auto by_ssim = [](const Cell& cell) { return median_reached(cell, measure("ssim")); };
   for (const auto& p : matrix.protections) {
     const bool coded = p.bound.has_value();
-    const auto name = p.label.starts_with("transform") ? std::string("paper_h")
-                                                       : p.label.substr(0, p.label.find('-'));
-    if (coded && p.bound->epsilon) {
+    auto name = p.label.starts_with("transform") ? std::string("paper_h")
+                                                 : p.label.substr(0, p.label.find('-'));
+    if (coded && p.bound->epsilon) {  // of the bits that serve an epsilon best
       const auto eps = fmt::format("eps{}", *p.bound->epsilon);
-      const auto best = metrics.find("coded_" + eps + "_accuracy");
+      name = "coded_" + eps;
+      const auto best = metrics.find(name + "_accuracy");
       if (!p.accuracy || (best != metrics.end() && best->second.value >= *p.accuracy)) continue;
-      put("coded_" + eps + "_accuracy", p.accuracy);
-      put("coded_" + eps + "_bits", static_cast<double>(p.bound->bits));
+      for (const char* figure : {"_best_attack_psnr_db", "_best_attack_ssim"})
+        metrics.erase(name + figure);  // there for other bits, perhaps not for these
+      put(name + "_bits", static_cast<double>(p.bound->bits));
       put(eps + "_audit_lower_bound", p.bound->epsilon_seen);
-      continue;
     }
     put(name + "_accuracy", p.accuracy);
     put("local_classifier_accuracy", p.local_accuracy);
-    put(name + "_best_attack_psnr_db", strongest(p, "psnr_db", psnr_of_mean));
-    put(name + "_best_attack_ssim", strongest(p, "ssim", median));
+    put(name + "_best_attack_psnr_db", strongest(p, error_reached));
+    put(name + "_best_attack_ssim", strongest(p, by_ssim));
     if (!coded) continue;
     put(name + "_mmse_psnr_db", p.bound->psnr_db);
     if (const auto found = p.bound->reidentified.find("1000"); found != p.bound->reidentified.end())

@@ -22,18 +22,18 @@ std::optional<double> mean_of(const record::Figures& figures, const char* id) {
   return s ? std::optional(s->mean) : std::nullopt;
 }
 
-/// Of the attacks that recover pictures, the one that leads by mean SSIM; a figure to be trusted
+/// Of the attacks that recover pictures, the one that leads by median SSIM; a figure to be trusted
 /// goes before one that is not.
 const Cell* strongest(const Matrix& matrix, const Protection& p) {
-  const Cell* best = nullptr;
-  const auto strength = [](const Cell& c) {
-    return std::pair(c.trusted(), std::abs(mean_of(c.measures, "ssim").value_or(0)));
-  };
-  for (const auto& c : matrix.cells) {
-    if (c.protection != p.label || !c.refused.empty() || c.looks() || c.picks()) continue;
-    if (!best || strength(c) > strength(*best)) best = &c;
+  for (const bool trusted : {true, false}) {
+    if (const auto* best = record::leading(matrix, p.label, [&](const Cell& c) {
+          return !c.looks() && !c.picks() && c.trusted() == trusted
+                     ? record::median_reached(c, record::measure("ssim"))
+                     : std::nullopt;
+        }))
+      return best;
   }
-  return best;
+  return nullptr;
 }
 
 }  // namespace
@@ -178,13 +178,10 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
     const auto named = p.accuracy ? p.accuracy : matrix.named_as_seen(p.label);
     if (!named) continue;
     const double accuracy = 100 * *named;
-    std::optional<double> similar, picked;
+    std::optional<double> picked;
     const auto* bound = standing_bound(matrix, p);
     for (const auto& c : matrix.cells) {
       if (c.protection != p.label || !c.refused.empty()) continue;
-      if (!c.looks() && !c.picks() && c.trusted())
-        similar = std::max(similar.value_or(0),
-                           std::abs(record::distribution(c.measures, "ssim")->median));
       const auto share = record::share(c.measures, "reidentified");
       if (!share || c.candidates < kFewestCandidates) continue;
       picked = std::max(picked.value_or(0), *share);
@@ -192,7 +189,9 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
       if (const auto limit = record::reidentified_at_most(*bound, c.candidates))
         picked = std::max(*picked, *limit);
     }
-    if (similar) rebuilt.push_back({p.label, *similar, accuracy});
+    if (const auto* best = strongest(matrix, p); best && best->trusted())
+      rebuilt.push_back(
+          {p.label, record::median_reached(*best, record::measure("ssim"))->leak, accuracy});
     if (picked) recognised.push_back({p.label, 100 * *picked, accuracy});
   }
   std::vector<std::pair<std::string, std::string>> out;

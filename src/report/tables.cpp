@@ -194,7 +194,8 @@ Table strongest_table(const Matrix& matrix) {
   Table t;
   t.caption =
       "The most that any attack reaches, measure by measure: the median over pictures, or the "
-      "share of pictures. Figures that say nothing are left out.";
+      "share of pictures. Figures that say nothing are left out; an attack on fewer pictures than "
+      "another leads only beyond its 95 % interval.";
   t.columns = {{"Protection"}};
   std::vector<const record::Measure*> shown;
   for (const auto& m : record::measures()) {
@@ -209,19 +210,13 @@ Table strongest_table(const Matrix& matrix) {
     t.rows.push_back({p.label});
     for (const auto* m : shown) {
       const bool picked = m->id == "reidentified";
-      const Cell* best = nullptr;
-      double most = 0;
-      for (const auto& c : matrix.cells) {
-        const auto found = c.measures.find(std::string(m->id));
-        if (c.protection != p.label || found == c.measures.end() || c.looks()) continue;
-        if (!picked && (c.picks() || !c.trusted())) continue;
-        const auto* share = std::get_if<double>(&found->second);
-        const double value =
-            record::leak(*m, share ? *share : std::get<record::Summary>(found->second).median);
-        if (best && value <= most) continue;
-        best = &c;
-        most = value;
-      }
+      const auto* best =
+          record::leading(matrix, p.label, [&](const Cell& c) -> std::optional<record::Reached> {
+            if (c.looks() || (c.picks() && !picked)) return std::nullopt;
+            if (m->over_pictures) return c.trusted() ? record::median_reached(c, *m) : std::nullopt;
+            const auto share = record::share(c.measures, m->id);
+            return share ? std::optional(record::Reached{record::leak(*m, *share)}) : std::nullopt;
+          });
       t.rows.back().push_back(best ? figure(best->measures.at(std::string(m->id)), *m) + " (" +
                                          best->attack + ")"
                                    : std::string(dash));
@@ -389,22 +384,19 @@ Table services_table(const Matrix& matrix) {
   return t;
 }
 
-// Of attacks that recover pictures, the one of the smallest mean squared error; "–" where none is
-// trusted, or the errors of single pictures are not there.
+// Of attacks that recover pictures, the one of the smallest mean squared error, of those to be
+// trusted where there are any; "–" where the errors of single pictures are not there.
 std::string closest_attack(const Matrix& matrix, const record::Protection& p) {
-  const Cell* best = nullptr;
-  double most = 0;
-  for (const auto& c : matrix.cells) {
-    const auto values = c.values.find("psnr_db");
-    if (c.protection != p.label || !c.refused.empty() || c.looks() || c.picks() || !c.trusted() ||
-        values == c.values.end())
-      continue;
-    const double psnr = record::psnr_of_mean_error(values->second);
-    if (best && psnr <= most) continue;
-    best = &c;
-    most = psnr;
-  }
-  return best ? fixed(most, 2) + " (" + best->attack + ")" : std::string(dash);
+  const auto counts = [&](const Cell& c) { return !c.looks() && !c.picks() && c.refused.empty(); };
+  const bool any_trusted = std::ranges::any_of(matrix.cells, [&](const Cell& c) {
+    return c.protection == p.label && counts(c) && c.trusted();
+  });
+  const auto* best = record::leading(matrix, p.label, [&](const Cell& c) {
+    return counts(c) && c.trusted() == any_trusted ? record::error_reached(c) : std::nullopt;
+  });
+  if (!best) return std::string(dash);
+  return fixed(record::error_reached(*best)->leak, 2) + " (" + best->attack + ")" +
+         (any_trusted ? "" : std::string(kFlagMark));
 }
 
 Table bounds_table(const Matrix& matrix) {
@@ -422,7 +414,7 @@ Table bounds_table(const Matrix& matrix) {
                {"Closest attack, dB"},
                {"Mean of the true class, dB", true},
                {"Mean picture, dB", true},
-               {"Picked out at most", true},
+               {"Picked out at most, on average", true},
                {"Chance, epsilon", true}};
   const bool confident = std::ranges::any_of(matrix.protections,
                                              [](const auto& p) { return p.bound && p.confidence; });

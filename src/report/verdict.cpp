@@ -166,10 +166,13 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
                ". " + attacker(best->cell->threat_model);
     if (!best->cell->flags.empty()) out.text += " More training would recover more.";
   }
-  if (const auto* bound = standing_bound(matrix, protection); bound && best) {
+  if (const auto* bound = standing_bound(matrix, protection)) {
     constexpr double kBeyondClass = 0.5;
-    if (best->level == 0 && bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass)
+    if ((!best || best->level == 0) &&
+        bound->psnr_high_db <= bound->class_mean_psnr_db + kBeyondClass) {
       out.level = "Bounded";
+      out.severity = Severity::None;
+    }
     out.text += " Whatever the attack, its mean squared error is not below that of " +
                 fixed(bound->psnr_db, 2) + " dB (95 % interval " + fixed(bound->psnr_low_db, 2) +
                 " to " + fixed(bound->psnr_high_db, 2) +
@@ -222,8 +225,8 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
                  " %). " + attacker(best->threat_model),
              best->attack};
   if (limit)
-    out.text +=
-        " On the mean over sets of candidates no attack picks more than " + per_cent(*limit) + ".";
+    out.text += " On the mean over sets of candidates drawn at random no attack picks more than " +
+                per_cent(*limit) + ".";
   return out;
 }
 
@@ -260,7 +263,8 @@ Answer inferred(const Matrix& matrix, const Protection& protection) {
 std::span<const Question> questions() { return kQuestions; }
 
 bool made_to_be_named(const Matrix& matrix, const Protection& protection) {
-  return protection.keys == "none" && protection.accuracy.value_or(0) > often_named(matrix);
+  return !protection.architecture.empty() && protection.keys == "none" &&
+         protection.accuracy.value_or(0) > often_named(matrix);
 }
 
 const record::Bound* standing_bound(const Matrix& matrix, const Protection& protection) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "record/matrices.h"
 #include "support.h"
 
 namespace veilnet::record {
@@ -39,6 +40,20 @@ TEST(Bound, OfAsManyCandidatesOrFewerTheMost) {
   EXPECT_EQ(reidentified_at_most(b, 10000), 0.0016);
   EXPECT_EQ(reidentified_at_most(b, 20), 0.5);
   EXPECT_FALSE(reidentified_at_most(b, 19));
+}
+
+TEST(Leading, OneOverFewerPicturesLeadsBeyondItsIntervalOnly) {
+  auto m = test::matrix();
+  m.cells = {test::cell("le", "some", {0.3, 0.4}), test::cell("le", "all", {0.3, 0.32})};
+  m.cells[0].n = 2;
+  const auto reached = [](const Cell& c) { return median_reached(c, measure("ssim")); };
+  EXPECT_EQ(leading(m, "le", reached)->attack, "all") << "0.35 of two pictures";
+  m.cells[0].n = m.cells[1].n;
+  EXPECT_EQ(leading(m, "le", reached)->attack, "some");
+  m.cells[0].n = 2;
+  m.cells[0].measures["ssim"] = test::summary({0.6, 0.61});
+  EXPECT_EQ(leading(m, "le", reached)->attack, "some") << "no chance of few pictures";
+  EXPECT_EQ(leading(m, "other", reached), nullptr);
 }
 
 }  // namespace

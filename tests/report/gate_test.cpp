@@ -60,6 +60,9 @@ TEST(Gate, PicturesThatWereMadeToBeNamedLeakNothingByIt) {
   m.cells[0].measures["named"] = 0.7;
   EXPECT_THAT(exceeded(m, limits_of("named = 0.5\n")), ElementsAre(HasSubstr("weak on s: Named")));
   m.protections[0].keys = "none";
+  EXPECT_THAT(exceeded(m, limits_of("named = 0.5\n")), ElementsAre(HasSubstr("weak on s: Named")))
+      << "a blur is not made for a service";
+  m.protections[0].architecture = "unet";
   EXPECT_THAT(exceeded(m, limits_of("named = 0.5\n")), IsEmpty());
 }
 

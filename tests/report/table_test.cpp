@@ -124,12 +124,16 @@ TEST(Tables, TheStrongestByMeasure) {
   };
   EXPECT_EQ(column("SSIM, 7 x 7"), "1.000 (known-plaintext)");
   EXPECT_EQ(column("Re-identified"), "12.5 % (gan)") << "what is picked is picked";
-  EXPECT_EQ(column("Named"), "\u2013") << "the only figure is flagged";
+  EXPECT_EQ(column("Named"), "34.6 % (gan)") << "shares are what they are, flagged or not";
+  EXPECT_EQ(column("Feature distance"), "\u2013") << "the only figure is flagged";
   m.cells[0].flags.clear();
-  EXPECT_EQ(column("Named"), "34.6 % (gan)");
   EXPECT_EQ(column("Feature distance"), "0.500 (gan)");
   m.cells[1].measures["feature_distance"] = test::summary({0.25});
   EXPECT_EQ(column("Feature distance"), "0.250 (known-plaintext)") << "lower leaks more";
+  m.cells[1].n = m.cells[0].n - 1;
+  m.cells[1].measures["feature_distance"] = test::summary({0, 0.5});
+  EXPECT_EQ(column("Feature distance"), "0.500 (gan)") << "fewer pictures may be easier ones";
+  m.cells[1].n = m.cells[0].n;
   m.cells[1].threat_model.auxiliary = "candidates";
   EXPECT_EQ(column("SSIM, 7 x 7"), "0.100 (gan)") << "he had the pictures before";
 }

@@ -69,6 +69,7 @@ TEST(Verdict, NamedReconstructionsAreContent) {
   m.cells[0].measures["named"] = 0.56;
   EXPECT_EQ(level(), "Content");
   m.protections[0].accuracy = 0.8;
+  m.protections[0].architecture = "unet";
   EXPECT_EQ(level(), "Not by these attacks") << "such pictures are made to be named";
   m.protections[0].keys = "same";
   EXPECT_EQ(level(), "Content");
@@ -153,6 +154,10 @@ TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
   m.protections[0].bound->psnr_high_db = 13;
   EXPECT_EQ(verdict(m, "s").rebuilt.level, "Not by these attacks") << "the bound allows more";
   m.protections[0].bound->psnr_high_db = 12.7;
+  m.cells[0].flags = {{"weaker_than_trivial", "no better than guessing the mean picture"}};
+  v = verdict(m, "s");
+  EXPECT_EQ(v.rebuilt.level, "Bounded") << "no attack beats guessing, where the bound says so";
+  EXPECT_TRUE(contains(v.rebuilt.text, "not below that of 12.60 dB")) << v.rebuilt.text;
   m.cells[0] = cell("s", "a", {0.5, 0.5});
   EXPECT_EQ(verdict(m, "s").rebuilt.level, "Content") << "what a class looks like can be content";
 }
