@@ -271,6 +271,11 @@ def main_section(record):
               "a hundredth of the pictures exceed; named: by psi.")
     if guess is not None:
         words += f" Answering with the mean picture gives {fixed(guess, 2)} dB."
+    for p in record["protections"]:
+        if has_bound_alone(p):
+            words += (f" Of {p['label']} no attacker's mean squared error is below that of "
+                      f"{fixed(p['bound']['psnr_db'], 2)} dB; a mean of PSNRs, as in the table, is "
+                      "higher than the PSNR of the mean.")
     recipes = {}
     for p in record["protections"]:
         recipes.setdefault(p.get("recipe", ""), []).append(p["label"].removeprefix("transform-a"))

@@ -196,6 +196,14 @@ int picked_level(double share, double candidates) {
 
 Answer recognised(const Matrix& matrix, const Protection& protection) {
   const auto* bound = standing_bound(matrix, protection);
+  const bool public_network = protection.keys == "none" && !protection.architecture.empty();
+  const bool nobody_picked = std::ranges::none_of(
+      matrix.cells, [&](const Cell& c) { return c.protection == protection.label && c.picks(); });
+  if (!bound && public_network && nobody_picked)
+    return {"Yes", Severity::All,
+            "This network is public and has neither key nor chance: whoever has it and the "
+            "candidates protects each of them and compares. Nobody was asked to (retrieval).",
+            "retrieval"};
   const Cell* best = nullptr;
   std::optional<double> limit;
   std::pair<int, double> most{-1,

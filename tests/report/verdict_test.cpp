@@ -125,6 +125,20 @@ TEST(Verdict, ABoundOfFewerCandidatesHoldsForMore) {
   EXPECT_EQ(record::reidentified_at_most(bound, 10'000), 0.02);
 }
 
+TEST(Verdict, APublicNetworkIsRecognisedWhetherOrNotAnybodyTried) {
+  auto m = with_cells({cell("s", "itn", {0.1, 0.1})});
+  m.protections[0].keys = "none";
+  EXPECT_EQ(verdict(m, "s").recognised.level, "Not measured") << "no network";
+  m.protections[0].architecture = "unet";
+  EXPECT_EQ(verdict(m, "s").recognised.level, "Yes");
+  auto picks = cell("s", "retrieval", {1, 1}, 1);
+  picks.threat_model.auxiliary = "candidates";
+  picks.measures["reidentified"] = 0.004;
+  picks.candidates = 1000;
+  m.cells.push_back(picks);
+  EXPECT_EQ(verdict(m, "s").recognised.level, "Hardly") << "two pictures may become the same";
+}
+
 TEST(Verdict, ABoundSpeaksOfAttacksThatNobodyTried) {
   auto picks = cell("s", "retrieval", {1, 1}, 1);
   picks.threat_model.auxiliary = "candidates";

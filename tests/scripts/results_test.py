@@ -84,7 +84,7 @@ class Records(unittest.TestCase):
 
     def test_of_defences_stand_side_by_side(self):
         def cell(attack, ssim, **more):
-            return {"protection": "coded4", "attack": attack, "flags": [], "candidates": 1000,
+            return {"protection": "coded4", "attack": attack, "flags": [], "candidates": 1000, "n": 1000,
                     "measures": {"ssim": {"median": ssim}, "exact": 0, **more}}
 
         p = {"label": "coded4", "alpha": 0.005, "accuracy": 0.8377, "client_gflop": 0.0812, "local_accuracy": 0.88,
@@ -151,13 +151,17 @@ class Records(unittest.TestCase):
             self.load({"record_version": 99})
 
     def test_only_trusted_cells_are_called_the_strongest(self):
-        def cell(attack, ssim, exact=0, flags=()):
-            return {"protection": "p", "attack": attack, "flags": [{"id": f} for f in flags],
-                    "measures": {"ssim": {"median": ssim}, "exact": exact}}
+        def cell(attack, ssim, exact=0, flags=(), n=1000):
+            return {"protection": "p", "attack": attack, "flags": [{"id": f} for f in flags], "n": n,
+                    "measures": {"ssim": {"median": ssim, "q1": ssim - 0.1, "q3": ssim + 0.1, "n": n}, "exact": exact}}
 
         cells = [cell("look", 0.9), cell("weak", 0.3), cell("flagged", 0.8, flags=["x"]),
                  cell("lower", 0.5, flags=["under_trained"])]
         self.assertEqual(results.strongest(cells, "p")["attack"], "lower")
+        cells.append(cell("few", 0.53, n=64))
+        self.assertEqual(results.strongest(cells, "p")["attack"], "lower", "within the interval of 64 pictures")
+        cells[-1] = cell("few", 0.55, n=64)
+        self.assertEqual(results.strongest(cells, "p")["attack"], "few")
         cells.append(cell("all", 0.4, exact=1))
         self.assertEqual(results.strongest(cells, "p")["attack"], "all")
         self.assertIsNone(results.strongest(cells, "q"))
