@@ -21,6 +21,7 @@ struct Target {
   bool network = false;                       ///< a transformation network, public
   int64_t code_bits = 0;                      ///< of its code, where it has one: src/nn/coded.h
   std::optional<double> key_space_bits = {};  ///< at the attacked size, where known
+  int64_t values = 0;                         ///< of an attacked picture; 0 where not known
 
   bool is_scheme() const { return !scheme.id.empty(); }
   /// A scheme that a key decides.

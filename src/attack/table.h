@@ -18,6 +18,7 @@
   X(gan)                   \
   X(sia_gan)               \
   X(itn_small)             \
+  X(ridge)                 \
   X(itn)                   \
   X(itn_unrelated)         \
   X(itn_perceptual)        \

@@ -209,6 +209,7 @@ attack::Outcome Bench::attack(const Row& row, const attack::Attack& attack,
 Bench::Against Bench::against(const Row& row, const attack::Attack& attack) const {
   auto target = measure::target_of(*row.protection);
   target.key_space_bits = row.record.key_space_bits;
+  target.values = static_cast<int64_t>(sets_.attacked.image_bytes());
   auto against = attack.against(target);
   if (const auto* model = std::get_if<ThreatModel>(&against)) {
     if (attack.needs_phi && !phi_) return "phi is not there (phi.file)";

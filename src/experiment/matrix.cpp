@@ -344,7 +344,7 @@ record::Matrix evaluate(const Experiment& e, const Workspace& w) {
          e.folder().string());
   const bool coded =
       std::ranges::any_of(bench.rows, [](const Row& row) { return row.record.bound.has_value(); });
-  for (const char* id : {"look", "dictionary", "code-means", "itn"})
+  for (const char* id : {"look", "dictionary", "code-means", "ridge", "itn"})
     if (coded || std::string_view(id) != "code-means")
       bench.attacks.push_back(&attack::attack_named(id));
   m.budget = to_record(full_budget(e, w));

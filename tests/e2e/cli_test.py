@@ -111,7 +111,7 @@ class CommandLine(unittest.TestCase):
             for key in ("accuracy", "accuracy_float", "plain_accuracy"):
                 self.assertIn(key, p)
         cells = {(c["protection"], c["attack"]): c for c in matrix["cells"]}
-        self.assertEqual({attack for _, attack in cells}, {"look", "dictionary", "itn"})
+        self.assertEqual({attack for _, attack in cells}, {"look", "dictionary", "ridge", "itn"})
         self.assertEqual(len(cells), 6)
         for cell in cells.values():
             self.assertEqual(cell["n"], 30)
