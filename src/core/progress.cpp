@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <numeric>
 #include <sched.h>
 #include <set>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr auto line_interval = std::chrono::seconds(10);
 bool bars_on = true;
+constexpr const char* kTopology = "/sys/devices/system/cpu";
 
 std::string duration_text(double seconds) {
   const auto total = static_cast<unsigned long long>(std::min(seconds, 3.6e9) + 0.5);
@@ -182,9 +184,15 @@ int physical_cores() {
     std::vector<int> cpus;
     for (int cpu = 0; cpu < count; ++cpu)
       if (CPU_ISSET_S(cpu, bytes, set.data())) cpus.push_back(cpu);
-    return physical_cores(cpus, "/sys/devices/system/cpu");
+    return physical_cores(cpus, kTopology);
   }
   return 1;
+}
+
+int machine_cores() {
+  std::vector<int> cpus(static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN))));
+  std::iota(cpus.begin(), cpus.end(), 0);
+  return physical_cores(cpus, kTopology);
 }
 
 }  // namespace veilnet

@@ -61,6 +61,8 @@ class JsonLog {
 /// Physical cores this process may run on (affinity and SMT siblings taken into account), at
 /// least 1.
 int physical_cores();
+/// Of the whole machine, whatever this process is confined to.
+int machine_cores();
 /// As physical_cores, for these CPUs and a folder laid out like /sys/devices/system/cpu. A CPU of
 /// unknown siblings counts as a core.
 int physical_cores(std::span<const int> cpus, const std::filesystem::path& topology);

@@ -81,7 +81,7 @@ Compute configure_compute(Config& config) {
   const auto precision =
       config.get_choice("compute.precision", "float32", {"float32", "bfloat16", "auto"});
   compute.peer_seconds = config.get_double("compute.peer_seconds", 60, 1, 86'400);
-  compute.place = place_from(environment());
+  compute.place = place_from(environment(), {physical_cores(), machine_cores()});
   if (compute.threads == 0) compute.threads = std::max(1, physical_cores() / compute.place.share);
   at::set_num_threads(compute.threads);
   nn::use_own_convolutions();

@@ -25,7 +25,6 @@ namespace veilnet::train {
 namespace {
 
 using c10d::ProcessGroupGloo;
-using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kMeeting{300};
 
@@ -74,6 +73,9 @@ std::vector<uint8_t> bytes_of(const std::string& text) { return {text.begin(), t
 
 struct Group::Connections {
   c10::intrusive_ptr<c10d::Store> store;
+  // For what some reach much later than others, which are waited for as long as at the beginning:
+  // how long is a property of the connections, whatever a call asks for.
+  c10::intrusive_ptr<ProcessGroupGloo> meeting;
   // Sums that a step waits for, and those of gradients beside them, each in an order of its own.
   c10::intrusive_ptr<ProcessGroupGloo> waited, beside;
   bool lost = false;
@@ -89,21 +91,17 @@ struct Group::Connections {
     }
   }
 
-  void sum(const torch::Tensor& tensor, std::optional<milliseconds> timeout = {}) {
+  void sum(ProcessGroupGloo& among, const torch::Tensor& tensor) {
     guarded([&] {
       std::vector<at::Tensor> tensors{tensor};
-      c10d::AllreduceOptions options;
-      if (timeout) options.timeout = *timeout;
-      waited->allreduce(tensors, options)->wait();
+      among.allreduce(tensors)->wait();
     });
   }
 
-  void broadcast(const torch::Tensor& tensor, std::optional<milliseconds> timeout = {}) {
+  void broadcast(ProcessGroupGloo& among, const torch::Tensor& tensor) {
     guarded([&] {
       std::vector<at::Tensor> tensors{tensor};
-      c10d::BroadcastOptions options;
-      if (timeout) options.timeout = *timeout;
-      waited->broadcast(tensors, options)->wait();
+      among.broadcast(tensors)->wait();
     });
   }
 };
@@ -131,16 +129,16 @@ Group::Group(const Place& place, std::chrono::seconds patience)
            "MASTER_ADDR {} leads process 0 to {} and process {} to {}: on one of their machines it "
            "is the loopback; give an address that all reach",
            place.host, theirs, place.rank, own);
-    const auto open = [&](const char* name) {
-      auto gloo = ProcessGroupGloo::Options::create(kMeeting);
+    const auto open = [&](const char* name, std::chrono::seconds timeout) {
+      auto gloo = ProcessGroupGloo::Options::create(timeout);
       gloo->devices.push_back(ProcessGroupGloo::createDeviceForHostname(own));
-      auto group = c10::make_intrusive<ProcessGroupGloo>(
+      return c10::make_intrusive<ProcessGroupGloo>(
           c10::make_intrusive<c10d::PrefixStore>(name, store), place.rank, place.size, gloo);
-      gloo->timeout = patience;
-      return group;
     };
-    connections_->waited = open("waited");
-    connections_->beside = open("beside");
+    connections_->meeting = open("meeting", kMeeting);
+    meet();  // all are there now, and the others connect within their patience
+    connections_->waited = open("waited", patience);
+    connections_->beside = open("beside", patience);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
@@ -153,9 +151,9 @@ Group::Group(const Place& place, std::chrono::seconds patience)
 
 bool Group::lost() const { return connections_->lost; }
 
-void Group::meet() { connections_->sum(torch::zeros({1}), kMeeting); }
+void Group::meet() { connections_->sum(*connections_->meeting, torch::zeros({1})); }
 
-void Group::sum(const torch::Tensor& tensor) { connections_->sum(tensor); }
+void Group::sum(const torch::Tensor& tensor) { connections_->sum(*connections_->waited, tensor); }
 
 std::function<void()> Group::start_sum(const torch::Tensor& tensor) {
   return connections_->guarded([&]() -> std::function<void()> {
@@ -166,9 +164,16 @@ std::function<void()> Group::start_sum(const torch::Tensor& tensor) {
   });
 }
 
-void Group::take_from_first(const torch::Tensor& tensor) { connections_->broadcast(tensor); }
+void Group::take_from_first(const torch::Tensor& tensor) {
+  connections_->broadcast(*connections_->waited, tensor);
+}
 
 std::string Group::from_first(const std::function<std::string()>& make) {
+  return from_first(make, true);
+}
+
+std::string Group::from_first(const std::function<std::string()>& make, bool meets) {
+  auto& among = meets ? *connections_->meeting : *connections_->waited;
   std::string text;
   if (first()) {
     try {
@@ -178,10 +183,10 @@ std::string Group::from_first(const std::function<std::string()>& make) {
     }
   }
   const auto length = torch::tensor({static_cast<int64_t>(text.size())});
-  connections_->broadcast(length, kMeeting);
+  connections_->broadcast(among, length);
   const auto bytes = torch::zeros({length.item<int64_t>()}, torch::kByte);
   if (first()) std::ranges::copy(text, bytes.data_ptr<uint8_t>());
-  connections_->broadcast(bytes, kMeeting);
+  connections_->broadcast(among, bytes);
   const auto* begin = bytes.data_ptr<uint8_t>();
   const auto answer = nlohmann::json::parse(begin, begin + bytes.numel());
   if (answer.contains("message"))
@@ -210,6 +215,7 @@ void Group::sum(const torch::Tensor&) { no_gloo(); }
 std::function<void()> Group::start_sum(const torch::Tensor&) { no_gloo(); }
 void Group::take_from_first(const torch::Tensor&) { no_gloo(); }
 std::string Group::from_first(const std::function<std::string()>&) { no_gloo(); }
+std::string Group::from_first(const std::function<std::string()>&, bool) { no_gloo(); }
 
 #endif
 
@@ -222,11 +228,12 @@ bool Group::any(bool mine) {
 }
 
 std::map<std::string, double> Group::sum(const std::map<std::string, double>& mine) {
-  const auto names = nlohmann::json::parse(from_first([&] {
-    auto list = nlohmann::json::array();
-    for (const auto& [name, value] : mine) list.push_back(name);
-    return list.dump();
-  }));
+  const auto list = [&] {
+    auto names = nlohmann::json::array();
+    for (const auto& [name, value] : mine) names.push_back(name);
+    return names.dump();
+  };
+  const auto names = nlohmann::json::parse(from_first(list, false));
   std::vector<double> values;
   for (const auto& name : names) {
     const auto found = mine.find(name);

@@ -18,7 +18,7 @@ namespace veilnet::train {
 ///
 /// Every function throws Error{Io} once a process has gone or does not answer in time, and lost()
 /// says so from then on. A process that ends closes its connections, which the others notice at
-/// once; one whose machine is gone is noticed after `patience`.
+/// once; one whose machine is gone, or that is stopped, is noticed after `patience`.
 class Group {
  public:
   /// Waits until all have come, at most five minutes.
@@ -54,6 +54,8 @@ class Group {
 
  private:
   struct Connections;
+  /// @param meets whether it waits as meet does, or for `patience`.
+  std::string from_first(const std::function<std::string()>& make, bool meets);
   Place place_;
   std::unique_ptr<Connections> connections_;
 };

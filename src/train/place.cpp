@@ -52,7 +52,7 @@ std::string first_node(const std::string& nodes) {
   return nodes.substr(0, bracket) + nodes.substr(bracket + 1, end - bracket - 1);
 }
 
-Place place_from(const Environment& environment) {
+Place place_from(const Environment& environment, const Cores& cores) {
   Place place;
   int port = kDefaultPort;
   if (read_pair(environment, "RANK", "WORLD_SIZE", place)) {
@@ -60,8 +60,10 @@ Place place_from(const Environment& environment) {
     place.store_is_there = environment("TORCHELASTIC_USE_AGENT_STORE") == "True";
     place.attempt = number(environment, "TORCHELASTIC_RESTART_COUNT", 0, 1'000'000).value_or(0);
   } else if (read_pair(environment, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", place)) {
-    if (number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size) == place.size)
-      place.host = "127.0.0.1";
+    const auto here = number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size);
+    if (here == place.size) place.host = "127.0.0.1";
+    // Of those that cover the machine evenly, as many have the cores of this one.
+    place.share = (cores.own * here.value_or(1) + cores.machine - 1) / cores.machine;
   } else if (environment("SLURM_STEP_ID") &&
              read_pair(environment, "SLURM_PROCID", "SLURM_NTASKS", place)) {
     place.host = first_node(environment("SLURM_STEP_NODELIST")

@@ -143,6 +143,21 @@ class Processes(unittest.TestCase):
     def test_without_the_first_process_the_others_end_as_well(self):
         self.killed(2, victim=0)
 
+    def test_one_that_stands_still_is_waited_for_as_long_as_is_said(self):
+        processes = self.start(2, "train", "classifier", *LONG, "--set", "compute.peer_seconds=3")
+        folder = self.folder / "together/t/classifier"
+        self.wait_for_steps(folder / "log.jsonl")
+        processes[1].send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        error = processes[0].communicate(timeout=60)[1]
+        self.assertLess(time.monotonic() - begin, 15)
+        self.assertEqual(processes[0].returncode, 1, error)
+        self.assertIn("does not answer", error)
+        self.assertIn("--resume", error)
+        self.assertTrue((folder / "checkpoint/state.pt").exists())
+        processes[1].kill()
+        processes[1].communicate()
+
     def test_a_signal_to_one_ends_all_after_the_same_step(self):
         processes = self.start(2, "train", "classifier", *LONG)
         folder = self.folder / "together/t/classifier"

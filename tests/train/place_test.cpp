@@ -9,12 +9,14 @@ namespace {
 
 using Variables = std::map<std::string, std::string>;
 
-Place place_of(const Variables& variables) {
-  return place_from([&](const char* name) -> std::optional<std::string> {
-    const auto found = variables.find(name);
-    if (found == variables.end()) return std::nullopt;
-    return found->second;
-  });
+Place place_of(const Variables& variables, const Cores& cores = {8, 8}) {
+  return place_from(
+      [&](const char* name) -> std::optional<std::string> {
+        const auto found = variables.find(name);
+        if (found == variables.end()) return std::nullopt;
+        return found->second;
+      },
+      cores);
 }
 
 void expect_place(const Variables& variables, int rank, int size, int share,
@@ -52,13 +54,28 @@ TEST(Place, ReadsMpirun) {
   Variables variables{{"OMPI_COMM_WORLD_RANK", "1"},
                       {"OMPI_COMM_WORLD_SIZE", "2"},
                       {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
-  expect_place(variables, 1, 2, 1, "127.0.0.1", 29500);
+  expect_place(variables, 1, 2, 2, "127.0.0.1", 29500);
   variables["MASTER_ADDR"] = "node1";
-  expect_place(variables, 1, 2, 1, "node1", 29500);
+  expect_place(variables, 1, 2, 2, "node1", 29500);
   variables["OMPI_COMM_WORLD_LOCAL_SIZE"] = "1";
   variables.erase("MASTER_ADDR");
   test::expect_error(ErrorCode::InvalidArgument, {"2 processes", "MASTER_ADDR"},
                      [&] { place_of(variables); });
+}
+
+TEST(Place, SharesTheCoresThatMpirunLeavesToSeveral) {
+  const auto share = [](const char* here, const Cores& cores) {
+    const Variables variables{{"OMPI_COMM_WORLD_RANK", "1"},
+                              {"OMPI_COMM_WORLD_SIZE", "4"},
+                              {"OMPI_COMM_WORLD_LOCAL_SIZE", here},
+                              {"MASTER_ADDR", "node1"}};
+    return place_of(variables, cores).share;
+  };
+  EXPECT_EQ(share("4", {.own = 16, .machine = 16}), 4) << "confined to nothing";
+  EXPECT_EQ(share("4", {.own = 8, .machine = 16}), 2) << "to one of two sockets";
+  EXPECT_EQ(share("4", {.own = 4, .machine = 16}), 1) << "to a part of its own";
+  EXPECT_EQ(share("4", {.own = 1, .machine = 16}), 1) << "to a core";
+  EXPECT_EQ(share("1", {.own = 16, .machine = 16}), 1) << "the others are on other machines";
 }
 
 TEST(Place, ReadsSrunButNotABatchScriptOfSlurm) {
