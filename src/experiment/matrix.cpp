@@ -478,10 +478,8 @@ record::Matrix evaluate_scheme(const Experiment& e, const Workspace& w) {
   auto row = named_row(e, w, label, w.data.test);
   auto m = frame(e, w, label);
   if (gan) {
-    auto recipe = e.transform.recipe;
-    recipe.epochs = e.gan.epochs;
-    row.record.recipe =
-        "generator: " + train::describe(recipe) + "; psi: " + train::describe(e.classifier.recipe);
+    row.record.recipe = "generator: " + train::describe(gan_recipe(e)) +
+                        "; psi: " + train::describe(e.classifier.recipe);
   } else {
     m.provenance.seed = static_cast<int64_t>(e.classifier.recipe.seed);
   }

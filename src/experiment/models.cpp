@@ -97,8 +97,7 @@ Stage classifier_stage(const Experiment& e, const Workspace& w) {
 Recipe phi_recipe(const Experiment& e) {
   Recipe recipe = e.classifier.recipe;
   recipe.epochs = e.phi.epochs;
-  recipe.lr =
-      std::min(recipe.lr, 0.05);  // VGG has no shortcuts and diverges at the rates a ResNet takes
+  recipe.lr = std::min(recipe.lr, train::kVggRate);
   return recipe;
 }
 
@@ -423,7 +422,7 @@ void say_whether_it_hides(const Experiment& e, nn::Model& h, nn::FeatureExtracto
 
 Recipe gan_recipe(const Experiment& e) {
   auto recipe = e.transform.recipe;
-  recipe.epochs = e.gan.epochs;
+  if (e.gan.epochs > 0) recipe.epochs = e.gan.epochs;
   return recipe;
 }
 
@@ -460,21 +459,28 @@ data::TrainTest load_data(const Experiment& e) {
 
 namespace {
 
-// Raises what is too short for so few pictures: train::fit_to. A curve point or a GAN that was to
-// be trained as long as h still is.
+// Raises what is too short for so few pictures, and says so: train::fit_to.
 void fit(Experiment& e, int64_t pictures) {
+  const auto say = [&](const char* what, const std::string& fitted) {
+    if (!fitted.empty()) spdlog::info("{} fitted to {} pictures: {}", what, pictures, fitted);
+  };
+  const auto fit_recipe = [&](const char* table, Recipe& recipe) {
+    const auto before = recipe;
+    train::fit_to(recipe, pictures);
+    say(table, train::fitted(before, recipe));
+  };
+  const auto fit_epochs = [&](const char* key, int64_t& epochs, int64_t least_steps) {
+    const auto before = epochs;
+    epochs = epochs_for(epochs, least_steps, e.classifier.recipe, pictures);
+    if (epochs != before) say(key, std::to_string(epochs));
+  };
+  fit_recipe("[classifier]", e.classifier.recipe);
+  fit_recipe("[transform]", e.transform.recipe);
+  fit_recipe("[attack]", e.attack.recipe);
+  fit_epochs("phi.epochs", e.phi.epochs, e.phi.least_steps);
   auto& o = e.transform.options;
-  const auto h = e.transform.recipe.epochs, attack = e.attack.recipe.epochs;
-  train::fit_to(e.classifier.recipe, pictures);
-  train::fit_to(e.transform.recipe, pictures);
-  train::fit_to(e.attack.recipe, pictures);
-  e.phi.epochs = epochs_for(e.phi.epochs, e.phi.least_steps, e.classifier.recipe, pictures);
   if (o.encoder_epochs > 0)
-    o.encoder_epochs = epochs_for(o.encoder_epochs, e.transform.encoder_least_steps,
-                                  e.classifier.recipe, pictures);
-  if (e.curve.epochs == h) e.curve.epochs = e.transform.recipe.epochs;
-  if (e.curve.attack_epochs == attack) e.curve.attack_epochs = e.attack.recipe.epochs;
-  if (e.gan.epochs == h) e.gan.epochs = e.transform.recipe.epochs;
+    fit_epochs("transform.encoder_epochs", o.encoder_epochs, e.transform.encoder_least_steps);
 }
 
 }  // namespace

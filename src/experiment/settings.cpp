@@ -103,16 +103,21 @@ Experiment Experiment::at_curve_point(double alpha) const {
   Experiment point = *this;
   point.on_curve = true;
   auto& o = point.transform.options;
-  o = train::transform_options_for(transform.options, transform.recipe.name, alpha);
+  const auto by_rule = [&](double a) {
+    return train::transform_options_for(transform.options, transform.recipe.name, a).alpha_start;
+  };
+  // A start that is not the recipe's is the configuration's, and stands.
+  if (alpha == 0 || o.alpha_start == by_rule(o.alpha)) o.alpha_start = by_rule(alpha);
+  o.alpha = alpha;
   if (alpha == 0) o.drive = "steps";  // nothing to drive
-  point.transform.recipe.epochs = curve.epochs;
-  point.attack.recipe.epochs = curve.attack_epochs;
+  if (curve.epochs > 0) point.transform.recipe.epochs = curve.epochs;
+  if (curve.attack_epochs > 0) point.attack.recipe.epochs = curve.attack_epochs;
   return stated(point,
                 {"transform.alpha=" + alpha_text(o.alpha),
                  "transform.alpha_start=" + alpha_text(o.alpha_start), "transform.drive=" + o.drive,
-                 fmt::format("transform.epochs={}", curve.epochs),
-                 fmt::format("attack.epochs={}", curve.attack_epochs), "transform.least_steps=0",
-                 "attack.least_steps=0"});
+                 fmt::format("transform.epochs={}", point.transform.recipe.epochs),
+                 fmt::format("attack.epochs={}", point.attack.recipe.epochs),
+                 "transform.least_steps=0", "attack.least_steps=0"});
 }
 
 std::vector<Experiment> Experiment::points() const {
@@ -120,11 +125,11 @@ std::vector<Experiment> Experiment::points() const {
   for (const double alpha : curve.alphas)
     if (alpha != transform.options.alpha) out.push_back(at_curve_point(alpha));
   for (const auto bits : curve.bits)
-    if (bits != transform.bits) out.push_back(at_bits(bits));
+    if (bits != transform.bits) out.push_back(at_bits(bits, transform.epsilon));
   return out;
 }
 
-Experiment Experiment::at_scheme(const std::string& label) const {
+Experiment Experiment::at_scheme(const std::string& label, const std::string& others) const {
   auto schemes = cipher::scheme_ids();
   schemes.push_back("gan");
   std::string known;
@@ -148,7 +153,8 @@ Experiment Experiment::at_scheme(const std::string& label) const {
       }
     }
   }
-  fail(ErrorCode::InvalidArgument, "\"{}\" names no scheme; allowed: {}", label, known);
+  fail(ErrorCode::InvalidArgument, "\"{}\" names no scheme; allowed: {}{}{}", label, known,
+       others.empty() ? "" : ", ", others);
 }
 
 std::string default_adaptation(const std::string& id) {
@@ -200,7 +206,7 @@ Experiment read_experiment(Config& config) {
       three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10),
             "classifier.std_rgb");
   e.classifier.from = config.get_string("classifier.from", "");
-  e.classifier.recipe = train::read_recipe(config, Subject::Classifier);
+  e.classifier.recipe = train::read_recipe(config, Subject::Classifier, e.classifier.architecture);
 
   e.phi.file = config.get_path("phi.file", "");
   e.phi.layer = config.get_choice("phi.layer", "relu2_2", nn::FeatureExtractor::layers());
@@ -245,8 +251,8 @@ Experiment read_experiment(Config& config) {
            bits);
     e.curve.bits.push_back(static_cast<int64_t>(bits));
   }
-  e.curve.epochs = config.get_int("curve.epochs", e.transform.recipe.epochs, 1, 100'000);
-  e.curve.attack_epochs = config.get_int("curve.attack_epochs", e.attack.recipe.epochs, 1, 100'000);
+  e.curve.epochs = config.get_int("curve.epochs", 0, 0, 100'000);
+  e.curve.attack_epochs = config.get_int("curve.attack_epochs", 0, 0, 100'000);
 
   auto schemes = cipher::scheme_ids();
   schemes.insert(schemes.end(), {"gan", ""});
@@ -275,7 +281,7 @@ Experiment read_experiment(Config& config) {
          options.id);
   }
 
-  e.gan.epochs = config.get_int("gan.epochs", e.transform.recipe.epochs, 1, 100'000);
+  e.gan.epochs = config.get_int("gan.epochs", 0, 0, 100'000);
   e.gan.options.fields(ReadFields(config, "gan."));
   e.table1_rows = config.get_strings("table1.rows", {"plain", "transform", "le", "pe-same",
                                                      "pe-independent", "ele", "etc", "gan"});

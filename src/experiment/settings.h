@@ -24,7 +24,7 @@ struct Experiment {
   std::filesystem::path runs;  ///< folder that holds <name>/
 
   double checkpoint_minutes = 5;  ///< 0 saves the state after every step
-  bool anyway = false;            ///< build on a psi that did not learn
+  bool anyway = false;            ///< build on a psi, an encoder or a phi that did not learn
 
   struct Data {
     std::string source;  ///< a name of data::sources()
@@ -81,7 +81,7 @@ struct Experiment {
   struct Curve {
     std::vector<double> alphas;
     std::vector<int64_t> bits;  ///< of coded transformations at the main alpha, of the full budget
-    int64_t epochs = 0, attack_epochs = 0;
+    int64_t epochs = 0, attack_epochs = 0;  ///< 0: those of [transform] and [attack]
   } curve;
 
   /// A conventional scheme and how a classifier learns from its pictures; the recipe and the
@@ -93,7 +93,7 @@ struct Experiment {
   /// The GAN-based transformation; network width and recipe are those of [transform].
   struct Gan {
     train::GanOptions options;
-    int64_t epochs = 0;
+    int64_t epochs = 0;  ///< 0: those of [transform]
   } gan;
 
   std::vector<std::string> table1_rows;  ///< of the comparison table: see table.h
@@ -140,9 +140,9 @@ struct Experiment {
   Experiment at_rival(const std::string& name) const;
   /// This one, then those of its curve: other values of alpha, then codes.
   std::vector<Experiment> points() const;
-  /// The same experiment with the scheme that Scheme::label names so. @throws
-  /// Error{InvalidArgument} for another name.
-  Experiment at_scheme(const std::string& label) const;
+  /// The same experiment with the scheme that Scheme::label names so. @param others names that the
+  /// caller takes besides. @throws Error{InvalidArgument} for another name.
+  Experiment at_scheme(const std::string& label, const std::string& others = "") const;
 };
 
 /// "none" or the adaptation network that the papers use for a scheme.

@@ -1,6 +1,7 @@
 #include "train/recipe.h"
 
 #include <cmath>
+#include <fmt/ranges.h>
 #include <numbers>
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
@@ -53,13 +54,14 @@ std::string describe(const Recipe& recipe) {
   return recipe.name + ", " + std::to_string(recipe.epochs) + " epochs";
 }
 
-Recipe read_recipe(Config& config, Subject subject) {
+Recipe read_recipe(Config& config, Subject subject, const std::string& architecture) {
   const std::string table = subject == Subject::Classifier  ? "classifier."
                             : subject == Subject::Transform ? "transform."
                                                             : "attack.";
   const auto name = config.get_choice(table + "recipe", "quick", {"paper", "quick"});
   Recipe r = name == "paper" ? Recipe{} : quick(subject);
   r.name = name;
+  if (name == "quick" && architecture == "vgg16_bn") r.lr = kVggRate;
   // A pair of the inverse is flipped jointly but never shifted: a shift would tell the two pictures
   // apart at the border.
   if (subject == Subject::Inverse) r.crop_padding = 0;
@@ -83,6 +85,9 @@ Recipe read_recipe(Config& config, Subject subject) {
       config.get_int(table + "least_steps", unless_given("epochs", kLeastSteps), 0, 1'000'000'000);
   r.least_batches = config.get_int(table + "least_batches",
                                    unless_given("batch_size", kLeastBatches), 0, 1'000'000);
+  // A resolved configuration, which says all of them, says this too, or is from before it.
+  r.scale_lr = config.get_bool(table + "scale_lr",
+                               !config.has(table + "lr") || config.has(table + "least_batches"));
   return r;
 }
 
@@ -91,9 +96,17 @@ void fit_to(Recipe& recipe, int64_t pictures) {
   while (recipe.batch_size / 2 >= kSmallestBatch &&
          pictures / recipe.batch_size < recipe.least_batches) {
     recipe.batch_size /= 2;
-    recipe.lr /= 2;
+    if (recipe.scale_lr) recipe.lr /= 2;
   }
   recipe.epochs = epochs_for(recipe.epochs, recipe.least_steps, recipe, pictures);
+}
+
+std::string fitted(const Recipe& before, const Recipe& now) {
+  std::vector<std::string> parts;
+  if (now.batch_size != before.batch_size) parts.push_back(fmt::format("batch {}", now.batch_size));
+  if (now.lr != before.lr) parts.push_back(fmt::format("rate {}", now.lr));
+  if (now.epochs != before.epochs) parts.push_back(fmt::format("{} epochs", now.epochs));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 int64_t epochs_for(int64_t epochs, int64_t least_steps, const Recipe& recipe, int64_t pictures) {

@@ -42,6 +42,7 @@ struct Recipe {
   uint64_t seed = 100;
   /// Of small data sets: see fit_to. 0 asks for nothing.
   int64_t least_steps = 0, least_batches = 0;
+  bool scale_lr = true;  ///< fit_to divides the rate as it divides the batch
 
   /// What every subject's table has.
   template <class Visit>
@@ -75,18 +76,25 @@ std::string describe(const Recipe& recipe);
 /// serve.
 inline constexpr int64_t kLeastSteps = 1000, kLeastPhiSteps = 150;
 
+/// The highest rate of a VGG, which has no shortcuts and diverges at those that a ResNet takes.
+inline constexpr double kVggRate = 0.05;
+
 /// Reads [classifier], [transform] or [attack]. `paper` is the published recipe (arXiv 2008.03143):
 /// SGD, momentum 0.9, weight decay 5e-4, lr 0.1 x 0.2 after 60, 120, 160 of 200 epochs, batch 128,
 /// the epoch of lowest validation loss. `quick` is ours for CPUs; docs/recipes.md has its
-/// measurements. It fits itself to small data sets in what the configuration leaves open: epochs or
-/// batch size that are given stay as they are.
+/// measurements. It fits itself to small data sets in what the configuration leaves open: epochs,
+/// batch size or rate that are given stay as they are.
+/// @param architecture of a classifier: `quick` trains a VGG at kVggRate.
 /// @throws Error{InvalidArgument} for a value out of range.
-Recipe read_recipe(Config& config, Subject subject);
+Recipe read_recipe(Config& config, Subject subject, const std::string& architecture = "");
 
-/// Fits a recipe to a training set of so many pictures: halves the batch, not below 32, and the
-/// rate with it until an epoch has `least_batches`; then raises the epochs until there are
+/// Fits a recipe to a training set of so many pictures: halves the batch, not below 32, and with
+/// `scale_lr` the rate until an epoch has `least_batches`; then raises the epochs until there are
 /// `least_steps`. With 45,000 pictures `quick` stays as it is.
 void fit_to(Recipe& recipe, int64_t pictures);
+
+/// "batch 32, rate 0.075, 77 epochs": what of a recipe was fitted; empty where it stayed as it was.
+std::string fitted(const Recipe& before, const Recipe& now);
 
 /// `epochs`, or as many as it takes for so many steps under a recipe that was fitted.
 int64_t epochs_for(int64_t epochs, int64_t least_steps, const Recipe& recipe, int64_t pictures);

@@ -201,6 +201,45 @@ TEST(Models, ACurvePointStatesItsOwnAlpha) {
   EXPECT_EQ(read.attack.recipe.epochs, 5);
 }
 
+TEST(Models, ACurveKeepsWhatTheConfigurationSays) {
+  const auto points = [](const std::string& text) {
+    auto config = Config::parse(text, "x");
+    return read_experiment(config).points();
+  };
+  const auto starts = points(
+      "[transform]\nalpha = 0.005\nalpha_start = 0.02\nepochs = 3\n[curve]\nalphas = [0.1, 0]");
+  EXPECT_EQ(starts[1].transform.options.alpha_start, 0.02);
+  EXPECT_EQ(starts[2].transform.options.alpha_start, 0) << "nothing to start with";
+  EXPECT_EQ(starts[1].transform.recipe.epochs, 3) << "those of h where it says none";
+  const auto followed = points("[curve]\nalphas = [0.1]");
+  EXPECT_EQ(followed[1].transform.options.alpha_start, 0.1);
+  const auto chance =
+      points("[transform]\nkind = 'coded'\nbits = 10\nepsilon = 8\n[curve]\nbits = [4]");
+  EXPECT_EQ(chance[1].transform_label(), "coded4-a0.005-eps8");
+}
+
+TEST(Models, EpochsThatAreGivenAreNotFitted) {
+  const test::TemporaryFolder folder;
+  const auto opened = [&](const std::string& text) {
+    auto config = Config::parse("[data]\ntrain_size = 500\n[compute]\nthreads = 1\n" + text, "x");
+    auto e = read_experiment(config);
+    open_workspace(e);
+    return e;
+  };
+  // 3 is what h has of its recipe, before it is fitted.
+  const auto given =
+      opened("[curve]\nalphas = [0.1]\nepochs = 3\nattack_epochs = 3\n[gan]\nepochs = 3");
+  EXPECT_EQ(given.points()[1].transform.recipe.epochs, 3);
+  EXPECT_EQ(given.points()[1].attack.recipe.epochs, 3);
+  EXPECT_EQ(gan_recipe(given).epochs, 3);
+  EXPECT_GT(given.transform.recipe.epochs, 3);
+  const auto open = opened("[curve]\nalphas = [0.1]");
+  EXPECT_EQ(open.points()[1].transform.recipe.epochs, open.transform.recipe.epochs);
+  EXPECT_EQ(gan_recipe(open).epochs, open.transform.recipe.epochs);
+  auto again = Config::parse(open.resolved_toml, "x");
+  EXPECT_EQ(read_experiment(again).curve.epochs, 0) << "as open as it was";
+}
+
 // Which stages of an experiment ran between two looks at it.
 class Ran {
  public:

@@ -94,6 +94,34 @@ TEST(Recipe, WhatTheConfigurationSaysIsNotFitted) {
   EXPECT_EQ(asked.epochs, 7);
 }
 
+TEST(Recipe, AGivenRateStands) {
+  auto r = read("[classifier]\nlr = 0.3");
+  fit_to(r, 430);
+  EXPECT_EQ(r.batch_size, 32);
+  EXPECT_EQ(r.lr, 0.3);
+  auto asked = read("[classifier]\nlr = 0.3\nscale_lr = true");
+  fit_to(asked, 430);
+  EXPECT_EQ(asked.lr, 0.3 / 4);
+}
+
+TEST(Recipe, SaysWhatWasFitted) {
+  const auto before = read("");
+  auto r = before;
+  fit_to(r, 430);
+  EXPECT_EQ(fitted(before, r), "batch 32, rate 0.075, 77 epochs");
+  EXPECT_EQ(fitted(before, before), "");
+}
+
+TEST(Recipe, AVggIsTrainedAtARateThatItTakes) {
+  const auto rate = [](const std::string& text) {
+    auto config = Config::parse(text, "x");
+    return read_recipe(config, Subject::Classifier, "vgg16_bn").lr;
+  };
+  EXPECT_EQ(rate(""), kVggRate);
+  EXPECT_EQ(rate("[classifier]\nlr = 0.2"), 0.2);
+  EXPECT_EQ(rate("[classifier]\nrecipe = 'paper'"), 0.1) << "as published";
+}
+
 TEST(Recipe, RefusesValuesOutOfRange) {
   test::expect_error(ErrorCode::InvalidArgument, {"classifier.epochs", "0"},
                      [] { read("[classifier]\nepochs = 0"); });
