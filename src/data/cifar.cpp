@@ -166,6 +166,10 @@ TrainTest load(const fs::path& given, const Format& format, std::vector<std::str
   }
   for (const auto& file : train_files) {
     const auto path = folder / file;
+    if (!fs::exists(path) && train_files.size() == 1)
+      fail(ErrorCode::NotFound, "no such file: {}; {} needs {} and {} in {} or in its {}",
+           path.string(), format.name, train_files.front(), test_file, given.string(),
+           format.folder);
     if (!fs::exists(path)) {
       fail(ErrorCode::NotFound,
            "no such file: {}; {} needs {} to {} (to train on one of them alone, give its path)",

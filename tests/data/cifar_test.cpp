@@ -122,6 +122,13 @@ TEST(Cifar10, RefusesAMissingFile) {
   }
 }
 
+TEST(Cifar100, SaysWhichTwoFilesItNeeds) {
+  TemporaryFolder folder;
+  expect_error(ErrorCode::NotFound,
+               {"train.bin; cifar100 needs train.bin and test.bin", "its cifar-100-binary"},
+               [&] { load_cifar100(folder.path()); });
+}
+
 TEST(Cifar10, RefusesATruncatedFile) {
   TemporaryFolder folder;
   write_cifar10(folder.path());
