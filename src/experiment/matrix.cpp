@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <regex>
+#include <set>
 #include <spdlog/spdlog.h>
 #include <sstream>
 
@@ -15,6 +16,7 @@
 #include "data/sources.h"
 #include "experiment/bench.h"
 #include "experiment/protections.h"
+#include "image/transport.h"
 #include "measure/learning.h"
 #include "nn/infer.h"
 #include "nn/protection.h"
@@ -360,7 +362,7 @@ record::Matrix reproduce(Experiment e, Mode mode) {
                w.data.train.name, w.split.train.size(), w.split.validation.size(),
                w.data.test.size(), w.data.train.pictures.height(), w.data.train.pictures.width(),
                w.data.train.class_names.size());
-  services_of(e, w);  // before hours of training
+  check_transform(e, w);  // before hours of training
   const auto psi = train_classifier(e, w, mode);
   for (const auto& point : e.points()) {
     const auto h = train_transform(point, w, psi, mode);
@@ -384,6 +386,18 @@ std::vector<const attack::Attack*> chosen(const std::vector<std::string>& only) 
     if (only.empty() || std::ranges::find(only, attack.id) != only.end()) out.push_back(&attack);
   }
   return out;
+}
+
+// Refuses, before hours of training, what the [attacks] table misspells.
+void check_attacks(const Experiment& e) {
+  chosen(e.attacks.only);
+  for (const auto& text : e.attacks.transports) image::transport_from(text);
+  std::set<std::string> seen;
+  for (const auto& label : e.attacks.schemes) {
+    check_protection(e, label);
+    if (!seen.insert(label).second)
+      fail(ErrorCode::InvalidArgument, "attacks.schemes names \"{}\" twice", label);
+  }
 }
 
 enum class Extent { Cell, Page, Defences };
@@ -423,13 +437,17 @@ record::Matrix attack_all(Experiment e, const Workspace& w, Extent extent,
 }  // namespace
 
 record::Matrix run_attacks(Experiment e, const Shard& shard) {
+  check_attacks(e);
   const auto w = open_workspace(e);
   return attack_all(std::move(e), w, Extent::Page, shard);
 }
 
 record::Matrix reproduce_defences(Experiment e) {
+  check_attacks(e);
   const auto w = open_workspace(e);
-  services_of(e, w);  // before hours of training
+  if (std::ranges::any_of(e.attacks.schemes,
+                          [&](const auto& label) { return at_transform(e, label).has_value(); }))
+    check_transform(e, w);
   const auto psi = train_classifier(e, w, Mode::Complete);
   for (const auto& label : e.attacks.schemes)
     if (const auto point = at_transform(e, label)) train_transform(*point, w, psi, Mode::Complete);
@@ -440,6 +458,7 @@ record::Matrix reproduce_defences(Experiment e) {
 record::Matrix run_attack(Experiment e, const std::string& protection, const std::string& attack) {
   e.attacks.schemes = {protection};
   e.attacks.only = {attack};
+  check_attacks(e);
   const auto w = open_workspace(e);
   return attack_all(std::move(e), w, Extent::Cell);
 }

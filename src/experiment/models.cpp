@@ -231,16 +231,26 @@ void say_whether_it_learned(nn::Model& psi, const Workspace& w, const train::Run
   nn::save_model(psi, run.folder / "model.safetensors", Overwrite::Yes);
 }
 
-// Nothing is built on a psi that learned nothing, unless that is asked for.
-void check_learned(const Experiment& e, const nn::Model& psi) {
-  const auto verdict = psi.card.notes.find(model::kVerdictNote);
-  if (verdict == psi.card.notes.end() || !verdict->second.starts_with(measure::kDidNotLearn))
+// Nothing is built on a classifier that learned nothing, unless that is asked for.
+void check_learned(const Experiment& e, const nn::Model& model, const fs::path& folder,
+                   const std::string& what) {
+  const auto verdict = model.card.notes.find(model::kVerdictNote);
+  if (verdict == model.card.notes.end() || !verdict->second.starts_with(measure::kDidNotLearn))
     return;
   if (!e.anyway)
     fail(ErrorCode::InvalidArgument,
-         "{}: this psi {}. Nothing is built on it, unless with --anyway (anyway = true)",
-         (e.classifier_folder() / "model.safetensors").string(), verdict->second);
-  spdlog::warn("psi {}; going on all the same, as --anyway says", verdict->second);
+         "{}: {} {}. Nothing is built on it, unless with --anyway (anyway = true)",
+         (folder / "model.safetensors").string(), what, verdict->second);
+  spdlog::warn("{} {}; going on all the same, as --anyway says", what, verdict->second);
+}
+
+// Takes what fits of the weights of another model. @return how many tensors.
+size_t take_start(nn::Model& fresh, const nn::Model& start, const std::string& from) {
+  const auto taken = nn::start_from(*fresh.net, *start.net);
+  if (taken == 0)
+    fail(ErrorCode::InvalidArgument, "{}: no tensor of this {} has name and shape of a {}", from,
+         model::describe(start.card), model::describe(fresh.card));
+  return taken;
 }
 
 // Trains the classifier that `network` describes, on plain pictures or on those of `encrypted`.
@@ -269,10 +279,7 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
         torch::manual_seed(recipe.seed);
         auto fresh = nn::make_model(card);
         if (const auto start = start_of(from)) {
-          const auto taken = nn::start_from(*fresh.net, *start->net);
-          if (taken == 0)
-            fail(ErrorCode::InvalidArgument, "{}: no tensor of this {} has name and shape of a {}",
-                 from, model::describe(start->card), model::describe(card));
+          const auto taken = take_start(fresh, *start, from);
           spdlog::info("{}: starts with {} of {} tensors from {}", title, taken,
                        nn::state_tensors(*fresh.net).size(), from);
           fresh.card.notes["from"] = nn::content_hash(*start);
@@ -339,6 +346,15 @@ Phi phi_from_vgg(const Experiment& e, const Workspace& w, const nn::Model& vgg) 
 std::string phi_hash(const Experiment& e, const Workspace& w) {
   if (!e.phi.file.empty()) return phi_from_file(e).sha256;
   return recorded(e.phi_folder(), phi_stage(e, w)) + " " + e.phi.layer;
+}
+
+// A training that was interrupted in what it needs left no run of its own: resuming goes on there.
+// Decided before anything is trained.
+Mode resumed(Mode mode, const fs::path& folder, const std::vector<fs::path>& needed) {
+  if (mode != Mode::Resume || read_stage(folder)) return mode;
+  for (const auto& other : needed)
+    if (const auto record = read_stage(other); record && !record->finished) return Mode::Keep;
+  fail(ErrorCode::NotFound, "{} holds no checkpoint to resume from", folder.string());
 }
 
 // The mode of what a training needs and no command names.
@@ -574,9 +590,10 @@ Phi open_phi(const Experiment& e, const Workspace& w, Mode mode) {
   if (!e.phi.file.empty()) return phi_from_file(e);
   model::Card network;
   network.architecture = "vgg16_bn";
-  return phi_from_vgg(e, w,
-                      train_classifier_in(e.phi_folder(), phi_stage(e, w), e, w, network,
-                                          phi_recipe(e), "train VGG for phi", mode));
+  const auto vgg = train_classifier_in(e.phi_folder(), phi_stage(e, w), e, w, network,
+                                       phi_recipe(e), "train VGG for phi", mode);
+  check_learned(e, vgg, e.phi_folder(), "the VGG for phi");
+  return phi_from_vgg(e, w, vgg);
 }
 
 std::optional<Phi> finished_phi(const Experiment& e, const Workspace& w) {
@@ -586,10 +603,45 @@ std::optional<Phi> finished_phi(const Experiment& e, const Workspace& w) {
   return phi_from_vgg(e, w, *vgg);
 }
 
+void check_transform(const Experiment& e, const Workspace& w) {
+  const auto& pictures = w.data.train.pictures;
+  const int height = pictures.height(), width = pictures.width();
+  const auto naming = [](const std::string& key, const auto& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      throw Error(error.code(), key + ": " + error.what());
+    }
+  };
+  if (e.phi.file.empty()) {
+    naming("phi.file is not set", [&] { require_sides(w.data, "vgg16_bn"); });
+  } else {
+    naming(fmt::format("phi.file, phi.layer \"{}\"", e.phi.layer), [&] { phi_from_file(e); });
+  }
+  const auto& from = e.transform.encoder_from;
+  if (e.transform.options.encoder_epochs > 0 && !from.empty())
+    naming("transform.encoder_from", [&] {
+      auto card = base_card(e, w);
+      card.role = model::Role::Classifier;
+      card.architecture = "unet_encoder";
+      card.base_width = e.transform.width;
+      auto fresh = nn::make_model(card);
+      take_start(fresh, *start_of(from), from);
+    });
+  const int padding = e.transform.recipe.crop_padding, side = std::max(height, width);
+  if (padding > side)
+    fail(ErrorCode::InvalidArgument,
+         "transform.crop_padding is {}; allowed with pictures of {}x{}: 0 to {}", padding, width,
+         height, side);
+  services_of(e, w);
+}
+
 nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Model& psi,
                           Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
-  check_learned(e, psi);
+  check_learned(e, psi, e.classifier_folder(), "psi");
+  check_transform(e, w);
+  mode = resumed(mode, e.transform_folder(), {e.phi_folder(), e.encoder_folder()});
   auto services = services_of(e, w);
   const auto phi = open_phi(e, w, of_needed(mode));
   nn::Model encoder;
@@ -601,6 +653,7 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
                                   encoder_recipe(e), "train the encoder of h", of_needed(mode),
                                   e.transform.encoder_from);
+    check_learned(e, encoder, e.encoder_folder(), "the encoder of h");
     encoder_hash = nn::content_hash(encoder);
   }
   const auto alpha = alpha_text(e.transform.options.alpha);
@@ -677,7 +730,9 @@ std::optional<nn::Model> finished_scheme(const Experiment& e, const Workspace& w
 
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
-  check_learned(e, psi);
+  check_learned(e, psi, e.classifier_folder(), "psi");
+  check_transform(e, w);
+  mode = resumed(mode, e.scheme_folder(), {e.phi_folder()});
   const auto phi = open_phi(e, w, of_needed(mode));
   return train_stage(e, e.scheme_folder(), gan_stage(e, w, nn::content_hash(psi), phi.sha256),
                      model::Role::Transform, "train the GAN-based transformation", mode,

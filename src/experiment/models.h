@@ -34,6 +34,10 @@ nn::Model train_classifier(const Experiment& experiment, const Workspace& worksp
 /// What it needs besides psi (phi, the pre-trained encoder) is trained too where it is missing.
 nn::Model train_transform(const Experiment& experiment, const Workspace& workspace,
                           const nn::Model& psi, Mode mode);
+/// Refuses what h and the GAN-based transformation cannot be trained with: phi.file, phi.layer,
+/// transform.encoder_from, crop_padding, transform.services. Both do, and who trains others before
+/// them does so first. @throws Error that names the key.
+void check_transform(const Experiment& experiment, const Workspace& workspace);
 /// Trains a classifier, behind the configured adaptation network, on pictures encrypted with the
 /// configured scheme.
 nn::Model train_scheme(const Experiment& experiment, const Workspace& workspace, Mode mode);

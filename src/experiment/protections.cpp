@@ -122,6 +122,11 @@ std::unique_ptr<Protection> drawn(const std::string& label) {
   return nullptr;
 }
 
+// What a protection may be called besides the schemes.
+constexpr const char* kOthers =
+    "transform, coded<bits>, coded<bits>-shared, coded<bits>-eps<epsilon>, minmax, nopeek, pbm, "
+    "instahide, random";
+
 }  // namespace
 
 std::unique_ptr<Protection> protection_of(const train::KeyedScheme& scheme) {
@@ -165,8 +170,15 @@ std::optional<Experiment> at_transform(const Experiment& e, const std::string& l
   static const std::regex form("coded([0-9]{1,2})(-shared)?(-eps([0-9]+(\\.[0-9]+)?))?");
   std::smatch parts;
   if (!std::regex_match(label, parts, form)) return std::nullopt;
+  if (parts[4].matched && std::stod(parts[4]) == 0)
+    fail(ErrorCode::InvalidArgument, "\"{}\": epsilon is {}; it must be above 0", label,
+         parts[4].str());
   const auto point = parts[2].matched ? e : e.without_services();
   return point.at_bits(std::stoll(parts[1]), parts[4].matched ? std::stod(parts[4]) : 0);
+}
+
+void check_protection(const Experiment& e, const std::string& label) {
+  if (!drawn(label) && !at_transform(e, label)) e.at_scheme(label, kOthers);
 }
 
 std::unique_ptr<Protection> make_protection(const Experiment& e, const Workspace& w,
@@ -175,7 +187,7 @@ std::unique_ptr<Protection> make_protection(const Experiment& e, const Workspace
   if (const auto network = at_transform(e, label))
     return protection_of(*network, required(finished_transform(*network, w),
                                             network->transform_folder(), "train transform"));
-  const auto point = e.at_scheme(label);
+  const auto point = e.at_scheme(label, kOthers);
   if (label == "gan")
     return std::make_unique<nn::NetworkProtection>(
         label, "GAN-based transformation",

@@ -28,6 +28,10 @@ std::unique_ptr<protection::Protection> make_protection(const Experiment& experi
                                                         const Workspace& workspace,
                                                         const std::string& label);
 
+/// Refuses what make_protection does not know, whether it is trained or not. @throws
+/// Error{InvalidArgument}.
+void check_protection(const Experiment& experiment, const std::string& label);
+
 /// What no attacker can do, measured on the test pictures and, how many codes there are, on all at
 /// hand, where the protection is a code; else nothing.
 std::optional<record::Bound> bound_of(const protection::Protection& protection,
@@ -36,6 +40,7 @@ std::optional<record::Bound> bound_of(const protection::Protection& protection,
 /// The experiment at the transformation network of that label: itself for "transform",
 /// Experiment::at_bits for "coded10", "coded4-eps8" and "coded16-shared", which alone of these
 /// serves [transform] services too, at_rival for "minmax" and "nopeek"; nothing for another label.
+/// @throws Error{InvalidArgument} for an epsilon of 0.
 std::optional<Experiment> at_transform(const Experiment& experiment, const std::string& label);
 
 }  // namespace veilnet::experiment

@@ -219,9 +219,53 @@ class CommandLine(unittest.TestCase):
         records["gan"].write_text(measured.replace("accuracy", "precision"))
         log = self.root / "runs/t/scheme-gan/log.jsonl"
         trained = log.read_bytes()
-        self.expect(0, ["| gan | resnet-8 |"], *words)
+        stale = measured.replace('"accuracy"', '"precision"')
+        records["gan"].write_text(stale)
+        self.expect(0, ["row plain: kept", "row gan: kept", "--force", "| pe-independent | resnet-8"], *words)
+        self.assertEqual(records["gan"].read_text(), stale)
+        records["gan"].write_text("{}")
+        self.expect(0, ["row gan is not shown", "table1-synthetic-gan.json"], *words)
+        self.expect(0, ["| gan | resnet-8 |"], *words, "--force")
         self.assertEqual((records["gan"].read_text(), log.read_bytes()), (measured, trained), "measured again, not trained again")
-        self.expect(2, ["\"cat\" names no scheme"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
+        card = json.loads((self.root / "runs/t/scheme-gan/run.json").read_text())
+        self.assertEqual(card["state"], "finished")
+        self.expect(2, ["\"cat\" names no scheme", "gan, plain, transform"], "reproduce", "table1", "--config", self.config, "--set", 'table1.rows=["cat"]')
+
+    def test_reproduce_refuses_before_it_trains(self):
+        runs = self.out("runs")
+        words = ("--config", self.config, "--set", f"runs={runs}")
+        for what, parts, flags in [
+                ("table1", ["--result is for `reproduce experiment`, not for `reproduce table1`"], ("--result", "r.json")),
+                ("experiment", ["--results is for `reproduce table1`, `reproduce attacks`"], ("--results", "r")),
+                ("experiment", ["--force is for `reproduce table1`"], ("--force",)),
+                ("experiment", [str(self.root), "is a folder"], ("--result", self.root)),
+                ("experiment", ["t.toml is no folder"], ("--result", self.config / "r.json")),
+                ("table1", ["t.toml is no folder"], ("--results", self.config)),
+                ("defences", ["cat", "known-plaintext"], ("--set", 'attacks.only=["cat"]')),
+                ("defences", ["jpeg:200"], ("--set", 'attacks.transports=["jpeg:200"]')),
+                ("defences", ["\"trasform\"", "transform, coded<bits>", "random"], ("--set", 'attacks.schemes=["trasform"]')),
+                ("defences", ["attacks.schemes names \"le\" twice"], ("--set", 'attacks.schemes=["le", "transform", "le"]')),
+                ("defences", ["\"coded4-eps0\": epsilon is 0; it must be above 0"], ("--set", 'attacks.schemes=["coded4-eps0"]')),
+                ("experiment", ["transform.crop_padding is 40", "0 to 32"], ("--set", "transform.crop_padding=40")),
+                ("table1", ["transform.crop_padding is 40", "0 to 32"], ("--set", "transform.crop_padding=40", "--results", self.out("r"))),
+                ("defences", ["phi.layer \"relu3_1\""], ("--set", "phi.layer=relu3_1", "--set", 'attacks.schemes=["transform"]'))]:
+            done = self.veilnet("reproduce", what, *words, *flags)
+            text = (done.stderr + done.stdout).decode()
+            self.assertIn(done.returncode, (1, 2), text)
+            for part in parts:
+                self.assertIn(part, text)
+        self.assertFalse(runs.exists())
+
+    def test_a_dry_run_of_defences_says_that_attacks_are_not_in_it(self):
+        self.expect(0, ["all attacks on these defences"], "reproduce", "defences", "--dry-run", "--config", self.config, "--set",
+                    'attacks.schemes=["transform"]')
+
+    def test_continue_begins_takes_and_goes_on(self):
+        words = ("--config", self.config, "--set", f"runs={self.out('runs')}", "--continue")
+        for _ in range(2):
+            self.expect(0, ["model: "], "train", "classifier", *words)
+        self.expect(0, ["model: "], "train", "transform", *words)
+        self.expect(2, ["classifier.epochs: 1 -> 2"], "train", "classifier", *words, "--set", "classifier.epochs=2")
 
     def test_audit_says_what_leaks(self):
         out = self.out("audit")

@@ -127,7 +127,8 @@ TEST(Grant, RefusesWhatDoesNotFitTheVictim) {
 }
 
 TEST(Protections, OfUnknownLabelsAreRefused) {
-  test::expect_error(ErrorCode::InvalidArgument, {"\"cat\"", "pe-same"},
+  test::expect_error(ErrorCode::InvalidArgument,
+                     {"\"cat\"", "pe-same", "transform, coded<bits>", "random"},
                      [] { protection_named("cat"); });
 }
 

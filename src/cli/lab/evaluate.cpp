@@ -1,6 +1,10 @@
-#include <fmt/format.h>
+#include <algorithm>
+#include <cerrno>
+#include <fmt/ranges.h>
 #include <iostream>
 #include <memory>
+#include <system_error>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/lab/experiment_command.h"
@@ -54,12 +58,35 @@ void add_report(CLI::App& command) {
   });
 }
 
+namespace {
+
+// Before hours of training: refuses a record's file that could not be written after them.
+void check_writable(const std::filesystem::path& file) {
+  namespace fs = std::filesystem;
+  if (fs::is_directory(file))
+    fail(ErrorCode::InvalidArgument, "{} is a folder; a record needs the name of a file",
+         file.string());
+  auto folder = fs::absolute(file).parent_path();
+  while (!fs::exists(fs::symlink_status(folder))) folder = folder.parent_path();
+  if (!fs::is_directory(folder))
+    fail(ErrorCode::InvalidArgument, "{} cannot be written: {} is no folder", file.string(),
+         folder.string());
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    fail(ErrorCode::Io, "{} cannot be written: {}: {}", file.string(), folder.string(),
+         std::generic_category().message(errno));
+}
+
+}  // namespace
+
 void add_reproduce(CLI::App& command) {
   struct Options {
     CommonOptions common;
     std::string what = "experiment";
     std::filesystem::path result, results = "results";
     std::string shard;
+    bool force = false;
+    /// What of these is for some of the four alone.
+    std::vector<std::pair<const CLI::Option*, std::vector<std::string>>> limited;
   };
   const auto options = std::make_shared<Options>();
   command
@@ -71,20 +98,29 @@ void add_reproduce(CLI::App& command) {
   add_common(command, options->common);
   add_dry_run(command, options->common);
   add_anyway(command, options->common);
-  command
-      .add_option("--result", options->result,
-                  "experiment: write the record for results/ to this file")
+  const auto limited = [&](CLI::Option* option, std::vector<std::string> to) {
+    options->limited.emplace_back(option, std::move(to));
+    return option;
+  };
+  limited(command.add_option("--result", options->result,
+                             "experiment: write the record for results/ to this file"),
+          {"experiment"})
       ->type_name("FILE.json");
-  command
-      .add_option("--results", options->results,
-                  "Folder of records. table1: one a row, rows found there are kept; attacks and "
-                  "defences: attacks-<data>.json and defences-<data>.json (services-<data>.json "
-                  "with transform.services), replaced")
+  limited(command.add_option(
+              "--results", options->results,
+              "Folder of records. table1: one a row, rows found there are kept; attacks and "
+              "defences: attacks-<data>.json and defences-<data>.json (services-<data>.json "
+              "with transform.services), replaced"),
+          {"table1", "attacks", "defences"})
       ->type_name("FOLDER");
-  command
-      .add_option("--shard", options->shard,
-                  "attacks: measure the I-th of N parts of the cells and keep them; without it, "
-                  "all, and those that are kept are not measured again")
+  limited(command.add_flag("--force", options->force,
+                           "table1: measure rows anew whose record is in --results"),
+          {"table1"});
+  limited(command.add_option(
+              "--shard", options->shard,
+              "attacks: measure the I-th of N parts of the cells and keep them; without it, "
+              "all, and those that are kept are not measured again"),
+          {"attacks"})
       ->type_name("I/N");
   examples(
       command,
@@ -92,14 +128,19 @@ void add_reproduce(CLI::App& command) {
        "veilnet reproduce attacks --config configs/attacks-cifar10-cpu.toml --results results"});
   command.callback([options] {
     const auto shard = shard_of(options->shard);
-    if (!shard.whole() && options->what != "attacks")
-      fail(ErrorCode::InvalidArgument, "--shard is for `reproduce attacks`, not for `reproduce {}`",
-           options->what);
+    for (const auto& [option, to] : options->limited)
+      if (option->count() > 0 && std::ranges::find(to, options->what) == to.end())
+        fail(ErrorCode::InvalidArgument, "{} is for `reproduce {}`, not for `reproduce {}`",
+             option->get_name(), fmt::join(to, "`, `reproduce "), options->what);
     const auto e = open_experiment(options->common);
     if (!e) return;
+    if (options->what != "experiment")
+      check_writable(options->results / "record.json");
+    else if (!options->result.empty())
+      check_writable(options->result);
     const auto all = [&](const experiment::Experiment& tried) {
       if (options->what == "table1")
-        experiment::reproduce_table1(tried, options->results);
+        experiment::reproduce_table1(tried, options->results, options->force);
       else if (options->what == "attacks")
         experiment::run_attacks(tried);
       else if (options->what == "defences")
@@ -107,9 +148,15 @@ void add_reproduce(CLI::App& command) {
       else
         experiment::reproduce(tried);
     };
-    if (dry_run(options->common, *e, all)) return;
+    const bool tried =
+        options->what == "defences"
+            ? dry_run(options->common, *e, all,
+                      "and all attacks on these defences\n(`reproduce attacks --dry-run` tries "
+                      "them once the networks are trained)")
+            : dry_run(options->common, *e, all);
+    if (tried) return;
     if (options->what == "table1") {
-      const auto rows = experiment::reproduce_table1(*e, options->results);
+      const auto rows = experiment::reproduce_table1(*e, options->results, options->force);
       std::cout << report::rows_markdown(rows);
       std::string all;
       for (const auto& row : rows) all += (all.empty() ? "[" : ",") + record::to_json(row);

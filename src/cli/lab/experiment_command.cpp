@@ -57,7 +57,8 @@ std::string duration(double seconds) {
 }  // namespace
 
 bool dry_run(const CommonOptions& options, const experiment::Experiment& experiment,
-             const std::function<void(const experiment::Experiment&)>& work) {
+             const std::function<void(const experiment::Experiment&)>& work,
+             const std::string& left_out) {
   if (!options.dry_run) return false;
   train::Rehearsal rehearsal;
   auto e = experiment;
@@ -83,10 +84,8 @@ bool dry_run(const CommonOptions& options, const experiment::Experiment& experim
   }
   fmt::print("{:40}  {:>12}  at most {:.0f} MB of memory\n", "all trainings", duration(seconds),
              peak_mb);
-  fmt::print(
-      "At the pace of this moment. Not in it: measuring, attacks that train nothing or begin anew "
-      "with every\npicture, and what attributes, curves, JPEG and WebP train. Nothing was "
-      "written.\n");
+  fmt::print("At the pace of this moment. Not in it: measuring, {}. Nothing was written.\n",
+             left_out);
   write_json(options, {{"trainings", list}, {"seconds", seconds}, {"peak_mb", peak_mb}});
   return true;
 }
@@ -120,7 +119,7 @@ CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
 void add_anyway(CLI::App& command, CommonOptions& options) {
   command.add_flag_callback(
       "--anyway", [&options] { options.sets.push_back("anyway=true"); },
-      "Build on a psi that did not learn");
+      "Build on a psi, an encoder or a phi that did not learn");
 }
 
 void write_record(const CommonOptions& options, const std::string& json) {

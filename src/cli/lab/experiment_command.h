@@ -26,8 +26,12 @@ std::optional<experiment::Experiment> open_experiment(Config config, bool print_
 void add_dry_run(CLI::App& command, CommonOptions& options);
 /// With --dry-run: calls `work` with the experiment as one whose trainings are only tried for a few
 /// steps, and says on standard output and in --json what they would take. @return whether it was.
+/// @param left_out besides measuring.
 bool dry_run(const CommonOptions& options, const experiment::Experiment& experiment,
-             const std::function<void(const experiment::Experiment&)>& work);
+             const std::function<void(const experiment::Experiment&)>& work,
+             const std::string& left_out =
+                 "attacks that train nothing or begin anew with every\npicture, and what "
+                 "attributes, curves, JPEG and WebP train");
 
 /// Shorthands for keys of [scheme] and [classifier].
 struct ExperimentFlags {
@@ -38,7 +42,8 @@ void add_experiment_flags(CLI::App& command, ExperimentFlags& flags);
 /// The options with the flags that were given as further overrides.
 CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags);
 
-/// Adds --anyway, for what is built on psi. @param options must outlive the command.
+/// Adds --anyway, for what is built on psi, an encoder or phi. @param options must outlive the
+/// command.
 void add_anyway(CLI::App& command, CommonOptions& options);
 
 /// Subcommands of `attack` that train nothing (attack.cpp).
