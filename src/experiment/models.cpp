@@ -744,6 +744,8 @@ nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& ps
                            make_transform(generator, w, phi, {{"scheme", e.scheme.label()}}), psi,
                            phi.net, e.gan.options);
                        run_training(task, {w.data.train, w.split}, gan_recipe(e), e.compute, run);
+                       if (!run.rehearsal && e.compute.writes())
+                         say_whether_it_hides(e, task.model(), *phi.net, psi.card, w, run);
                        return task.model();
                      });
 }

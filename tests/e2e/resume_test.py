@@ -130,6 +130,30 @@ class Resume(unittest.TestCase):
     def test_transform_after_kill(self):
         self.check(["train", "transform"], "transform-a0.005", 22 * 4)
 
+    def test_transform_after_interrupt_in_its_encoder(self):
+        encoder, h = (self.runs / "t" / name for name in ("encoder", "transform-a0.005"))
+        long = ["--set", "transform.encoder_epochs=4"]
+        models = []
+        for stopped in (False, True):
+            shutil.rmtree(self.runs, ignore_errors=True)
+            shutil.copytree(self.whole, self.runs)
+            shutil.rmtree(encoder)
+            shutil.rmtree(h)
+            if stopped:
+                process = subprocess.Popen(self.command(["train", "transform"], *long), stderr=subprocess.PIPE, text=True)
+                while process.poll() is None and not (encoder / "checkpoint/state.pt").exists():
+                    time.sleep(0.005)
+                process.send_signal(signal.SIGINT)
+                process.communicate()
+                self.assertEqual(process.returncode, 130)
+                self.assertFalse(h.exists())
+                self.run_to_end(["train", "transform"], *long, "--resume", *SELDOM)
+                self.assertIn("resume", [json.loads(line).get("event") for line in (encoder / "log.jsonl").read_text().splitlines()])
+            else:
+                self.run_to_end(["train", "transform"], *long, *SELDOM)
+            models.append((h / "model.safetensors").read_bytes())
+        self.assertEqual(models[0], models[1])
+
     def test_attack_after_kill(self):
         self.check(["attack", "itn"], "transform-a0.005/attack-itn", 22 * 4)
 

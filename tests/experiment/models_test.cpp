@@ -330,6 +330,62 @@ TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
   train_transform(e, w, psi, Mode::Fresh);
 }
 
+TEST(Models, NorOnAnEncoderOrAPhiThatDidNotLearn) {
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path());
+  const auto w = open_workspace(e);
+  auto psi = train_classifier(e, w, Mode::Fresh);
+  psi.card.notes.erase("verdict");
+  e.anyway = false;
+  test::expect_error(ErrorCode::InvalidArgument, {"phi-vgg", "phi did not learn", "--anyway"},
+                     [&] { train_transform(e, w, psi, Mode::Fresh); });
+  e = with_drawn_phi(e, folder);
+  test::expect_error(ErrorCode::InvalidArgument, {"encoder", "did not learn", "--anyway"},
+                     [&] { train_transform(e, w, psi, Mode::Fresh); });
+  EXPECT_FALSE(std::filesystem::exists(e.transform_folder()));
+}
+
+TEST(Models, WhatHCannotUseIsRefusedBeforeAnythingIsTrained) {
+  const test::TemporaryFolder folder;
+  const auto refused = [&](ErrorCode code, const std::function<void(Experiment&)>& change,
+                           std::initializer_list<std::string> parts) {
+    auto e = with_drawn_phi(tiny(folder.path()), folder);
+    const auto w = open_workspace(e);
+    check_transform(e, w);
+    change(e);
+    test::expect_error(code, parts, [&] { check_transform(e, w); });
+  };
+  const auto none = folder.path() / "none.safetensors";
+  refused(ErrorCode::NotFound, [&](Experiment& e) { e.phi.file = none; },
+          {"phi.file", "none.safetensors"});
+  refused(ErrorCode::BadData, [](Experiment& e) { e.phi.layer = "relu3_1"; },
+          {"phi.layer \"relu3_1\""});
+  refused(ErrorCode::NotFound, [&](Experiment& e) { e.transform.encoder_from = none.string(); },
+          {"transform.encoder_from", "none.safetensors"});
+  refused(ErrorCode::InvalidArgument, [](Experiment& e) { e.transform.recipe.crop_padding = 33; },
+          {"transform.crop_padding is 33", "0 to 32"});
+}
+
+// A training of h that ended in what h needs has no run of its own.
+TEST(Models, ResumingHGoesOnFromTheStageThatWasInterrupted) {
+  const test::TemporaryFolder folder;
+  auto e = with_drawn_phi(tiny(folder.path()), folder);
+  const auto w = open_workspace(e);
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  test::expect_error(ErrorCode::NotFound, {"transform-a0.005", "no checkpoint to resume from"},
+                     [&] { train_transform(e, w, psi, Mode::Resume); });
+  EXPECT_FALSE(std::filesystem::exists(e.encoder_folder())) << "decided before anything is trained";
+  train_transform(e, w, psi, Mode::Fresh);
+  const auto record = e.encoder_folder() / "run.json";
+  std::ifstream in(record);
+  auto text = std::string(std::istreambuf_iterator<char>(in), {});
+  text.replace(text.find("finished"), 8, "running");
+  std::ofstream(record) << text;
+  std::filesystem::remove_all(e.transform_folder());
+  train_transform(e, w, psi, Mode::Resume);
+  EXPECT_TRUE(finished_transform(e, w));
+}
+
 TEST(Models, StartsFromGivenWeights) {
   const test::TemporaryFolder folder;
   auto e = with_drawn_phi(tiny(folder.path() / "a"), folder);

@@ -31,6 +31,11 @@ void run(const ProtectOptions& o, const CLI::App& command) {
     about["verdict"] = verdict->second;
     if (verdict->second.starts_with("does not protect"))
       spdlog::warn("{}: its own training says that this model {}", file.string(), verdict->second);
+  } else {
+    spdlog::info(
+        "{}: no verdict says whether this model protects; `veilnet verify` and `veilnet "
+        "audit` measure it",
+        file.string());
   }
   if (const auto bound = card.notes.find(model::kBoundNote); bound != card.notes.end())
     about["bound"] = bound->second;

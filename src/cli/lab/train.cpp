@@ -14,17 +14,25 @@ namespace {
 
 struct TrainOptions {
   CommonOptions common;
-  bool resume = false, force = false;
+  bool resume = false, force = false, go_on = false;
 };
 
 void add_run_flags(CLI::App& command, TrainOptions& options) {
   auto* resume = command.add_flag("--resume", options.resume, "Continue an interrupted training");
-  command.add_flag("--force", options.force, "Replace an existing run")->excludes(resume);
+  auto* force = command.add_flag("--force", options.force, "Replace an existing run");
+  force->excludes(resume);
+  command
+      .add_flag(
+          "--continue", options.go_on,
+          "Take what is finished, go on with what was interrupted, begin what is missing: for "
+          "jobs that are queued again")
+      ->excludes(resume, force);
 }
 
 experiment::Mode mode_of(const TrainOptions& options) {
   return options.resume  ? experiment::Mode::Resume
          : options.force ? experiment::Mode::Force
+         : options.go_on ? experiment::Mode::Keep
                          : experiment::Mode::Fresh;
 }
 
