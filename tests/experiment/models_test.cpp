@@ -330,15 +330,13 @@ TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
   train_transform(e, w, psi, Mode::Fresh);
 }
 
-TEST(Models, NorOnAnEncoderOrAPhiThatDidNotLearn) {
+TEST(Models, NorOnAnEncoderThatDidNotLearn) {
   const test::TemporaryFolder folder;
   auto e = tiny(folder.path());
   const auto w = open_workspace(e);
   auto psi = train_classifier(e, w, Mode::Fresh);
   psi.card.notes.erase("verdict");
   e.anyway = false;
-  test::expect_error(ErrorCode::InvalidArgument, {"phi-vgg", "phi did not learn", "--anyway"},
-                     [&] { train_transform(e, w, psi, Mode::Fresh); });
   e = with_drawn_phi(e, folder);
   test::expect_error(ErrorCode::InvalidArgument, {"encoder", "did not learn", "--anyway"},
                      [&] { train_transform(e, w, psi, Mode::Fresh); });
