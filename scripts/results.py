@@ -452,7 +452,7 @@ def defences_section(record):
     words = ("Guarantee: what holds for every attacker (of noise: for every unbiased one), dB being "
              "the PSNR of the smallest mean squared error that is possible. Rebuilt: median SSIM of "
              "the strongest attack that is to be trusted; one on fewer pictures leads only beyond "
-             "its 95 % interval. Picked: of the candidates, by `retrieval` and, where there is a bound, by any, on average over "
+             "its interval. Picked: of the candidates, by `retrieval` and, where there is a bound, by any, on average over "
              "candidates drawn at random. Attribute: the one that is read best, percent. GFLOP: what a picture costs "
              "the client.")
     rows = [defence_row(p, record) for p in record["protections"]]

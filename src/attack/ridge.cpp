@@ -12,8 +12,8 @@
 namespace veilnet::attack {
 namespace {
 
-// Pictures of more values would take minutes to solve, and gigabytes.
-constexpr int64_t kMostValues = 3 * 64 * 64;
+// Four matrices of as many rows and columns: 1.5 GB of 48x48.
+constexpr int64_t kMostValues = 3 * 48 * 48;
 // Pictures as numbers at once.
 constexpr int64_t kRows = 500;
 // The penalty is chosen by so many of the values.
@@ -59,7 +59,8 @@ Map fitted(const data::Pairs& pairs, const data::Pairs& validation) {
   }
   const double scale = std::max(normal.diagonal().mean().item<double>(), 1e-9);
   const auto solved = [&](double penalty, const torch::Tensor& columns) {
-    const auto penalised = normal + torch::eye(values, torch::kDouble) * (penalty * scale);
+    auto penalised = normal.clone();
+    penalised.diagonal().add_(penalty * scale);
     return at::linalg_solve(penalised, columns).to(torch::kFloat);
   };
   const auto tried = torch::arange(0, values, std::max<int64_t>(values / kTried, 1));

@@ -354,7 +354,24 @@ Mode resumed(Mode mode, const fs::path& folder, const std::vector<fs::path>& nee
   if (mode != Mode::Resume || read_stage(folder)) return mode;
   for (const auto& other : needed)
     if (const auto record = read_stage(other); record && !record->finished) return Mode::Keep;
-  fail(ErrorCode::NotFound, "{} holds no checkpoint to resume from", folder.string());
+  fail(ErrorCode::NotFound,
+       "{} holds no checkpoint to resume from; --continue also begins what is missing",
+       folder.string());
+}
+
+// Where phi is trained, if it is.
+std::vector<fs::path> phi_folders(const Experiment& e) {
+  return e.phi.file.empty() ? std::vector{e.phi_folder()} : std::vector<fs::path>();
+}
+
+// Says which key of the configuration an error comes of.
+template <class Work>
+void naming(const std::string& key, Work&& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    throw Error(error.code(), key + ": " + error.what());
+  }
 }
 
 // The mode of what a training needs and no command names.
@@ -602,21 +619,28 @@ std::optional<Phi> finished_phi(const Experiment& e, const Workspace& w) {
   return phi_from_vgg(e, w, *vgg);
 }
 
-void check_transform(const Experiment& e, const Workspace& w) {
+namespace {
+
+// What h and the GAN-based transformation need: phi, and paddings that fit.
+void check_phi(const Experiment& e, const Workspace& w) {
   const auto& pictures = w.data.train.pictures;
   const int height = pictures.height(), width = pictures.width();
-  const auto naming = [](const std::string& key, const auto& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      throw Error(error.code(), key + ": " + error.what());
-    }
-  };
   if (e.phi.file.empty()) {
     naming("phi.file is not set", [&] { require_sides(w.data, "vgg16_bn"); });
   } else {
     naming(fmt::format("phi.file, phi.layer \"{}\"", e.phi.layer), [&] { phi_from_file(e); });
   }
+  const int padding = e.transform.recipe.crop_padding, side = std::max(height, width);
+  if (padding > side)
+    fail(ErrorCode::InvalidArgument,
+         "transform.crop_padding is {}; allowed with pictures of {}x{}: 0 to {}", padding, width,
+         height, side);
+}
+
+}  // namespace
+
+void check_transform(const Experiment& e, const Workspace& w) {
+  check_phi(e, w);
   const auto& from = e.transform.encoder_from;
   if (e.transform.options.encoder_epochs > 0 && !from.empty())
     naming("transform.encoder_from", [&] {
@@ -627,11 +651,6 @@ void check_transform(const Experiment& e, const Workspace& w) {
       auto fresh = nn::make_model(card);
       take_start(fresh, *start_of(from), from);
     });
-  const int padding = e.transform.recipe.crop_padding, side = std::max(height, width);
-  if (padding > side)
-    fail(ErrorCode::InvalidArgument,
-         "transform.crop_padding is {}; allowed with pictures of {}x{}: 0 to {}", padding, width,
-         height, side);
   services_of(e, w);
 }
 
@@ -640,7 +659,9 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   check_learned(e, psi, e.classifier_folder(), "psi");
   check_transform(e, w);
-  mode = resumed(mode, e.transform_folder(), {e.phi_folder(), e.encoder_folder()});
+  auto needed = phi_folders(e);
+  if (e.transform.options.encoder_epochs > 0) needed.push_back(e.encoder_folder());
+  mode = resumed(mode, e.transform_folder(), needed);
   auto services = services_of(e, w);
   const auto phi = open_phi(e, w, of_needed(mode));
   nn::Model encoder;
@@ -652,7 +673,11 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
                                   encoder_recipe(e), "train the encoder of h", of_needed(mode),
                                   e.transform.encoder_from);
-    check_learned(e, encoder, e.encoder_folder(), "the encoder of h");
+    const auto check = [&] {  // the first of several processes alone knows its verdict
+      check_learned(e, encoder, e.encoder_folder(), "the encoder of h");
+      return std::string();
+    };
+    e.compute.group ? e.compute.group->from_first(check) : check();
     encoder_hash = nn::content_hash(encoder);
   }
   const auto alpha = alpha_text(e.transform.options.alpha);
@@ -730,8 +755,8 @@ std::optional<nn::Model> finished_scheme(const Experiment& e, const Workspace& w
 nn::Model train_gan(const Experiment& e, const Workspace& w, const nn::Model& psi, Mode mode) {
   check_fits(psi, w.data, e.classifier_folder() / "model.safetensors");
   check_learned(e, psi, e.classifier_folder(), "psi");
-  check_transform(e, w);
-  mode = resumed(mode, e.scheme_folder(), {e.phi_folder()});
+  check_phi(e, w);
+  mode = resumed(mode, e.scheme_folder(), phi_folders(e));
   const auto phi = open_phi(e, w, of_needed(mode));
   return train_stage(e, e.scheme_folder(), gan_stage(e, w, nn::content_hash(psi), phi.sha256),
                      model::Role::Transform, "train the GAN-based transformation", mode,

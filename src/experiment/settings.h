@@ -24,7 +24,7 @@ struct Experiment {
   std::filesystem::path runs;  ///< folder that holds <name>/
 
   double checkpoint_minutes = 5;  ///< 0 saves the state after every step
-  bool anyway = false;            ///< build on a psi, an encoder or a phi that did not learn
+  bool anyway = false;            ///< build on a psi or an encoder that did not learn
 
   struct Data {
     std::string source;  ///< a name of data::sources()

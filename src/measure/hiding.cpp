@@ -108,8 +108,11 @@ torch::Tensor products(const image::Batch& pictures) {
   return sum;
 }
 
+// Of fewer, the mean of a class is hardly known.
+constexpr double kFewestOfAClass = 4;
+
 // What is left of the variance about the mean picture, 0 to 1, about the means of the classes: of
-// true means, not of those of a few pictures. 1 where every class has one picture only.
+// true means, not of those of a few pictures. 1 where every class has fewer.
 double share_within(const torch::Tensor& plain, std::span<const int32_t> labels) {
   std::map<int32_t, std::vector<int64_t>> classes;
   for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<int64_t>(i));
@@ -117,14 +120,14 @@ double share_within(const torch::Tensor& plain, std::span<const int32_t> labels)
   double within = 0, all = 0;
   for (const auto& [label, members] : classes) {
     const double k = static_cast<double>(members.size());
-    if (k < 2) continue;
+    if (k < kFewestOfAClass) continue;
     const auto those = torch::tensor(members);
     const auto own = plain.index_select(0, those).index_select(1, those);
     const double squares = own.trace().item<double>();
     within += (squares - own.sum().item<double>() / k) * k / (k - 1);
     all += squares * n / (n - 1);
   }
-  return all > 0 ? within / all : 1;
+  return all > 0 ? std::min(within / all, 1.0) : 1;
 }
 
 // Mean squared error of ridge regression from protected to plain pictures, each rebuilt by what is

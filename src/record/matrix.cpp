@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "core/error.h"
@@ -93,11 +94,27 @@ bool Cell::trusted() const {
          });
 }
 
-std::optional<Reached> median_reached(const Cell& cell, const Measure& measure) {
-  const auto* s = distribution(cell.measures, measure.id);
-  if (!s) return std::nullopt;
-  const double half = 1.57 * (s->q3 - s->q1) / std::sqrt(static_cast<double>(s->n));
-  return Reached{leak(measure, s->median), std::isfinite(half) ? half : 0};
+namespace {
+
+// Of so few pictures nobody knows how much they differ.
+constexpr double kFewest = 5;
+
+double half_of(double half, double n) {
+  if (n < kFewest) return std::numeric_limits<double>::infinity();
+  return std::isfinite(half) ? half : 0;  // where values are infinite, as of what is exact
+}
+
+}  // namespace
+
+std::optional<Reached> reached_by(const Cell& cell, const Measure& measure) {
+  if (const auto* s = distribution(cell.measures, measure.id)) {
+    const auto n = static_cast<double>(s->n);
+    return Reached{leak(measure, s->median), half_of(1.57 * (s->q3 - s->q1) / std::sqrt(n), n)};
+  }
+  const auto p = share(cell.measures, measure.id);
+  if (!p) return std::nullopt;
+  const auto n = static_cast<double>(cell.n);
+  return Reached{leak(measure, *p), half_of(1.96 * std::sqrt(*p * (1 - *p) / n), n)};
 }
 
 std::optional<Reached> error_reached(const Cell& cell) {
@@ -113,7 +130,7 @@ std::optional<Reached> error_reached(const Cell& cell) {
   const double mean = sum / n,
                half = 1.96 * std::sqrt(std::max(squares / n - mean * mean, 0.0) / n);
   const double psnr = psnr_of_mean_error(values->second);
-  return Reached{psnr, mean > 0 ? psnr + 10 * std::log10(mean + half) : 0};
+  return Reached{psnr, half_of(mean > 0 ? psnr + 10 * std::log10(mean + half) : 0, n)};
 }
 
 const Cell* leading(const Matrix& matrix, const std::string& label,

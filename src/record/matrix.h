@@ -25,8 +25,8 @@ namespace veilnet::record {
 using Value = std::variant<std::int64_t, double, std::string>;
 using Settings = std::map<std::string, Value>;
 
-/// Why a figure is not to be trusted. `under_trained` says that it is a lower bound; any other,
-/// that it says nothing.
+/// Why a figure is not to be trusted. `under_trained` says that it is a lower bound, `beats_bound`
+/// that it or the bound is wrong; any other, that it says nothing.
 struct Flag {
   std::string id, text;
 };
@@ -225,9 +225,10 @@ struct Reached {
   double leak = 0, half = 0;
 };
 
-/// By the median over pictures; nothing where the cell lacks the measure. The interval is that of
-/// box plots (McGill, Tukey and Larsen 1978).
-std::optional<Reached> median_reached(const Cell& cell, const Measure& measure);
+/// By the median over pictures, or a share of them; nothing where the cell lacks the measure. The
+/// interval of a median is the notch of box plots, for comparing two (McGill, Tukey and Larsen
+/// 1978). Of fewer than 5 pictures it is without end.
+std::optional<Reached> reached_by(const Cell& cell, const Measure& measure);
 /// By the PSNR of the mean squared error, in dB; nothing without values of single pictures.
 std::optional<Reached> error_reached(const Cell& cell);
 

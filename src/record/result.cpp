@@ -131,7 +131,7 @@ Result defences_result(std::string experiment, Matrix matrix) {
     const auto* best = leading(matrix, p.label, of);
     return best ? std::optional(of(*best)->leak) : std::nullopt;
   };
-  const auto by_ssim = [](const Cell& cell) { return median_reached(cell, measure("ssim")); };
+  const auto by_ssim = [](const Cell& cell) { return reached_by(cell, measure("ssim")); };
   for (const auto& p : matrix.protections) {
     const bool coded = p.bound.has_value();
     auto name = p.label.starts_with("transform") ? std::string("paper_h")

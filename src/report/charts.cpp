@@ -28,7 +28,7 @@ const Cell* strongest(const Matrix& matrix, const Protection& p) {
   for (const bool trusted : {true, false}) {
     if (const auto* best = record::leading(matrix, p.label, [&](const Cell& c) {
           return !c.looks() && !c.picks() && c.trusted() == trusted
-                     ? record::median_reached(c, record::measure("ssim"))
+                     ? record::reached_by(c, record::measure("ssim"))
                      : std::nullopt;
         }))
       return best;
@@ -191,7 +191,7 @@ std::vector<std::pair<std::string, std::string>> defence_charts(const Matrix& ma
     }
     if (const auto* best = strongest(matrix, p); best && best->trusted())
       rebuilt.push_back(
-          {p.label, record::median_reached(*best, record::measure("ssim"))->leak, accuracy});
+          {p.label, record::reached_by(*best, record::measure("ssim"))->leak, accuracy});
     if (picked) recognised.push_back({p.label, 100 * *picked, accuracy});
   }
   std::vector<std::pair<std::string, std::string>> out;

@@ -195,7 +195,7 @@ Table strongest_table(const Matrix& matrix) {
   t.caption =
       "The most that any attack reaches, measure by measure: the median over pictures, or the "
       "share of pictures. Figures that say nothing are left out; an attack on fewer pictures than "
-      "another leads only beyond its 95 % interval.";
+      "another leads only beyond its interval.";
   t.columns = {{"Protection"}};
   std::vector<const record::Measure*> shown;
   for (const auto& m : record::measures()) {
@@ -213,9 +213,8 @@ Table strongest_table(const Matrix& matrix) {
       const auto* best =
           record::leading(matrix, p.label, [&](const Cell& c) -> std::optional<record::Reached> {
             if (c.looks() || (c.picks() && !picked)) return std::nullopt;
-            if (m->over_pictures) return c.trusted() ? record::median_reached(c, *m) : std::nullopt;
-            const auto share = record::share(c.measures, m->id);
-            return share ? std::optional(record::Reached{record::leak(*m, *share)}) : std::nullopt;
+            if (m->over_pictures && !c.trusted()) return std::nullopt;
+            return record::reached_by(c, *m);
           });
       t.rows.back().push_back(best ? figure(best->measures.at(std::string(m->id)), *m) + " (" +
                                          best->attack + ")"

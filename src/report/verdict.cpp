@@ -164,7 +164,9 @@ Answer rebuilt(const Matrix& matrix, const Protection& protection) {
     out.attack = best->cell->attack;
     out.text = out.attack + " " + best->what + (best->level == 0 ? ", the most of these" : "") +
                ". " + attacker(best->cell->threat_model);
-    if (!best->cell->flags.empty()) out.text += " More training would recover more.";
+    if (std::ranges::find(best->cell->flags, record::kUnderTrained, &record::Flag::id) !=
+        best->cell->flags.end())
+      out.text += " More training would recover more.";
   }
   if (const auto* bound = standing_bound(matrix, protection)) {
     constexpr double kBeyondClass = 0.5;
@@ -199,11 +201,11 @@ Answer recognised(const Matrix& matrix, const Protection& protection) {
   const bool public_network = protection.keys == "none" && !protection.architecture.empty();
   const bool nobody_picked = std::ranges::none_of(
       matrix.cells, [&](const Cell& c) { return c.protection == protection.label && c.picks(); });
-  if (!bound && public_network && nobody_picked)
+  if (!protection.bound && public_network && nobody_picked)
     return {"Yes", Severity::All,
             "This network is public and has neither key nor chance: whoever has it and the "
             "candidates protects each of them and compares. Nobody was asked to (retrieval).",
-            "retrieval"};
+            ""};
   const Cell* best = nullptr;
   std::optional<double> limit;
   std::pair<int, double> most{-1,

@@ -109,6 +109,7 @@ struct Group::Connections {
 Group::Group(const Place& place, std::chrono::seconds patience)
     : place_(place), connections_(std::make_unique<Connections>()) {
   const auto own = own_address(place);
+  bool all_are_there = false;
   try {
     c10d::TCPStoreOptions options;
     options.port = place.port;
@@ -136,12 +137,18 @@ Group::Group(const Place& place, std::chrono::seconds patience)
           c10::make_intrusive<c10d::PrefixStore>(name, store), place.rank, place.size, gloo);
     };
     connections_->meeting = open("meeting", kMeeting);
-    meet();  // all are there now, and the others connect within their patience
+    meet();
+    all_are_there = true;  // and connect again within their patience
     connections_->waited = open("waited", patience);
     connections_->beside = open("beside", patience);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
+    if (all_are_there)
+      fail(ErrorCode::Io,
+           "{} processes have come together at {}:{}, and not all of them answered within the {} s "
+           "of compute.peer_seconds; this is process {}: {}",
+           place.size, place.host, place.port, patience.count(), place.rank, first_line(e));
     fail(ErrorCode::Io,
          "not all of {} processes have come to {}:{} (MASTER_ADDR, MASTER_PORT) within {} s; this "
          "is process {}: {}",

@@ -132,7 +132,7 @@ class Resume(unittest.TestCase):
 
     def test_transform_after_interrupt_in_its_encoder(self):
         encoder, h = (self.runs / "t" / name for name in ("encoder", "transform-a0.005"))
-        long = ["--set", "transform.encoder_epochs=4"]
+        long = ["--set", "transform.encoder_epochs=12"]
         models = []
         for stopped in (False, True):
             shutil.rmtree(self.runs, ignore_errors=True)

@@ -46,7 +46,7 @@ TEST(Leading, OneOverFewerPicturesLeadsBeyondItsIntervalOnly) {
   auto m = test::matrix();
   m.cells = {test::cell("le", "some", {0.3, 0.4}), test::cell("le", "all", {0.3, 0.32})};
   m.cells[0].n = 2;
-  const auto reached = [](const Cell& c) { return median_reached(c, measure("ssim")); };
+  const auto reached = [](const Cell& c) { return reached_by(c, measure("ssim")); };
   EXPECT_EQ(leading(m, "le", reached)->attack, "all") << "0.35 of two pictures";
   m.cells[0].n = m.cells[1].n;
   EXPECT_EQ(leading(m, "le", reached)->attack, "some");

@@ -134,10 +134,9 @@ void add_reproduce(CLI::App& command) {
              option->get_name(), fmt::join(to, "`, `reproduce "), options->what);
     const auto e = open_experiment(options->common);
     if (!e) return;
-    if (options->what != "experiment")
-      check_writable(options->results / "record.json");
-    else if (!options->result.empty())
-      check_writable(options->result);
+    const auto record =
+        options->what == "experiment" ? options->result : options->results / "record.json";
+    if (!record.empty() && shard.whole() && !options->common.dry_run) check_writable(record);
     const auto all = [&](const experiment::Experiment& tried) {
       if (options->what == "table1")
         experiment::reproduce_table1(tried, options->results, options->force);

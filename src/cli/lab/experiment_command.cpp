@@ -119,7 +119,7 @@ CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags) {
 void add_anyway(CLI::App& command, CommonOptions& options) {
   command.add_flag_callback(
       "--anyway", [&options] { options.sets.push_back("anyway=true"); },
-      "Build on a psi, an encoder or a phi that did not learn");
+      "Build on a psi or an encoder that did not learn");
 }
 
 void write_record(const CommonOptions& options, const std::string& json) {

@@ -42,7 +42,7 @@ void add_experiment_flags(CLI::App& command, ExperimentFlags& flags);
 /// The options with the flags that were given as further overrides.
 CommonOptions with_flags(CommonOptions options, const ExperimentFlags& flags);
 
-/// Adds --anyway, for what is built on psi, an encoder or phi. @param options must outlive the
+/// Adds --anyway, for what is built on psi or an encoder. @param options must outlive the
 /// command.
 void add_anyway(CLI::App& command, CommonOptions& options);
 
