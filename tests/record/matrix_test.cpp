@@ -51,7 +51,7 @@ TEST(Leading, OneOverFewerPicturesLeadsBeyondItsIntervalOnly) {
   m.cells[0].n = m.cells[1].n;
   EXPECT_EQ(leading(m, "le", reached)->attack, "some");
   m.cells[0].n = 2;
-  m.cells[0].measures["ssim"] = test::summary({0.6, 0.61});
+  m.cells[0].measures["ssim"] = test::summary({0.6, 0.6, 0.6, 0.61, 0.61});
   EXPECT_EQ(leading(m, "le", reached)->attack, "some") << "no chance of few pictures";
   EXPECT_EQ(leading(m, "other", reached), nullptr);
 }
