@@ -112,7 +112,7 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(key, p)
         cells = {(c["protection"], c["attack"]): c for c in matrix["cells"]}
         self.assertEqual({attack for _, attack in cells}, {"look", "dictionary", "ridge", "itn"})
-        self.assertEqual(len(cells), 6)
+        self.assertEqual(len(cells), 8)
         for cell in cells.values():
             self.assertEqual(cell["n"], 30)
             self.assertIn("named", cell["measures"])  # wherever SSIM stands
