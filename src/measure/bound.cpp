@@ -65,13 +65,6 @@ double half_interval(const std::vector<double>& values, const Members& groups) {
   return n > 1 ? 1.96 * std::sqrt(sum / (n - 1) / n) : 0;
 }
 
-// Of values that do not depend on each other.
-double half_interval(const std::vector<double>& values) {
-  Members groups(values.size());
-  for (uint32_t i = 0; i < groups.size(); ++i) groups[i] = {i};
-  return half_interval(values, groups);
-}
-
 double psnr(double mse) { return -10 * std::log10(std::max(mse, 1e-12)); }
 
 // The expected number of different groups among `drawn` of all pictures, drawn without replacement.
@@ -193,9 +186,8 @@ double audited_epsilon(const protection::RandomisedResponse& response, uint64_t 
 
 std::optional<record::Flag> bound_flag(const record::Bound& bound,
                                        std::span<const double> psnr_db) {
-  std::vector<double> squared;
-  for (const double db : psnr_db) squared.push_back(std::pow(10, -db / 10));
-  const double reached = psnr(mean_of(squared) + half_interval(squared));
+  const auto [leak, half] = record::error_reached(psnr_db);
+  const double reached = leak - half;
   if (reached <= bound.psnr_high_db) return std::nullopt;
   return record::Flag{
       record::kBeatsBound,

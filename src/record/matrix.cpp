@@ -120,16 +120,20 @@ std::optional<Reached> reached_by(const Cell& cell, const Measure& measure) {
 std::optional<Reached> error_reached(const Cell& cell) {
   const auto values = cell.values.find("psnr_db");
   if (values == cell.values.end() || values->second.empty()) return std::nullopt;
+  return error_reached(values->second);
+}
+
+Reached error_reached(std::span<const double> psnr_db) {
   double sum = 0, squares = 0;
-  for (const double db : values->second) {
+  for (const double db : psnr_db) {
     const double error = std::pow(10, -db / 10);
     sum += error;
     squares += error * error;
   }
-  const auto n = static_cast<double>(values->second.size());
+  const auto n = static_cast<double>(psnr_db.size());
   const double mean = sum / n,
                half = 1.96 * std::sqrt(std::max(squares / n - mean * mean, 0.0) / n);
-  const double psnr = psnr_of_mean_error(values->second);
+  const double psnr = psnr_of_mean_error(psnr_db);
   return Reached{psnr, half_of(mean > 0 ? psnr + 10 * std::log10(mean + half) : 0, n)};
 }
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -231,6 +232,8 @@ struct Reached {
 std::optional<Reached> reached_by(const Cell& cell, const Measure& measure);
 /// By the PSNR of the mean squared error, in dB; nothing without values of single pictures.
 std::optional<Reached> error_reached(const Cell& cell);
+/// The same of these PSNRs of single pictures, one or more.
+Reached error_reached(std::span<const double> psnr_db);
 
 /// Of the cells on a protection of which `reached` says something, the one that leaks most; null
 /// for none. One over fewer pictures than another leads only beyond its interval: the first few

@@ -132,6 +132,7 @@ Result defences_result(std::string experiment, Matrix matrix) {
     return best ? std::optional(of(*best)->leak) : std::nullopt;
   };
   const auto by_ssim = [](const Cell& cell) { return reached_by(cell, measure("ssim")); };
+  const auto by_error = [](const Cell& cell) { return error_reached(cell); };
   for (const auto& p : matrix.protections) {
     const bool coded = p.bound.has_value();
     auto name = p.label.starts_with("transform") ? std::string("paper_h")
@@ -148,7 +149,7 @@ Result defences_result(std::string experiment, Matrix matrix) {
     }
     put(name + "_accuracy", p.accuracy);
     put("local_classifier_accuracy", p.local_accuracy);
-    put(name + "_best_attack_psnr_db", strongest(p, error_reached));
+    put(name + "_best_attack_psnr_db", strongest(p, by_error));
     put(name + "_best_attack_ssim", strongest(p, by_ssim));
     if (!coded) continue;
     put(name + "_mmse_psnr_db", p.bound->psnr_db);
