@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 #include <torch/utils.h>
+#include <vector>
 
 #include "attack/inverse.h"
 #include "attack/table.h"
@@ -50,18 +51,33 @@ struct Map {
 
 Map fitted(const data::Pairs& pairs, const data::Pairs& validation) {
   Map map{mean_of(pairs.protected_pictures()), mean_of(pairs.plain()), {}};
-  const auto values = map.mean.size(0);
-  auto normal = torch::zeros({values, values}, torch::kDouble), right = normal.clone();
-  for (int64_t i = 0; i < static_cast<int64_t>(pairs.count()); i += kRows) {
+  const auto values = map.mean.size(0), count = static_cast<int64_t>(pairs.count());
+  // Where there are fewer pictures than values the weights are sums of them (the dual form, equal
+  // and cheaper): as many unknowns as pictures.
+  const bool dual = count < values;
+  const auto unknowns = std::min(count, values);
+  auto normal = torch::zeros({unknowns, unknowns}, torch::kDouble);
+  auto right = torch::zeros({unknowns, values}, torch::kDouble);
+  std::vector<torch::Tensor> parts;
+  for (int64_t i = 0; i < count; i += kRows) {
     const auto x = rows_of(pairs.protected_pictures(), i) - map.seen;
-    normal += torch::mm(x.t(), x);
-    right += torch::mm(x.t(), rows_of(pairs.plain(), i) - map.mean);
+    const auto y = rows_of(pairs.plain(), i) - map.mean;
+    if (dual) {
+      parts.push_back(x);
+      right.narrow(0, i, y.size(0)).copy_(y);
+    } else {
+      normal += torch::mm(x.t(), x);
+      right += torch::mm(x.t(), y);
+    }
   }
-  const double scale = std::max(normal.diagonal().mean().item<double>(), 1e-9);
+  const auto seen = dual ? torch::cat(parts) : torch::Tensor();
+  if (dual) normal.copy_(torch::mm(seen, seen.t()));
+  const double scale = std::max(normal.trace().item<double>() / static_cast<double>(values), 1e-9);
   const auto solved = [&](double penalty, const torch::Tensor& columns) {
     auto penalised = normal.clone();
     penalised.diagonal().add_(penalty * scale);
-    return at::linalg_solve(penalised, columns).to(torch::kFloat);
+    const auto solution = at::linalg_solve(penalised, columns).to(torch::kFloat);
+    return dual ? torch::mm(seen.t(), solution) : solution;
   };
   const auto tried = torch::arange(0, values, std::max<int64_t>(values / kTried, 1));
   double best = 0, least = std::numeric_limits<double>::max();

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
 #include <random>
 
 #include "attack/table.h"
@@ -27,10 +30,31 @@ image::Batch moved(const image::Batch& plain) {
   return out;
 }
 
-image::Batch recovered(image::Batch (*protect)(const image::Batch&), const image::Batch& attacked) {
+// Mixtures of few pictures, so that as few tell how all are moved.
+image::Batch mixed(int count, unsigned seed) {
+  constexpr int kParts = 8;
+  const auto parts = drawn(kParts, 7);
+  std::mt19937 random(seed);
+  image::Batch out(kSide, kSide, static_cast<size_t>(count));
+  for (size_t i = 0; i < out.count(); ++i) {
+    std::array<double, kParts> share{};
+    for (auto& one : share) one = static_cast<double>(random() % 1000);
+    const double sum = std::accumulate(share.begin(), share.end(), 1.0);
+    for (size_t j = 0; j < kValues; ++j) {
+      double value = 0;
+      for (int k = 0; k < kParts; ++k)
+        value += share[static_cast<size_t>(k)] / sum * parts.picture(static_cast<size_t>(k))[j];
+      out.picture(i)[j] = static_cast<uint8_t>(std::lround(value));
+    }
+  }
+  return out;
+}
+
+image::Batch recovered(image::Batch (*protect)(const image::Batch&), const image::Batch& attacked,
+                       const image::Batch& own = drawn(300, 1)) {
   Materials m;
   m.attacked = protect(attacked);
-  m.auxiliary = data::Dataset{"own", {"a"}, drawn(300, 1), std::vector<int32_t>(300)};
+  m.auxiliary = data::Dataset{"own", {"a"}, own, std::vector<int32_t>(own.count())};
   m.run = [protect](const data::Dataset& d) { return protect(d.pictures); };
   const train::Compute compute;
   const Budget budget;
@@ -48,6 +72,13 @@ TEST(Ridge, UndoesWhatIsLinear) {
   const auto attacked = drawn(20, 2);
   EXPECT_GT(farthest(moved(attacked), attacked), 200);
   EXPECT_LE(farthest(recovered(moved, attacked), attacked), 1);
+}
+
+TEST(Ridge, UndoesWhatIsLinearFromFewerPicturesThanValues) {
+  const auto attacked = mixed(20, 2);
+  const auto few = recovered(moved, attacked, mixed(kValues - 8, 3));
+  EXPECT_LE(farthest(few, attacked), 4);
+  EXPECT_LE(farthest(few, recovered(moved, attacked, mixed(10 * kValues, 3))), 4);
 }
 
 TEST(Ridge, AnswersWithTheMeanWhereNothingIsSeen) {
