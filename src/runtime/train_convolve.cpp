@@ -26,6 +26,11 @@ ConvolutionJob job_of(const Convolution3x3& c, const std::shared_ptr<const Convo
   return {kernel, c.count, c.height, c.width, c.height, c.width, {{x, c.in}}, y, c.threads};
 }
 
+// Weights are transformed at every call, since a training changes them: for fewer pixels that takes
+// longer than the multiplications that it saves.
+constexpr int64_t kLeastPixels = 1024;
+int64_t pixels_of(const Convolution3x3& c) { return c.count * c.height * c.width; }
+
 bool is_winograd(Way way) { return way == Way::Winograd2 || way == Way::Winograd4; }
 
 // `fill` writes the weights, [out][in][3][3].
@@ -53,16 +58,17 @@ void compute(const Convolution3x3& c, const float* x, const float* bias, float s
 
 int64_t vector_lanes() { return kernels().lanes; }
 
-bool winograd_pays(const Convolution3x3& convolution) {
-  return is_winograd(
-      ways_for(job_of(convolution, kernel_of(convolution), nullptr, nullptr)).front());
+bool winograd_pays(const Convolution3x3& c) {
+  return pixels_of(c) >= kLeastPixels &&
+         is_winograd(ways_for(job_of(c, kernel_of(c), nullptr, nullptr)).front());
 }
 
 bool own_way_pays(const Convolution3x3& c) { return c.in < kernels().lanes || winograd_pays(c); }
 
 bool winograd_pays_for_weights(const Convolution3x3& c) {
   const int lanes = kernels().lanes;
-  return c.in % lanes == 0 && c.out % lanes == 0 && c.height >= 4 && c.width >= 4;
+  return c.in % lanes == 0 && c.out % lanes == 0 && c.height >= 4 && c.width >= 4 &&
+         pixels_of(c) >= kLeastPixels;
 }
 
 void convolve(const Convolution3x3& c, const float* x, const float* weights, const float* bias,
