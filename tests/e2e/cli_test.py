@@ -191,7 +191,8 @@ class CommandLine(unittest.TestCase):
             first.wait()
 
     def test_train_scheme_then_evaluate(self):
-        words = ("--config", self.config, "--scheme", "le", "--classifier", "resnet18", "--set", "name=s")
+        words = ("--config", self.config, "--scheme", "le", "--classifier", "resnet18", "--set", "name=s", "--set",
+                 "data.train_size=40")
         self.expect(0, ["validation_accuracy"], "train", "scheme", *words)
         run = self.root / "runs/s/scheme-le"
         for name in ("config.toml", "log.jsonl", "model.safetensors"):
@@ -268,7 +269,7 @@ class CommandLine(unittest.TestCase):
 
     def test_audit_says_what_leaks(self):
         out = self.out("audit")
-        small = [word for key in ("known=40", "attacked=20", "epochs=2", "optimised=2", "optimise_steps=20", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
+        small = [word for key in ("known=40", "attacked=20", "epochs=2", "optimised=2", "optimise_steps=4", "transports=[\"jpeg:50\"]") for word in ("--set", "attacks." + key)]
         run = self.root / "runs/t/transform-a0.005"
         self.expect(0, ["retrieval", "transform-a0.005", "Can a person see it?"], "audit", "--model", run, "-o", out, *small)
         audit = json.loads((out / "audit.json").read_text())
@@ -296,7 +297,7 @@ class CommandLine(unittest.TestCase):
     def test_reproduce_attacks_records_the_matrix(self):
         results = self.out("results")
         words = ("reproduce", "attacks", "--config", self.config, "--results", results, "--set", 'attacks.schemes=["le", "random"]',
-                 "--set", "attacks.known=40", "--set", "attacks.attacked=20", "--set", "attacks.epochs=2", "--set", "attacks.transports=[]",
+                 "--set", "attacks.known=40", "--set", "attacks.attacked=20", "--set", "attacks.epochs=1", "--set", "attacks.transports=[]",
                  "--set", "attacks.attributes=false")
         self.expect(0, ["chosen-plaintext", "| le |"], *words)
         record = json.loads((results / "attacks-synthetic.json").read_text())

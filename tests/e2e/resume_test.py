@@ -24,24 +24,24 @@ checkpoint_minutes = 0.0
 [compute]
 threads = 1
 [data]
-train_size = 400
+train_size = 200
 test_size = 20
 [classifier]
 depth = 8
 epochs = 4
-batch_size = 16
+batch_size = 8
 [phi]
 file = "PHI"
 layer = "relu1_1"
 [transform]
 width = 2
 epochs = 4
-batch_size = 16
+batch_size = 8
 encoder_epochs = 1
 [attack]
 width = 2
 epochs = 4
-batch_size = 16
+batch_size = 8
 """
 
 
@@ -159,8 +159,8 @@ class Resume(unittest.TestCase):
 
     def test_matrix_of_attacks_after_kill(self):
         words = ["reproduce", "attacks", "--results", str(self.root / "results")]
-        flags = [word for key in ('attacks.schemes=["le"]', 'attacks.only=["fr", "itn-small", "itn-position", "sia-gan"]', "attacks.known=60",
-                                  "attacks.attacked=20", "attacks.epochs=2", "attacks.transports=[]", "attacks.attributes=false",
+        flags = [word for key in ('attacks.schemes=["le"]', 'attacks.only=["fr", "itn-small", "itn-position", "sia-gan"]', "attacks.known=40",
+                                  "attacks.attacked=20", "attacks.epochs=1", "attacks.transports=[]", "attacks.attributes=false",
                                   "attacks.curve=false") for word in ("--set", key)]
         matrices = []
         for stops in (0, 3):
@@ -168,7 +168,7 @@ class Resume(unittest.TestCase):
             for _ in range(stops):
                 # What else is measured is no matter to a training that goes on.
                 process = subprocess.Popen(self.command(words, *flags, "--set", 'attacks.transports=["png"]'), stderr=subprocess.DEVNULL)
-                time.sleep(random.uniform(0.5, 5))
+                time.sleep(random.uniform(0.5, 3))
                 process.kill()
                 process.wait()
             self.run_to_end(words, *flags)

@@ -23,8 +23,8 @@ Experiment experiment_of(const test::TemporaryFolder& folder, const std::string&
   auto config = Config::parse(
       "name = 't'\nruns = '" + folder.path().string() +
           "'\n[compute]\nthreads = 1\n[data]\ntrain_size = 80\ntest_size = 20\n"
-          "[classifier]\nepochs = 1\n[transform]\nepochs = 1\n"
-          "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 2\n"
+          "[classifier]\ndepth = 8\nepochs = 1\n[transform]\nepochs = 1\n"
+          "[attack]\nwidth = 2\nbatch_size = 16\n[attacks]\nknown = 40\nattacked = 20\nepochs = 1\n"
           "transports = ['jpeg:50']\nschemes = " +
           schemes + "\n",
       "test.toml");

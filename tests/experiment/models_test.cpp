@@ -14,17 +14,19 @@ namespace veilnet::experiment {
 namespace {
 
 // Small enough to train in a second or two on one thread.
-Experiment tiny(const std::filesystem::path& runs, const std::string& more = "") {
-  auto config =
-      Config::parse("name = \"t\"\nanyway = true\nruns = \"" + runs.string() +
-                        "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 120\ntest_size = 20\n"
-                        "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = "
-                        "1\nlayer = \"relu1_1\"\n"
-                        "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = "
-                        "1\n[attack]\nwidth = 2\nepochs "
-                        "= 1\nbatch_size = 32\n" +
-                        more,
-                    "tiny");
+Experiment tiny(const std::filesystem::path& runs, const std::string& more = "",
+                int pictures = 120) {
+  auto config = Config::parse(
+      "name = \"t\"\nanyway = true\nruns = \"" + runs.string() +
+          "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = " + std::to_string(pictures) +
+          "\ntest_size = 20\n"
+          "[classifier]\nepochs = 1\nbatch_size = 32\ndepth = 8\n[phi]\nepochs = "
+          "1\nlayer = \"relu1_1\"\n"
+          "[transform]\nwidth = 2\nepochs = 1\nbatch_size = 32\nencoder_epochs = "
+          "1\n[attack]\nwidth = 2\nepochs "
+          "= 1\nbatch_size = 32\n" +
+          more,
+      "tiny");
   return read_experiment(config);
 }
 
@@ -75,7 +77,7 @@ TEST(Models, PaperRecipeLeavesThePublishedLossAlone) {
 
 TEST(Models, TrainsEveryStageAndRecordsProvenance) {
   const test::TemporaryFolder folder;
-  auto e = tiny(folder.path());
+  auto e = tiny(folder.path(), "", 30);
   const auto w = open_workspace(e);
   const auto psi = train_classifier(e, w, Mode::Fresh);
   const auto h = train_transform(e, w, psi, Mode::Fresh);
@@ -122,7 +124,7 @@ TEST(Models, ProtectionIsReachedFromAnAlphaThatIsTooSmall) {
           "\"\n[compute]\nthreads = 1\n[data]\ntrain_size = 400\ntest_size = 20\n"
           "[classifier]\nepochs = 2\nbatch_size = 32\ndepth = 8\n[phi]\nlayer = \"relu1_1\"\n"
           "[transform]\nkind = \"coded\"\nbits = 6\nwidth = 2\nepochs = 16\nbatch_size = 16\n"
-          "lr = 0.01\nencoder_epochs = 2\nalpha_start = 0.005\n",
+          "lr = 0.01\nseed = 3\nencoder_epochs = 2\nalpha_start = 0.005\n",
       "driven");
   auto e = with_drawn_phi(read_experiment(config), folder);
   auto w = open_workspace(e);
@@ -277,7 +279,7 @@ void complete(const Experiment& e, const Workspace& w) {
 TEST(Models, WhatDependsOnAChangeRunsAgainAndNothingElse) {
   using Names = std::vector<std::string>;
   const test::TemporaryFolder folder;
-  auto e = tiny(folder.path(), "[curve]\nalphas = [0.1]\n");
+  auto e = tiny(folder.path(), "[curve]\nalphas = [0.1]\n", 30);
   const auto w = open_workspace(e);
   std::filesystem::create_directories(e.folder());
   Ran ran(e.folder());
@@ -327,7 +329,7 @@ TEST(Models, NothingIsBuiltOnAPsiThatDidNotLearn) {
                      [&] { train_transform(e, w, psi, Mode::Fresh); });
   EXPECT_FALSE(std::filesystem::exists(e.folder() / "phi-vgg"));
   e.anyway = true;
-  train_transform(e, w, psi, Mode::Fresh);
+  train_transform(with_drawn_phi(e, folder), w, psi, Mode::Fresh);
 }
 
 TEST(Models, NorOnAnEncoderThatDidNotLearn) {
