@@ -2,8 +2,13 @@
 // to it, as git runs its commands.
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <span>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -41,18 +46,51 @@ bool spin_briefly() {
   return ::setenv("GOMP_SPINCOUNT", "2000", /*overwrite=*/0) == 0;
 }
 
+constexpr int kAll = 1 << 30;  // in bytes: nothing asked for is as large, so all is of one piece
+constexpr int kPiece = 128 << 20;  // what is taken at once
+
 /// First touching memory is a third of a picture's cold start. Large pages have to be asked for
 /// less often; a command that ends soon takes its memory in one piece besides, and packs weights
 /// where the file was read to. Servers give memory back instead (serve.cpp). Read when glibc
 /// starts; what the user has set stands.
 void tune_memory(bool one_piece) {
   std::string tunables = "glibc.malloc.hugetlb=1";
-  if (one_piece) {
+  if (one_piece)
     tunables +=
-        ":glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824"
-        ":glibc.malloc.top_pad=33554432";
-  }
+        fmt::format(":glibc.malloc.mmap_threshold={0}:glibc.malloc.trim_threshold={0}", kAll) +
+        fmt::format(":glibc.malloc.top_pad={}", kPiece);
   ::setenv("GLIBC_TUNABLES", tunables.c_str(), /*overwrite=*/0);
+}
+
+/// The same for a program that goes on: large pages for the first piece only.
+void take_memory_in_one_piece() {
+  ::mallopt(M_ARENA_MAX, 1);  // for all threads, one of which computes
+  ::mallopt(M_MMAP_THRESHOLD, kAll);
+  ::mallopt(M_TRIM_THRESHOLD, kAll);
+  ::mallopt(M_TOP_PAD, kPiece);
+  const auto begin = reinterpret_cast<uintptr_t>(::sbrk(0));
+  void* volatile grown = std::malloc(1 << 20);  // volatile, or the compiler leaves both calls out
+  std::free(grown);
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = (begin + page - 1) / page * page, end = reinterpret_cast<uintptr_t>(::sbrk(0));
+  if (end > first) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+}
+
+/// Whether a few files are read and no folder: that is over before it matters how threads wait, and
+/// beginning anew would take a fifth of it.
+bool is_short(std::span<char* const> words) {
+  constexpr size_t kFew = 16;
+  const std::string_view command = words[0];
+  if ((command != "protect" && command != "classify" && command != "verify") ||
+      words.size() > kFew || std::getenv("GLIBC_TUNABLES"))
+    return false;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string_view before = words[i - 1];
+    std::error_code ignored;
+    if (before != "-o" && before != "--output" && std::filesystem::is_directory(words[i], ignored))
+      return false;
+  }
+  return true;
 }
 
 /// Becomes veilnet-lab. Returns where there is none.
@@ -84,10 +122,14 @@ int main(int argc, char** argv) {
   using namespace veilnet::cli;
   if (argc > 1 && is_lab_command(argv[1])) return run_lab(argv);
   ::prctl(PR_SET_NAME, "veilnet");  // what began anew is called "exe" otherwise
-  // Begins anew, which takes a millisecond; where that fails, it goes on as it is.
-  if (argc > 1 && computes(argv[1]) && spin_briefly()) {
-    tune_memory(/*one_piece=*/!serves(argv[1]));
-    ::execv("/proc/self/exe", argv);
+  if (argc > 1 && computes(argv[1])) {
+    if (is_short({argv + 1, argv + argc})) {
+      take_memory_in_one_piece();
+    } else if (spin_briefly()) {
+      // Begins anew; where that fails, it goes on as it is.
+      tune_memory(/*one_piece=*/!serves(argv[1]));
+      ::execv("/proc/self/exe", argv);
+    }
   }
   return run_program("veilnet", argc, argv, fill);
 }
