@@ -68,12 +68,13 @@ void take_memory_in_one_piece() {
   ::mallopt(M_MMAP_THRESHOLD, kAll);
   ::mallopt(M_TRIM_THRESHOLD, kAll);
   ::mallopt(M_TOP_PAD, kPiece);
-  const auto begin = reinterpret_cast<uintptr_t>(::sbrk(0));
+  char* const begin = static_cast<char*>(::sbrk(0));
   void* volatile grown = std::malloc(1 << 20);  // volatile, or the compiler leaves both calls out
   std::free(grown);
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = (begin + page - 1) / page * page, end = reinterpret_cast<uintptr_t>(::sbrk(0));
-  if (end > first) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+  char* const first = begin + (page - reinterpret_cast<uintptr_t>(begin) % page) % page;
+  char* const end = static_cast<char*>(::sbrk(0));
+  if (end > first) ::madvise(first, static_cast<size_t>(end - first), MADV_HUGEPAGE);
 }
 
 /// Whether a few files are read and no folder: that is over before it matters how threads wait, and
