@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -77,18 +78,24 @@ void take_memory_in_one_piece() {
   if (end > first) ::madvise(first, static_cast<size_t>(end - first), MADV_HUGEPAGE);
 }
 
-/// Whether a few files are read and no folder: that is over before it matters how threads wait, and
-/// beginning anew would take a fifth of it.
+/// Whether a few small files are read and no folder. They are done in the time that beginning anew
+/// takes, and dividing them gains nothing: one thread waits for no other.
 bool is_short(std::span<char* const> words) {
   constexpr size_t kFew = 16;
+  constexpr uintmax_t kSmall = 64 << 10;  // bytes
   const std::string_view command = words[0];
   if ((command != "protect" && command != "classify" && command != "verify") ||
       words.size() > kFew || std::getenv("GLIBC_TUNABLES"))
     return false;
   for (size_t i = 1; i < words.size(); ++i) {
-    const std::string_view before = words[i - 1];
+    const std::string_view word = words[i], before = words[i - 1];
+    if (word.starts_with("--threads")) return false;
+    if (before == "-o" || before == "--output" || before == "--model") continue;
     std::error_code ignored;
-    if (before != "-o" && before != "--output" && std::filesystem::is_directory(words[i], ignored))
+    const auto status = std::filesystem::status(word, ignored);
+    if (std::filesystem::is_directory(status)) return false;
+    if (std::filesystem::is_regular_file(status) &&
+        std::filesystem::file_size(word, ignored) > kSmall)
       return false;
   }
   return true;
@@ -126,7 +133,12 @@ int main(int argc, char** argv) {
   if (argc > 1 && computes(argv[1])) {
     if (is_short({argv + 1, argv + argc})) {
       take_memory_in_one_piece();
-    } else if (spin_briefly()) {
+      std::vector<char*> words(argv, argv + argc + 1);
+      std::string threads = "--threads=1";
+      words.insert(words.begin() + 2, threads.data());
+      return run_program("veilnet", argc + 1, words.data(), fill);
+    }
+    if (spin_briefly()) {
       // Begins anew; where that fails, it goes on as it is.
       tune_memory(/*one_piece=*/!serves(argv[1]));
       ::execv("/proc/self/exe", argv);
