@@ -42,19 +42,28 @@ static_assert(VEILNET_INVALID_ARGUMENT == static_cast<int>(Cause::InvalidArgumen
 thread_local std::string message;
 thread_local std::vector<veilnet::Label> last_labels;  // whose names C was given
 
+/// Without memory for a message there is the one before, cut.
+void tell(const char* text) noexcept {
+  try {
+    message = text;
+  } catch (...) {
+    message.clear();
+  }
+}
+
 /// Nothing is thrown into C.
 template <class Body>
-int without_throwing(const Body& body) {
+int without_throwing(const Body& body) noexcept {
   try {
     veilnet::api::guarded(body);
     return 0;
   } catch (const veilnet::Failure& e) {
-    message = e.what();
+    tell(e.what());
     return static_cast<int>(e.cause());
   } catch (const std::bad_alloc&) {
-    message = "out of memory";
+    tell("out of memory");
   } catch (...) {
-    message = "unexpected failure";
+    tell("unexpected failure");
   }
   return VEILNET_OTHER;
 }

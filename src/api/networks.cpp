@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <omp.h>
+#include <pthread.h>
 #include <utility>
 
 #include "api/guarded.h"
@@ -20,7 +22,16 @@ using api::guarded;
 
 constexpr int kMostThreads = 1024;
 
+// OpenMP's threads do not live on in a forked child, which would wait for them for ever: its pool
+// is given up before. (Python's multiprocessing forks.)
+void survive_forks() {
+  static const int registered =
+      ::pthread_atfork([] { omp_pause_resource_all(omp_pause_hard); }, nullptr, nullptr);
+  static_cast<void>(registered);
+}
+
 runtime::Options options_of(const NetworkOptions& o) {
+  survive_forks();
   if (o.threads < 0 || o.threads > kMostThreads)
     fail(ErrorCode::InvalidArgument, "threads is {}; allowed: 0 for the physical cores, to {}",
          o.threads, kMostThreads);

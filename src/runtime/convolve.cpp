@@ -208,15 +208,17 @@ class Winograd : public OwnStep {
     const auto side = g.size();
     const auto in = static_cast<size_t>(c_.in), out = static_cast<size_t>(c_.out);
     std::vector<float> matrices(side * side * in * out);
-    parallel_for(job_.threads, c_.in, [&](int64_t channel, int) {
+    std::vector<double> scratch(static_cast<size_t>(job_.threads) * 12 * out);
+    parallel_for(job_.threads, c_.in, [&](int64_t channel, int thread) {
       const auto i = static_cast<size_t>(channel);
       // The loops over output channels are the inner ones, which the compiler makes vectors of.
-      std::vector<double> kernels(9 * out), rows(3 * out);
+      double* const kernels = scratch.data() + static_cast<size_t>(thread) * 12 * out;
+      double* const rows = kernels + 9 * out;
       for (size_t o = 0; o < out; ++o)
         for (size_t k = 0; k < 9; ++k) kernels[k * out + o] = c_.weights[(o * in + i) * 9 + k];
       for (size_t y = 0; y < side; ++y) {
         for (size_t b = 0; b < 3; ++b) {
-          const double* w = kernels.data() + b * out;
+          const double* w = kernels + b * out;
           for (size_t o = 0; o < out; ++o)
             rows[b * out + o] =
                 g[y][0] * w[o] + g[y][1] * w[3 * out + o] + g[y][2] * w[6 * out + o];

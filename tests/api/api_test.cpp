@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 #include "support.h"
 #include "veilnet/veilnet.h"
@@ -63,6 +65,23 @@ TEST(Protector, MayBeUsedBySeveralThreads) {
   for (auto& picture : found) threads.emplace_back([&] { picture = h.protect(plain); });
   for (auto& thread : threads) thread.join();
   for (const auto& picture : found) EXPECT_EQ(picture.rgb, expected.rgb);
+}
+
+TEST(Protector, GoesOnInAForkedProcess) {
+  const Protector h(kH, {.threads = 2});
+  const auto plain = some_picture(32, 32), expected = h.protect(plain);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);  // hanging is what it did
+    const bool same = h.protect(plain).rgb == expected.rgb &&
+                      Protector(kH, {.threads = 2}).protect(plain).rgb == expected.rgb;
+    _exit(same ? 0 : 1);
+  }
+  ASSERT_GT(child, 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(h.protect(plain).rgb, expected.rgb);
 }
 
 TEST(Protector, SaysWhyItFails) {
