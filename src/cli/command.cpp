@@ -6,6 +6,18 @@
 
 namespace veilnet::cli {
 
+CLI::Validator between(double least, double most) {
+  const auto allowed = fmt::format("FLOAT in [{} - {}]", least, most);
+  return {[=](std::string& text) {
+            double value = 0;
+            // Not as CLI::Range, which lets "nan" pass.
+            const bool good =
+                CLI::detail::lexical_cast(text, value) && value >= least && value <= most;
+            return good ? std::string() : fmt::format("{} is not allowed: {}", text, allowed);
+          },
+          allowed};
+}
+
 void add_json(CLI::App& command, CommonOptions& options) {
   command.add_option("--json", options.json, "Write the result as JSON to this file")
       ->type_name("FILE");

@@ -24,6 +24,9 @@ struct CommonOptions {
 
 /// Adds --config, --set, --print-config and --json.
 void add_common(CLI::App& command, CommonOptions& options);
+/// Of a real number; "nan" is none.
+CLI::Validator between(double least, double most);
+
 /// Adds --json alone, for commands that need no experiment.
 void add_json(CLI::App& command, CommonOptions& options);
 

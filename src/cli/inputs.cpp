@@ -11,9 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A file or folder that was named in vain.
-std::string missing(const fs::path& path) {
-  std::error_code cause;
+/// Of a file or folder that was named in vain, for that cause.
+std::string missing(const fs::path& path, std::error_code cause) {
+  if (cause && !is_absence(cause)) return fmt::format("{}: {}", path.string(), cause.message());
   const auto from = path.is_relative() ? fmt::format(" (in {})", fs::current_path(cause).string())
                                        : std::string();
   return fmt::format("{}: no such file or folder{}", path.string(), from);
@@ -39,6 +39,10 @@ void find_in_folder(const fs::path& folder, const fs::path& aside, Inputs& found
 
 }  // namespace
 
+bool is_absence(const std::error_code& cause) {
+  return cause == std::errc::no_such_file_or_directory || cause == std::errc::not_a_directory;
+}
+
 bool is_same_folder(const fs::path& a, const fs::path& b) {
   std::error_code cause;
   return fs::is_directory(a, cause) && fs::equivalent(a, b, cause);
@@ -56,7 +60,7 @@ Inputs find_inputs(const std::vector<std::string>& paths, const fs::path& aside)
     } else if (fs::exists(status)) {
       found.pictures.push_back({path, path.filename()});
     } else {
-      found.failures.push_back({path, ErrorCode::NotFound, missing(path)});
+      found.failures.push_back({path, ErrorCode::NotFound, missing(path, cause)});
     }
   }
   return found;
@@ -68,18 +72,20 @@ std::vector<fs::path> png_names(const std::vector<Input>& inputs) {
   };
   std::map<fs::path, std::size_t> wanted;
   for (const auto& input : inputs) ++wanted[plain_name(input)];
+  const auto keeps = [&](const Input& input) {
+    return plain_name(input) == input.name && wanted[input.name] == 1;
+  };
   std::set<fs::path> taken;
-  // Who has the name already keeps it.
   for (const auto& input : inputs)
-    if (plain_name(input) == input.name) taken.insert(input.name);
+    if (keeps(input)) taken.insert(input.name);
   std::vector<fs::path> names;
-  std::set<fs::path> kept;
   for (const auto& input : inputs) {
     auto name = plain_name(input);
-    if (name == input.name && kept.insert(name).second) {
+    if (keeps(input)) {
       names.push_back(name);
       continue;
     }
+    // All of them, a PNG too: a name that one had alone would pass to another when that comes.
     if (wanted[name] > 1) name = fs::path(input.name) += ".png";
     for (int copy = 2; !taken.insert(name).second; ++copy)
       name = plain_name(input).replace_filename(

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "core/error.h"
@@ -36,11 +37,14 @@ struct Inputs {
 /// @param aside a folder whose pictures are none of them where it lies inside; empty for none.
 Inputs find_inputs(const std::vector<std::string>& paths, const std::filesystem::path& aside = {});
 
+/// Whether that is why nothing is found: no such file, or a file where a folder would be.
+bool is_absence(const std::error_code& cause);
+
 /// Whether both are there and one folder, over whatever links.
 bool is_same_folder(const std::filesystem::path& a, const std::filesystem::path& b);
 
-/// Names below an output folder with the extension .png, no two the same: beside IMG_1.png,
-/// IMG_1.jpg becomes IMG_1.jpg.png.
+/// Names below an output folder with the extension .png, no two the same: beside each other
+/// IMG_1.jpg becomes IMG_1.jpg.png and IMG_1.png IMG_1.png.png.
 std::vector<std::filesystem::path> png_names(const std::vector<Input>& inputs);
 
 }  // namespace veilnet::cli

@@ -63,8 +63,11 @@ std::optional<FileId> file_id(const fs::path& path) {
 class Output {
  public:
   Output(const PictureOptions& o, const std::string& suffix)
-      : overwrite_(o.force ? Overwrite::Yes : Overwrite::No), path_(o.output) {
-    const bool one = o.inputs.size() == 1 && !fs::is_directory(o.inputs.front());
+      : overwrite_(o.force ? Overwrite::Yes : Overwrite::No),
+        over_empty_(o.skip_existing),
+        path_(o.output) {
+    std::error_code ignored;
+    const bool one = o.inputs.size() == 1 && !fs::is_directory(o.inputs.front(), ignored);
     const bool piped = o.inputs == std::vector<std::string>{"-"};
     if (path_.empty() && !piped) {
       if (!one || suffix.empty())
@@ -72,7 +75,7 @@ class Output {
              "--output is not set; give the folder for the pictures, or - for standard output");
       path_ = fs::path(o.inputs.front()).stem().concat("-" + suffix + ".png");
     }
-    const bool picture = image::has_picture_extension(path_) && !fs::is_directory(path_);
+    const bool picture = image::has_picture_extension(path_) && !fs::is_directory(path_, ignored);
     stdout_ = path_.empty() || path_ == "-";
     if (!one && (stdout_ || picture))
       fail(ErrorCode::InvalidArgument,
@@ -96,7 +99,8 @@ class Output {
   /// The folder, be it there or not; empty where the results go elsewhere.
   fs::path folder() const { return file_ ? fs::path() : path_; }
 
-  /// @throws Error{InvalidArgument} where writing would replace an input.
+  /// @throws Error{InvalidArgument} where writing, the record too, would replace an input or what
+  /// is written.
   void check_inputs(const PictureOptions& o, const std::vector<Input>& inputs,
                     const std::vector<fs::path>& names) const {
     for (const fs::path path : o.inputs)
@@ -111,20 +115,31 @@ class Output {
       if (id && read.contains(*id))
         fail(ErrorCode::InvalidArgument,
              "{} is an input and would be replaced; give another --output", shown(target(name)));
+      if (!stdout_ && !o.common.json.empty() && is_same_name(o.common.json, target(name)))
+        fail(ErrorCode::InvalidArgument, "--json {} is where a picture is written; give another",
+             shown(o.common.json));
     }
   }
 
   bool contains(const fs::path& name) const {
-    return !stdout_ && (file_ ? fs::exists(fs::symlink_status(path_)) : folder_->contains(name));
+    std::error_code ignored;
+    return !stdout_ &&
+           (file_ ? fs::exists(fs::symlink_status(path_, ignored)) : folder_->contains(name));
+  }
+  /// A file that holds something. An empty one is what a power failure leaves.
+  bool holds(const fs::path& name) const {
+    std::error_code ignored;
+    return fs::is_regular_file(fs::symlink_status(target(name), ignored)) && !is_empty(name);
   }
 
   void write(const fs::path& name, std::span<const std::uint8_t> bytes) const {
+    const auto overwrite = over_empty_ && is_empty(name) ? Overwrite::Yes : overwrite_;
     if (stdout_) {
       write_stdout(bytes);
     } else if (file_) {
-      write_file(path_, bytes, overwrite_);
+      write_file(path_, bytes, overwrite);
     } else {
-      folder_->write(name, bytes, overwrite_);
+      folder_->write(name, bytes, overwrite);
     }
   }
 
@@ -135,7 +150,17 @@ class Output {
   }
 
  private:
+  bool is_empty(const fs::path& name) const {
+    std::error_code ignored;
+    return !stdout_ && fs::is_regular_file(fs::symlink_status(target(name), ignored)) &&
+           fs::file_size(target(name), ignored) == 0;
+  }
+  static bool is_same_name(const fs::path& a, const fs::path& b) {
+    return fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
+  }
+
   Overwrite overwrite_;
+  bool over_empty_;
   fs::path path_;
   std::optional<OutputFolder> folder_;
   bool stdout_ = false, file_ = false;
@@ -147,6 +172,7 @@ class Run {
     if (work_.encode) output_.emplace(o_, work_.suffix);
     auto found = find_inputs(o_.inputs, output_ ? output_->folder() : work_.aside);
     inputs_ = std::move(found.pictures);
+    check_record();
     left_out_ = std::move(found.left_out);
     found_failures_ = found.failures.size();
     for (const auto& failure : found.failures) note_failure(failure);
@@ -212,6 +238,14 @@ class Run {
   }
 
  private:
+  void check_record() const {
+    const auto record = o_.common.json.empty() ? std::nullopt : file_id(o_.common.json);
+    for (const auto& input : inputs_)
+      if (record && file_id(input.path) == record)
+        fail(ErrorCode::InvalidArgument,
+             "--json {} is an input and would be replaced; give another", shown(o_.common.json));
+  }
+
   // After names were given and checked: those of twins must not depend on the shard.
   void keep_shard() {
     const auto shard = shard_of(o_.shard);
@@ -296,6 +330,7 @@ class Run {
     bool there = false;
     if (!attempt(item, [&] { there = output_->contains(names_[item.index]); })) return true;
     if (!there) return false;
+    if (o_.skip_existing && !output_->holds(names_[item.index])) return false;
     if (!o_.skip_existing)
       return !attempt(item, [&] {
         fail(ErrorCode::AlreadyExists,
@@ -326,18 +361,33 @@ class Run {
       while (end != items.end() && size(*end) == size(*begin) &&
              static_cast<std::size_t>(end - begin) < most)
         ++end;
-      try {
-        work_.together({begin, end});
+      if (end - begin > 1 && succeeds({begin, end})) {
         whole.insert(whole.end(), std::make_move_iterator(begin), std::make_move_iterator(end));
-      } catch (const std::exception& e) {
-        for (auto item = begin; item != end; ++item)
-          attempt(*item, [&] {
-            fail(ErrorCode::BadData, "{}: {}", shown(item->path), printable(e.what(), 400));
-          });
+      } else {
+        for (; begin != end; ++begin)
+          if (attempt(*begin, [&] { alone(*begin); })) whole.push_back(std::move(*begin));
       }
       begin = end;
     }
     items = std::move(whole);
+  }
+
+  /// False where one of them fails, which is then told by taking each alone.
+  bool succeeds(std::span<Item> items) {
+    try {
+      work_.together(items);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  void alone(Item& item) {
+    try {
+      work_.together({&item, 1});
+    } catch (const Error& e) {
+      fail(e.code(), "{}: {}", shown(item.path), printable(e.what(), 400));
+    }
   }
 
   void each(std::vector<Item>& items) {
@@ -479,12 +529,16 @@ void add_jobs(CLI::App& command, PictureOptions& options) {
       ->check(CLI::Range(1, 256));
 }
 
-void add_picture_options(CLI::App& command, PictureOptions& options) {
+void add_shard(CLI::App& command, PictureOptions& options) {
   command
       .add_option("--shard", options.shard,
                   "I/N: take every N-th picture from the I-th on, in the order of their names; N "
                   "processes or machines with 1/N to N/N do all (docs/archives.md)")
       ->type_name("I/N");
+}
+
+void add_picture_options(CLI::App& command, PictureOptions& options) {
+  add_shard(command, options);
   command.add_option("input", options.inputs, "Picture files, folders, or - for standard input")
       ->required()
       ->type_name("INPUT");

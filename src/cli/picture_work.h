@@ -28,6 +28,8 @@ struct PictureOptions {
 };
 /// Adds --jobs alone.
 void add_jobs(CLI::App& command, PictureOptions& options);
+/// --shard of the picture commands.
+void add_shard(CLI::App& command, PictureOptions& options);
 /// Adds the inputs, --jobs, --shard and --json.
 void add_picture_options(CLI::App& command, PictureOptions& options);
 /// Adds --output, --force and --skip-existing; suffix as in PictureWork.

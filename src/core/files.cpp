@@ -236,6 +236,17 @@ Descriptor open_beneath(int root, const fs::path& shown_root, const fs::path& na
   return folder;
 }
 
+/// Whether this process has not asked before of the folder: what was abandoned is looked for once,
+/// or every file would take as long as the folder is full.
+bool is_first_here(int folder) {
+  static std::mutex mutex;
+  static std::set<std::pair<dev_t, ino_t>> seen;
+  struct stat info {};
+  if (::fstat(folder, &info) != 0) return true;
+  const std::lock_guard lock(mutex);
+  return seen.emplace(info.st_dev, info.st_ino).second;
+}
+
 /// SHA-256 in pieces.
 class Sha256 {
  public:
@@ -269,13 +280,16 @@ std::string read_text(const fs::path& path, std::uint64_t max_bytes) {
 
 void write_file(const fs::path& path, std::span<const std::uint8_t> bytes, Overwrite overwrite,
                 Access access) {
+  if (path.filename().empty() || path.filename() == "." || path.filename() == "..")
+    fail(ErrorCode::InvalidArgument, "\"{}\" names no file; allowed is a file's path",
+         path.string());
   const auto parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code cause;
   fs::create_directories(parent, cause);
   if (cause) fail_io(path, "create the folder of", cause.value());
   const Descriptor folder(::open(parent.c_str(), to_folder));
   if (folder.fd < 0) fail_io(path, "create in its folder", errno);
-  remove_abandoned(folder.fd);
+  if (is_first_here(folder.fd)) remove_abandoned(folder.fd);
   write_in(folder.fd, path.filename().string(), path, bytes, overwrite, access, Flush::Yes);
   // Makes the new name itself durable; not every file system can, and the content is safe either
   // way.

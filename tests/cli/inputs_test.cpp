@@ -130,12 +130,13 @@ TEST(PngNames, AreNeverTheSame) {
     return as_text(png_names(inputs));
   };
   EXPECT_THAT(named({"a.jpg", "sub/a.webp", "b.png"}), ElementsAre("a.png", "sub/a.png", "b.png"));
-  EXPECT_THAT(named({"IMG_1.jpg", "IMG_1.png"}), ElementsAre("IMG_1.jpg.png", "IMG_1.png"));
-  EXPECT_THAT(named({"IMG_1.png", "IMG_1.jpg"}), ElementsAre("IMG_1.png", "IMG_1.jpg.png"));
+  EXPECT_THAT(named({"IMG_1.jpg", "IMG_1.png"}), ElementsAre("IMG_1.jpg.png", "IMG_1.png.png"));
+  EXPECT_THAT(named({"IMG_1.png", "IMG_1.jpg"}), ElementsAre("IMG_1.png.png", "IMG_1.jpg.png"));
   EXPECT_THAT(named({"a.jpg", "a.webp"}), ElementsAre("a.jpg.png", "a.webp.png"));
-  EXPECT_THAT(named({"a.PNG", "a.png"}), ElementsAre("a.PNG.png", "a.png"));
-  EXPECT_THAT(named({"a.jpg", "a.png", "a.jpg.png"}), ElementsAre("a-2.png", "a.png", "a.jpg.png"));
-  EXPECT_THAT(named({"a.png", "a.png", "a.png"}), ElementsAre("a.png", "a.png.png", "a-2.png"));
+  EXPECT_THAT(named({"a.PNG", "a.png"}), ElementsAre("a.PNG.png", "a.png.png"));
+  EXPECT_THAT(named({"a.jpg", "a.png", "a.jpg.png"}),
+              ElementsAre("a-2.png", "a.png.png", "a.jpg.png"));
+  EXPECT_THAT(named({"a.png", "a.png", "a.png"}), ElementsAre("a.png.png", "a-2.png", "a-3.png"));
 }
 
 }  // namespace

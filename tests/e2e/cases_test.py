@@ -380,9 +380,9 @@ class Cases(unittest.TestCase):
         folder = self.case("twins")
         record = folder.parent / "record.json"
         self.expect(0, ["2 of 2"], command, folder, *flags, "-o", folder.parent / "out", "--json", record)
-        self.assertEqual(list(hashes(folder.parent / "out")), ["IMG_1.jpg.png", "IMG_1.png"])
+        self.assertEqual(list(hashes(folder.parent / "out")), ["IMG_1.jpg.png", "IMG_1.png.png"])
         told = {pathlib.Path(one["input"]).name: pathlib.Path(one["output"]).name for one in json.loads(record.read_text())["written"]}
-        self.assertEqual(told, {"IMG_1.jpg": "IMG_1.jpg.png", "IMG_1.png": "IMG_1.png"})
+        self.assertEqual(told, {"IMG_1.jpg": "IMG_1.jpg.png", "IMG_1.png": "IMG_1.png.png"})
 
     @each_writer
     def test_brackets(self, command, flags):

@@ -365,7 +365,7 @@ class CommandLine(unittest.TestCase):
     def test_protect_gives_two_inputs_with_one_name_two_names(self):
         out = self.out("o")
         self.expect(0, ["2 of 2"], "protect", self.pictures / "a.png", self.pictures / "a.png", "--model", self.h, "-o", out)
-        self.assertEqual(sorted(path.name for path in out.iterdir()), ["a.png", "a.png.png"])
+        self.assertEqual(sorted(path.name for path in out.iterdir()), ["a-2.png", "a.png.png"])
 
     def test_protect_refuses_a_classifier_and_a_missing_model(self):
         self.expect(1, [self.psi, "transform"], "protect", self.pictures, "--model", self.psi, "-o", self.out("o"))
@@ -402,7 +402,8 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(protect(0, [], self.root / "runs/t"), "transform-a0.005")
         self.expect(0, ["a.png"], "classify", self.pictures, "--model", self.root / "runs/t")
         protect(2, ["--strength"], self.h, "--strength", "low")
-        protect(2, ["--strength"], self.root / "runs/t", "--strength", "high")
+        self.assertEqual(protect(0, [], self.root / "runs/t", "--strength", "high"), "transform-a0.005")
+        self.assertEqual(protect(0, [], self.root / "runs/t", "--strength", "low"), "curve-a0.0")
         for alpha in ("0.1", "0.01", "10.0"):
             shutil.copytree(self.h.parent, runs / f"transform-a{alpha}")
         protect(2, ["0.01, 0.1, 10", "--strength low or high or mid"], runs)

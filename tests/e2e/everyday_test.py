@@ -138,6 +138,42 @@ class Everyday(unittest.TestCase):
         self.expect(0, ["3 of 3"], *self.encrypt, "--force")
         self.expect(2, ["--skip-existing"], *self.encrypt, "--force", "--skip-existing")
 
+    def test_skipping_leaves_nothing_undone(self):
+        self.fill(2)
+        self.expect(0, ["2 of 2"], *self.encrypt)
+        whole = (self.out / "0001.png").read_bytes()
+        (self.out / "0001.png").write_bytes(b"")  # what a power failure leaves
+        self.expect(0, ["encrypted 1 of 2", "1 were there already"], *self.encrypt, "--skip-existing")
+        self.assertEqual((self.out / "0001.png").read_bytes(), whole)
+        # A twin that comes later takes nobody's name.
+        (self.photos / "0001.webp").write_bytes((self.photos / "0000.png").read_bytes())
+        self.expect(0, ["encrypted 2 of 3", "1 were there already"], *self.encrypt, "--skip-existing")
+        self.assertEqual((self.out / "0001.png.png").read_bytes(), whole)
+        self.assertEqual((self.out / "0001.webp.png").read_bytes(), (self.out / "0000.png").read_bytes())
+
+    def test_the_record_replaces_no_picture(self):
+        self.fill(1)
+        picture = self.photos / "0000.png"
+        before = picture.read_bytes()
+        self.expect(2, ["--json", "0000.png", "is an input"], *self.encrypt, "--json", picture)
+        self.assertEqual(picture.read_bytes(), before)
+        self.expect(2, ["--json", "0000.png", "is where a picture is written"], *self.encrypt, "--json", self.out / "0000.png")
+        self.assertFalse(self.out.exists())
+        self.expect(2, ["names no file"], "keygen", "--scheme", "le", "-o", f"{self.root}/none/")
+        self.assertFalse((self.root / "none").exists())
+
+    def test_numbers_are_numbers(self):
+        self.expect(2, ["--max-ssim", "nan"], "verify", self.photos, self.out, "--model", "cifar10-h", "--max-ssim", "nan")
+
+    def test_a_loader_may_load_the_program(self):
+        loader = pathlib.Path("/lib64/ld-linux-x86-64.so.2")
+        if not loader.exists():
+            self.skipTest(f"there is no {loader}")
+        done = subprocess.run([loader, VEILNET, "protect", self.root / "none", self.root, "--model", "nobody's", "-o", self.out], text=True,
+                              capture_output=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("nobody's", done.stderr)
+
     def test_output_is_a_folder_a_file_or_standard_output(self):
         self.fill(2)
         one = self.photos / "0000.png"
@@ -193,10 +229,10 @@ class Everyday(unittest.TestCase):
                     "--json", record)
         told = json.loads(record.read_bytes().decode())
         names = lambda key, what: sorted(pathlib.Path(one[what]).name for one in told[key])
-        self.assertEqual(names("written", "output"), ["0000.png", "0001.png", "caf\\xE9.png"])
+        self.assertEqual(names("written", "output"), ["0000.png.png", "0001.png", "caf\\xE9.png"])
         self.assertEqual(names("failed", "input"), ["0000.jpg", "self.png"])
         self.assertEqual(told["left_out"], {"BMP": 1})
-        self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), [b"0000.png", b"0001.png", b"caf\xe9.png"])
+        self.assertEqual(sorted(os.listdir(os.fsencode(self.out))), [b"0000.png.png", b"0001.png", b"caf\xe9.png"])
 
     def test_nothing_outside_the_output_folder_is_written(self):
         self.fill(1)
@@ -262,6 +298,7 @@ class Everyday(unittest.TestCase):
         with (models / "cifar10-h.safetensors").open("r+b") as file:
             file.seek(-1, os.SEEK_END)
             file.write(b"?")
+        self.expect(1, ["cifar10-psi", "CANNOT BE USED", "SHA-256", "1 of"], "models", **here)
         self.expect(1, ["cifar10-h", "SHA-256", "index.json"], "protect", self.photos, "--model", "cifar10-h", "-o", self.out, **here)
         self.expect(1, ["VEILNET_MODELS"], "models", env={**os.environ, "VEILNET_MODELS": ""})
 

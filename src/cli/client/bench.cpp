@@ -182,6 +182,14 @@ void run(const BenchOptions& o) {
   const auto precision = precision_of(o.precision);
   const auto isa = runtime::instruction_set(precision);
   auto model = model::load(model::file_of(o.model.native()));
+  if (model.card.role == model::Role::Encoder)
+    fail(ErrorCode::InvalidArgument,
+         "{}: is an encoder, which computes codes; allowed: the coded h", o.model.string());
+  if (model.card.bits > 0 && precision != runtime::Type::Float32)
+    fail(ErrorCode::InvalidArgument, "{}: a coded h computes in fp32 only; --precision is {}",
+         o.model.string(), o.precision);
+  const auto [height, width] = picture_size(o.size, model.card);
+  const auto padded = model::padded_shape(model.graph, height, width);
   // For a time, any ranges do.
   if (precision == runtime::Type::Int8 && o.against.empty() && runtime::ranges_of(model).empty()) {
     const runtime::Network wide(model, {.threads = o.threads});
@@ -194,7 +202,6 @@ void run(const BenchOptions& o) {
   const runtime::Network network(
       std::move(model),
       {.threads = o.threads, .precision = precision, .choice = choice_of(o.choice)});
-  const auto [height, width] = picture_size(o.size, network.card());
   json record = {{"model", as_utf8(o.model.native())},
                  {"precision", o.precision},
                  {"kernels", isa},
@@ -205,7 +212,8 @@ void run(const BenchOptions& o) {
   } else {
     const double peak = runtime::peak_gflop_per_s(o.threads > 0 ? o.threads : physical_cores());
     record["fp32_peak_gflop_per_s"] = peak;
-    const double work = 2e-9 * static_cast<double>(model::multiplications(graph, height, width));
+    const double work =
+        2e-9 * static_cast<double>(model::multiplications(graph, padded.height, padded.width));
     auto& rows = record["batches"] = json::array();
     for (const auto batch : o.batches) {
       const double seconds = measure(network, batch, height, width, o.seconds);
@@ -235,7 +243,7 @@ void add_bench(CLI::App& command) {
       ->capture_default_str();
   add_picture_size(command, options->size);
   command.add_option("--seconds", options->seconds, "How long each batch size is measured")
-      ->check(CLI::Range(0.01, 3600.0))
+      ->check(between(0.01, 3600))
       ->capture_default_str();
   command
       .add_option("--threads", options->threads,
@@ -254,7 +262,8 @@ void add_bench(CLI::App& command) {
                   "Instead of the time, print how far results are from another back end's: a "
                   "safetensors file with \"pictures\" and \"output\", laid out as those of an "
                   "exported ONNX model")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes("--batch", "--size", "--seconds", "--profile");
   add_json(command, options->common);
   examples(command, {"veilnet bench --model h.safetensors --profile",
                      "veilnet bench --model h.safetensors --against stored.safetensors"});

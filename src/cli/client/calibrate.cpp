@@ -22,6 +22,9 @@ struct CalibrateOptions : PictureOptions {
 };
 
 void run(const CalibrateOptions& o) {
+  std::error_code ignored;
+  if (!o.replace && std::filesystem::exists(o.to, ignored))
+    fail(ErrorCode::AlreadyExists, "{}: exists already; --force replaces it", o.to.string());
   auto model = model::load(model::file_of(o.model.model.native()));
   if (model.card.bits > 0)
     fail(ErrorCode::InvalidArgument,

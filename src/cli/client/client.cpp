@@ -58,6 +58,10 @@ void run(ClientOptions o, const CLI::App& command) {
   if (!o.output.empty() && !o.dry_run)
     fail(ErrorCode::InvalidArgument,
          "--output is where --dry-run writes what would be sent; without it nothing is written");
+  if (!o.dry_run && (o.force || o.skip_existing))
+    fail(ErrorCode::InvalidArgument,
+         "--{} is of what --dry-run writes; without it nothing is written",
+         o.force ? "force" : "skip-existing");
   if (const char* key = std::getenv("VEILNET_API_KEY")) o.connection.api_key = key;
   o.connection.timeout = std::chrono::milliseconds(o.timeout_ms);
   const auto file = find_model(o.model, model::Role::Transform);

@@ -138,7 +138,7 @@ void add_guard(CLI::App& command) {
       ->type_name("SOURCE=PATH")
       ->allow_extra_args(false);
   command.add_option("--false-alarms", o->false_alarms, "Share of protected pictures to refuse")
-      ->check(CLI::Range(0.0, 0.5))
+      ->check(between(0, 0.5))
       ->capture_default_str();
   command
       .add_option("--pictures", o->pictures,

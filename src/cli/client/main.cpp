@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -78,24 +79,28 @@ void take_memory_in_one_piece() {
   if (end > first) ::madvise(first, static_cast<size_t>(end - first), MADV_HUGEPAGE);
 }
 
+/// Whether /proc/self/exe is this program: not where a loader was called to load it.
+bool is_own_process() { return ::getauxval(AT_BASE) != 0; }
+
 /// Whether a few small files are read and no folder. They are done in the time that beginning anew
 /// takes, and dividing them gains nothing: one thread waits for no other.
 bool is_short(std::span<char* const> words) {
   constexpr size_t kFew = 16;
-  constexpr uintmax_t kSmall = 64 << 10;  // bytes
+  constexpr uintmax_t kSmall = 64 << 10, kSmallModel = 16 << 20;  // bytes
   const std::string_view command = words[0];
   if ((command != "protect" && command != "classify" && command != "verify") ||
       words.size() > kFew || std::getenv("GLIBC_TUNABLES"))
     return false;
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string_view word = words[i], before = words[i - 1];
-    if (word.starts_with("--threads")) return false;
-    if (before == "-o" || before == "--output" || before == "--model") continue;
+    if (word == "-" || word == "--keep-size" || word.starts_with("--threads")) return false;
+    if (before == "-o" || before == "--output") continue;
     std::error_code ignored;
+    const auto most = before == "--model" ? kSmallModel : kSmall;
     const auto status = std::filesystem::status(word, ignored);
     if (std::filesystem::is_directory(status)) return false;
     if (std::filesystem::is_regular_file(status) &&
-        std::filesystem::file_size(word, ignored) > kSmall)
+        std::filesystem::file_size(word, ignored) > most)
       return false;
   }
   return true;
@@ -138,7 +143,7 @@ int main(int argc, char** argv) {
       words.insert(words.begin() + 2, threads.data());
       return run_program("veilnet", argc + 1, words.data(), fill);
     }
-    if (spin_briefly()) {
+    if (is_own_process() && spin_briefly()) {
       // Begins anew; where that fails, it goes on as it is.
       tune_memory(/*one_piece=*/!serves(argv[1]));
       ::execv("/proc/self/exe", argv);

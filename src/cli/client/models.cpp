@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "cli/inputs.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "model/zoo.h"
@@ -26,25 +27,33 @@ struct Trained {
   fs::path file;
 };
 
-/// The alpha in the name of an experiment's folder "transform-a0.01".
-std::optional<double> alpha_of(const fs::path& folder) {
-  constexpr std::string_view kPrefix = "transform-a";
+/// The alpha in the name of an experiment's folder: with "transform" as `kind` in
+/// "transform-a0.01".
+std::optional<double> alpha_of(const fs::path& folder, const std::string& kind) {
   const auto name = folder.filename().string();
-  if (!name.starts_with(kPrefix)) return std::nullopt;
+  std::smatch start;
+  if (!std::regex_search(name, start, std::regex("^" + kind + "-a"))) return std::nullopt;
   double alpha = 0;
   const auto [end, error] =
-      std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), alpha);
+      std::from_chars(name.data() + start.length(), name.data() + name.size(), alpha);
   if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
   return alpha;
 }
 
-/// By alpha.
-std::vector<Trained> transforms_in(const fs::path& experiment) {
+/// By alpha; with those of the curve where a strength chooses, and coded ones where there are no
+/// others.
+std::vector<Trained> transforms_in(const fs::path& experiment, bool curve) {
   std::vector<Trained> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(experiment, ignored))
-    if (const auto alpha = alpha_of(entry.path()); alpha && fs::exists(entry.path() / kFile))
-      found.push_back({*alpha, entry.path() / kFile});
+  const auto add = [&](const std::string& kind) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(experiment, ignored))
+      if (const auto alpha = alpha_of(entry.path(), kind);
+          alpha && fs::exists(entry.path() / kFile, ignored))
+        found.push_back({*alpha, entry.path() / kFile});
+  };
+  add("transform");
+  if (found.empty()) add("coded[0-9]+");
+  if (curve) add("curve");
   std::ranges::sort(found, {}, &Trained::alpha);
   return found;
 }
@@ -62,6 +71,15 @@ fs::path of_strength(const std::vector<Trained>& trained, const ModelOptions& op
        options.model.string(), fmt::join(names, ", "), trained.size() > 2 ? " or mid" : "");
 }
 
+std::vector<model::ZooModel> zoo_for(const fs::path& given, const fs::path& folder) {
+  try {
+    return model::zoo(folder);
+  } catch (const Error& e) {
+    fail(e.code(), "--model {}: no such file or folder; and of models by name: {}", given.string(),
+         e.what());
+  }
+}
+
 }  // namespace
 
 void add_model_options(CLI::App& command, ModelOptions& options, model::Role role) {
@@ -75,7 +93,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, model::Role rol
       ->type_name("FILE");
   command
       .add_option("--threads", options.threads,
-                  "Threads of the network; the physical cores unless given")
+                  "Threads of the network; unless given the physical cores, one for a few small "
+                  "files")
       ->check(CLI::Range(1, 1024));
   add_precision(command, options.precision);
   if (!transform) return;
@@ -95,16 +114,19 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
   const auto& given = options.model;
   std::error_code cause;
   const bool folder = fs::is_directory(given, cause);
-  const auto trained =
-      folder && role == model::Role::Transform ? transforms_in(given) : std::vector<Trained>();
+  const auto trained = folder && role == model::Role::Transform
+                           ? transforms_in(given, !options.strength.empty())
+                           : std::vector<Trained>();
   if (!options.strength.empty() && trained.size() < 2)
     fail(ErrorCode::InvalidArgument,
          "--strength {}: --model {} is not the folder of an experiment with several alphas",
          options.strength, given.string());
   if (!folder) {
     if (!fs::exists(given, cause)) {
+      if (cause && !is_absence(cause))
+        fail(ErrorCode::Io, "--model {}: {}", given.string(), cause.message());
       const auto place = model::zoo_folder();
-      for (const auto& listed : model::zoo(place))
+      for (const auto& listed : zoo_for(given, place))
         if (listed.name == given) return model::checked(place, listed);
       fail(ErrorCode::NotFound, "--model {}: no such file or folder{}{}", given.string(),
            given.is_relative() ? fmt::format(" (in {}), nor a name that `veilnet models` lists",
@@ -116,14 +138,15 @@ fs::path find_model(const ModelOptions& options, model::Role role) {
     }
     return given;
   }
-  if (fs::exists(given / kFile)) return given / kFile;
+  if (fs::exists(given / kFile, cause)) return given / kFile;
   if (trained.size() == 1) return trained.front().file;
   if (trained.size() > 1) return of_strength(trained, options);
   const auto psi = given / "classifier" / kFile;
-  if (role == model::Role::Classifier && fs::exists(psi)) return psi;
+  if (role == model::Role::Classifier && fs::exists(psi, cause)) return psi;
   fail(ErrorCode::NotFound, "--model {}: holds neither {} nor an experiment with a trained {}",
        given.string(), kFile,
-       role == model::Role::Transform ? "transformation network (transform-a*/model.safetensors)"
+       role == model::Role::Transform ? "transformation network (transform-a* or "
+                                        "coded*-a*/model.safetensors)"
                                       : "classifier (classifier/model.safetensors)");
 }
 

@@ -238,7 +238,7 @@ void add_serve(CLI::App& command) {
   command
       .add_option("--requests-per-second", o->requests_per_second,
                   "Of each key; more are refused (429). 0: no limit")
-      ->check(CLI::Range(0.0, 1e9))
+      ->check(between(0, 1e9))
       ->capture_default_str();
   command
       .add_option("--guard", o->guard,
@@ -310,7 +310,7 @@ void add_serve(CLI::App& command) {
   command.add_option("--access-log", o->access_log, "Append a line of JSON for each request")
       ->type_name("FILE");
   examples(command, {"veilnet serve --model runs/cifar10-cpu/classifier",
-                     "veilnet serve --models models/ --port 8080 --grpc-port 8081",
+                     "veilnet serve --models /var/lib/veilnet/models --port 8080 --grpc-port 8081",
                      "veilnet serve --model models/cifar10-psi.safetensors --web build/web"});
   command.callback([o] { run(*o); });
 }

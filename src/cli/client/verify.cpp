@@ -89,7 +89,8 @@ class Verification {
            o_.plain);
     const auto plain = find_inputs(o_.inputs, o_.protected_pictures).pictures;
     const auto names = png_names(plain);
-    const bool one = fs::is_regular_file(o_.protected_pictures);
+    std::error_code ignored;
+    const bool one = fs::is_regular_file(o_.protected_pictures, ignored);
     if (one && plain.size() > 1)
       fail(ErrorCode::InvalidArgument, "{} is one picture, and there are {} plain ones",
            o_.protected_pictures.string(), plain.size());
@@ -239,10 +240,11 @@ void add_verify(CLI::App& command) {
       .add_option("--max-ssim", options->max_ssim,
                   "A protected picture as similar as this to its plain one is not protected; -SSIM "
                   "counts as SSIM")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0, 1))
       ->capture_default_str();
   command.add_option("--worst", options->worst, "How many of the most similar pairs to print")
       ->capture_default_str();
+  add_shard(command, *options);
   add_jobs(command, *options);
   add_json(command, options->common);
   examples(command, {"veilnet verify photos/ protected/ --model runs/demo",
