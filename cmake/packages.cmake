@@ -50,7 +50,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_VEILNET_PACKAGE_NAME veilnet)
 set(CPACK_DEBIAN_LAB_PACKAGE_NAME veilnet-lab)
 set(CPACK_DEBIAN_GRPC_PACKAGE_NAME veilnet-grpc)
-set(CPACK_COMPONENT_VEILNET_DESCRIPTION "Pictures that a cloud classifier names and nobody else reads
+set(CPACK_COMPONENT_VEILNET_DESCRIPTION "Visually protected pictures that a cloud classifier names
  Client, server, library and models: protect, classify, verify, encrypt, serve.")
 set(CPACK_COMPONENT_LAB_DESCRIPTION "Train, attack and measure visual protection
  What veilnet train, attack, audit, reproduce and report run. Needs LibTorch.")

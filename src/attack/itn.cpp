@@ -45,7 +45,7 @@ Attack itn() {
 
 Attack itn_unrelated() {
   return {"itn-unrelated",
-          "The same by an attacker who has pictures of another kind only (synthetic drawings).",
+          "itn by an attacker who has pictures of another kind only (synthetic drawings).",
           [](const Target& t) { return unet_against(t, Auxiliary::Unrelated); }, train_unet,
           "itn-unrelated"};
 }

@@ -183,8 +183,8 @@ int run_program(const char* name, int argc, char** argv, void (*fill)(CLI::App&)
 
   // The user types veilnet for both programs.
   CLI::App app(
-      "Veilnet: classify pictures in the cloud without showing them. Trains, attacks and measures "
-      "visually protecting transformations.",
+      "Veilnet: visually protected pictures that a cloud classifier names. Protects, classifies, "
+      "trains, attacks and measures.",
       "veilnet");
   app.set_version_flag("--version", fmt::format("{} 0.1.0 ({})", name, commit()));
   app.require_subcommand(1);

@@ -17,6 +17,27 @@ struct TrainOptions {
   bool resume = false, force = false, go_on = false;
 };
 
+/// What an attack makes sense on, of the ways of protecting that everybody meets first.
+std::string example_of(const attack::Attack& attack) {
+  const auto scheme = [](const char* label, const char* id, attack::Keys keys) {
+    attack::Target target;
+    target.label = label;
+    target.keys = keys;
+    target.scheme.id = id;
+    return target;
+  };
+  attack::Target h;
+  h.label = "transform";
+  h.network = true;
+  auto coded = h;
+  coded.label = "coded10";
+  coded.code_bits = 10;
+  for (const auto& target : {h, scheme("le", "le", attack::Keys::Same),
+                             scheme("pe-independent", "pe", attack::Keys::Independent), coded})
+    if (std::holds_alternative<attack::ThreatModel>(attack.against(target))) return target.label;
+  return "LABEL";
+}
+
 void add_run_flags(CLI::App& command, TrainOptions& options) {
   auto* resume = command.add_flag("--resume", options.resume, "Continue an interrupted training");
   auto* force = command.add_flag("--force", options.force, "Replace an existing run");
@@ -176,8 +197,9 @@ void add_attack(CLI::App& command) {
     auto* one = command.add_subcommand(attack.id, attack.text);
     add_common(*one, cell->common);
     add_cell_options(*one, *cell, attack.id)->required();
-    const auto line = fmt::format("veilnet attack {} --config configs/demo.toml --on ", attack.id);
-    examples(*one, {line + "le", line + "pe --json attack.json"});
+    const auto line = fmt::format("veilnet attack {} --config configs/demo.toml --on {}", attack.id,
+                                  example_of(attack));
+    examples(*one, {line, line + " --json attack.json"});
     one->callback([cell] { run_cell(*cell); });
   }
 }
