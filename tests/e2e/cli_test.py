@@ -455,6 +455,9 @@ class CommandLine(unittest.TestCase):
         self.expect(0, [], "client", photos, "--model", model, "--epsilon", "0.5", "--secret", secret, "--dry-run", "-o", self.out("sent"))
         self.assertEqual(chance, [p.read_bytes() for p in sorted(self.out("sent").glob("*.png"))])
         self.assertEqual(certain, protect("sure", "--epsilon", "39", "--secret", secret, parts=["above 8"]))
+        self.expect(0, ["1 of 1"], "protect", photos / "00.png", "--model", model.parent, "-o", self.out("by-experiment"))
+        self.assertEqual((self.out("by-experiment") / "00.png").read_bytes(), certain[0])
+        self.expect(2, ["coded h", "fp32 only", "int8"], "bench", "--model", model / "model.safetensors", "--precision", "int8")
         self.expect(2, ["coded h", "fp32 only"], "calibrate", photos, "--model", model / "model.safetensors", "-o", self.out("int8"))
         protect("no", "--epsilon", "1", code=2, parts=["--secret", "keygen --secret"])
         protect("no", "--secret", secret, code=2, parts=["--epsilon"])
@@ -481,6 +484,7 @@ class CommandLine(unittest.TestCase):
         self.assertNotIn(b"warning", done.stderr)
         told = json.loads(record.read_text())
         self.assertEqual([one["of_this_model"] for one in told["results"]], [True] * 5)
+        self.expect(0, ["yes: 3 of 3"], *words, "--shard", "1/2")
         self.expect(0, ["yes: 1"], "verify", source / "0.png", out / "0.png", "--model", self.h, "--max-ssim", 1)
         self.expect(2, ["plain picture is -"], "verify", "-", out / "0.png", "--model", self.h, input=png(32, 32))
         # At their own size, too.
