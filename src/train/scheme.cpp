@@ -24,16 +24,17 @@ std::unique_ptr<cipher::Scheme> open_scheme(const KeyedScheme& scheme, const ima
 std::string KeyedScheme::label() const {
   const auto& id = options.id;
   if (id == "gan" || id.empty()) return id;
+  const KeyedScheme usual;
   const auto& spec = cipher::scheme_spec(id);
   std::string label = id;
   if (spec.own_keys) label += independent_keys ? "-independent" : "-same";  // published with both
   if (options.variant && !spec.variant.name.empty()) label += "-" + std::string(spec.variant.label);
-  if (spec.blocks && options.block_size != cipher::SchemeOptions{}.block_size)
+  if (spec.blocks && options.block_size != usual.options.block_size)
     label += "-block" + std::to_string(options.block_size);
   if (spec.strength.usual != 0 && options.strength != 0 && options.strength != spec.strength.usual)
     label += "-strength" + nlohmann::json(options.strength).dump();
-  if (augmentation != KeyedScheme{}.augmentation) label += "-augmented-" + augmentation;
-  if (key_seed != KeyedScheme{}.key_seed) label += "-seed" + std::to_string(key_seed);
+  if (augmentation != usual.augmentation) label += "-augmented-" + augmentation;
+  if (key_seed != usual.key_seed) label += "-seed" + std::to_string(key_seed);
   return label;
 }
 
