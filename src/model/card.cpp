@@ -61,13 +61,15 @@ void check(const Card& card) {
     fail(ErrorCode::InvalidArgument, "has {} class names; allowed: 2 to 100000",
          card.class_names.size());
   }
+  for (const auto& name : card.class_names) check_class_name(name);
+}
+
+void check_class_name(const std::string& name) {
   constexpr size_t kLongest = 100;
-  for (const auto& name : card.class_names) {
-    if (!name.empty() && printable(name, kLongest) == name) continue;
-    fail(ErrorCode::InvalidArgument,
-         "\"{}\" cannot name a class; allowed: 1 to {} bytes without control characters",
-         printable(name, kLongest), kLongest);
-  }
+  if (!name.empty() && printable(name, kLongest) == name) return;
+  fail(ErrorCode::InvalidArgument,
+       "\"{}\" cannot name a class; allowed: 1 to {} bytes without control characters",
+       printable(name, kLongest), kLongest);
 }
 
 std::string describe(const Card& card) {

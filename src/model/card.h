@@ -63,8 +63,12 @@ inline constexpr const char* kBoundNote = "bound";
 /// "resnet-20", "resnet-20 behind adaptation pixel", "unet width 16".
 std::string describe(const Card& card);
 
-/// Refuses a picture size, a normalisation or class names that no model can have: a class name is
-/// shown as it stands. @throws Error{InvalidArgument}.
+/// @throws Error{InvalidArgument} for what cannot name a class: nothing, more than 100 bytes, or
+/// with control characters, since it is shown as it stands.
+void check_class_name(const std::string& name);
+
+/// Refuses a picture size, a normalisation or class names that no model can have. @throws
+/// Error{InvalidArgument}.
 void check(const Card& card);
 
 /// The card as the metadata of a safetensors file, format version 1 (docs/architecture.md).

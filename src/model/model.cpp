@@ -108,7 +108,7 @@ Shape padded_shape(const Graph& graph, int64_t height, int64_t width, uint64_t m
 
 Model load(const std::filesystem::path& path, const LoadLimits& limits) {
   const auto file = Safetensors::load(path, limits.file);
-  Model model{card_of(file), {}, {}};
+  Model model{card_of(file), {}, {}, file.name()};
   const auto& card = model.card;
   try {
     model.graph = make_graph(card);

@@ -27,6 +27,7 @@ struct Model {
   Card card;
   Graph graph;
   Weights weights;
+  std::string source;  ///< the file that it was loaded from, for messages; empty where none was
 };
 
 struct LoadLimits {

@@ -68,7 +68,7 @@ Model from_state_dict(const std::filesystem::path& path, Card card, const LoadLi
   if (card.architecture.starts_with("unet")) card.base_width = width_of(file.name(), views);
   card.notes["state_dict_sha256"] = sha256_file(path);
   check(card);
-  Model model{card, make_graph(card), {}};
+  Model model{card, make_graph(card), {}, {}};
   padded_shape(model.graph, card.height, card.width, limits.max_picture_bytes);
   model.weights = weights_of(file.name(), views, model.graph.tensors());
   return model;

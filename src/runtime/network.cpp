@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <fmt/format.h>
 #include <list>
 #include <mutex>
 
@@ -71,8 +72,8 @@ struct Network::Impl {
     if (ranges.empty())
       fail(
           ErrorCode::InvalidArgument,
-          "the {} model was not calibrated for int8; veilnet calibrate does it with plain pictures",
-          model::role_name(m.card.role));
+          "{} was not calibrated for int8; veilnet calibrate does it with plain pictures",
+          m.source.empty() ? fmt::format("the {} model", model::role_name(m.card.role)) : m.source);
     return Program(std::move(m), o.precision, ranges);
   }
 

@@ -141,8 +141,8 @@ Ranges ranges_of(const model::Model& model) {
   }
   if (!good || !text.eof())
     fail(ErrorCode::BadData,
-         "the note {} is \"{}\"; allowed is what veilnet calibrate writes for this network",
-         kRangesNote, printable(note->second));
+         "{}: the note {} is \"{}\"; allowed is what veilnet calibrate writes for this network",
+         model.source.empty() ? "model" : model.source, kRangesNote, printable(note->second));
   return ranges;
 }
 

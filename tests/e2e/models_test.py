@@ -272,13 +272,16 @@ class Models(unittest.TestCase):
         self.assertEqual((json.loads(metadata(model)["mean_rgb"]), json.loads(metadata(model)["std_rgb"])), own)
         self.expect(2, ["--labels"], *psi)
         self.expect(2, ["--mean"], *psi, "--labels", labels, "--mean", "0.5,0.5")
+        self.expect(2, ["--mean", "nan is not allowed"], *psi, "--labels", labels, "--mean", "0.5,nan,0.5")
+        labels.write_text("cat\n\ndog\n")
+        self.expect(2, [f"{labels}:2", "cannot name a class"], *psi, "--labels", labels)
         labels.write_text("cat\ndog\n")
         self.expect(1, ["linear.weight", "[10, 64]", "[2, 64]"], *psi, "--labels", labels)
         (self.root / "psi.pth").write_bytes(b"PK\x03\x04")
         self.expect(1, ["psi.pth", "convert it"], *psi[:1], self.root / "psi.pth", *psi[2:], "--labels", labels)
 
     def test_int8_needs_a_calibrated_model_and_stays_near(self):
-        self.expect(2, ["calibrate"], "protect", self.photos, "--model", H, "--precision", "int8", "-o", self.root / "no")
+        self.expect(2, [str(H), "calibrate"], "protect", self.photos, "--model", H, "--precision", "int8", "-o", self.root / "no")
         h = self.root / "h.safetensors"
         self.expect(0, ["4 pictures"], "calibrate", self.photos, "--model", H, "-o", h)
         self.expect(1, ["exists"], "calibrate", self.photos, "--model", H, "-o", h)
@@ -290,6 +293,10 @@ class Models(unittest.TestCase):
             self.expect(0, ["4 of 4"], "protect", self.photos, "--model", h, "--precision", precision, "-o", out)
             self.expect(0, [], "verify", self.photos, out, "--model", h, "--precision", precision, "--max-ssim", "1")
             self.expect(0, [], "classify", out, "--model", PSI, "--precision", "bf16")
+        broken = self.root / "broken.safetensors"
+        broken.write_bytes(h.read_bytes().replace(notes["int8.ranges"][:6].encode(), b"999999"))
+        self.expect(1, ["broken.safetensors", "int8.ranges"], "protect", self.photos, "--model", broken, "--precision", "int8",
+                    "-o", self.root / "no")
 
     def test_bench_prints_times_layers_and_distances(self):
         record = self.root / "bench.json"

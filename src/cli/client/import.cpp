@@ -29,6 +29,13 @@ std::vector<std::string> labels_of(const std::filesystem::path& path) {
     names.push_back(std::move(line));
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
+  for (size_t i = 0; i < names.size(); ++i) {
+    try {
+      model::check_class_name(names[i]);
+    } catch (const Error& e) {
+      fail(e.code(), "{}:{}: {}", path.string(), i + 1, e.what());
+    }
+  }
   return names;
 }
 
@@ -78,11 +85,13 @@ void add_import(CLI::App& command) {
       .add_option("--mean", o.card.mean_rgb,
                   "Of a classifier: subtracted from pictures in [0, 1]; ImageNet's unless given")
       ->delimiter(',')
+      ->check(between(-1e6, 1e6))
       ->type_name("R,G,B");
   command
       .add_option("--std", o.card.std_rgb,
                   "Of a classifier: what they are divided by then; ImageNet's unless given")
       ->delimiter(',')
+      ->check(between(1e-6, 1e6))
       ->type_name("R,G,B");
   command.add_option("--output,-o", o.to, "The model (model.safetensors)")
       ->required()
