@@ -118,13 +118,20 @@ Recipe encoder_recipe(const Experiment& e) {
   return recipe;
 }
 
-Stage encoder_stage(const Experiment& e, const Workspace& w) {
+// psi: the hash of the classifier that may teach the encoder.
+Stage encoder_stage(const Experiment& e, const Workspace& w, const std::string& psi) {
   auto stage = training_stage(e, w, "encoder", kEncoderVersion);
   add(stage, recipe_settings(encoder_recipe(e), "classifier.", "transform.encoder_epochs"));
   add(stage, {{"classifier.mean_rgb", text(e.classifier.mean_rgb)},
               {"classifier.std_rgb", text(e.classifier.std_rgb)},
               {"transform.width", std::to_string(e.transform.width)}});
   add_start(stage, e.transform.encoder_from);
+  if (e.transform.encoder_distillation > 0) {
+    add(stage,
+        {{"transform.encoder_distillation", fmt::format("{}", e.transform.encoder_distillation)},
+         {"transform.encoder_temperature", fmt::format("{}", e.transform.encoder_temperature)}});
+    stage.inputs["classifier"] = psi;
+  }
   return stage;
 }
 
@@ -257,7 +264,8 @@ size_t take_start(nn::Model& fresh, const nn::Model& start, const std::string& f
 nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const Experiment& e,
                               const Workspace& w, const model::Card& network, const Recipe& recipe,
                               const std::string& title, Mode mode, const std::string& from = "",
-                              const std::function<train::EncryptedTraining()>& encrypted = {}) {
+                              const std::function<train::EncryptedTraining()>& encrypted = {},
+                              const std::optional<train::Teacher>& teacher = std::nullopt) {
   require_sides(w.data, network.architecture);
   auto model = train_stage(
       e, folder, stage, model::Role::Classifier, title, mode, [&](const train::Run& run) {
@@ -284,7 +292,8 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
                        nn::state_tensors(*fresh.net).size(), from);
           fresh.card.notes["from"] = nn::content_hash(*start);
         }
-        train::ClassifierTask task(std::move(fresh), recipe.label_smoothing);
+        if (teacher) fresh.card.notes["teacher"] = nn::content_hash(teacher->model);
+        train::ClassifierTask task(std::move(fresh), recipe.label_smoothing, teacher);
         const auto& pictures = encrypted ? training.pictures : w.data.train;
         run_training(task, {pictures, w.split, training.encrypt}, recipe, e.compute, run);
         if (!encrypted && !run.rehearsal)
@@ -670,9 +679,12 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     model::Card network;
     network.architecture = "unet_encoder";
     network.base_width = e.transform.width;
-    encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w), e, w, network,
-                                  encoder_recipe(e), "train the encoder of h", of_needed(mode),
-                                  e.transform.encoder_from);
+    std::optional<train::Teacher> teacher;
+    if (e.transform.encoder_distillation > 0)
+      teacher = {psi, e.transform.encoder_distillation, e.transform.encoder_temperature};
+    encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w, nn::content_hash(psi)), e,
+                                  w, network, encoder_recipe(e), "train the encoder of h",
+                                  of_needed(mode), e.transform.encoder_from, {}, teacher);
     const auto check = [&] {  // the first of several processes alone knows its verdict
       check_learned(e, encoder, e.encoder_folder(), "the encoder of h");
       return std::string();
@@ -716,7 +728,7 @@ std::optional<nn::Model> finished_transform(const Experiment& e, const Workspace
   if (!read_stage(folder)) return std::nullopt;  // and nobody asks for what it would be made from
   const auto psi = recorded(e.classifier_folder(), classifier_stage(e, w));
   const auto encoder = e.transform.options.encoder_epochs > 0
-                           ? recorded(e.encoder_folder(), encoder_stage(e, w))
+                           ? recorded(e.encoder_folder(), encoder_stage(e, w, psi))
                            : std::string();
   return finished_model(e, folder,
                         transform_stage(e, w, psi, phi_hash(e, w), encoder, services_of(e, w)),
@@ -725,7 +737,13 @@ std::optional<nn::Model> finished_transform(const Experiment& e, const Workspace
 
 std::optional<nn::Model> finished_encoder(const Experiment& e, const Workspace& w) {
   if (e.transform.options.encoder_epochs == 0) return std::nullopt;
-  return finished_model(e, e.encoder_folder(), encoder_stage(e, w), model::Role::Classifier);
+  std::string psi;
+  if (e.transform.encoder_distillation > 0) {
+    const auto record = finished_stage(e.classifier_folder(), classifier_stage(e, w));
+    if (!record) return std::nullopt;
+    psi = record->result;
+  }
+  return finished_model(e, e.encoder_folder(), encoder_stage(e, w, psi), model::Role::Classifier);
 }
 
 nn::Model train_scheme(const Experiment& e, const Workspace& w, Mode mode) {

@@ -66,6 +66,9 @@ struct Experiment {
     /// Of the encoder's training, which is psi's but for these: it has many more weights.
     int encoder_cutout = 0;
     double encoder_label_smoothing = 0;
+    /// psi teaches the encoder: train::Teacher; 0: not.
+    double encoder_distillation = 0;
+    double encoder_temperature = 4;
     /// Classifiers besides psi that h serves: model files or names of models.
     std::vector<std::string> services;
     train::Recipe recipe;

@@ -409,6 +409,28 @@ TEST(Models, StartsFromGivenWeights) {
                      [&] { train_classifier(wrong, w, Mode::Fresh); });
 }
 
+TEST(Models, PsiTeachesTheEncoder) {
+  const test::TemporaryFolder folder;
+  auto e = with_drawn_phi(tiny(folder.path()), folder);
+  e.transform.encoder_distillation = 0.5;
+  const auto w = open_workspace(e);
+  EXPECT_FALSE(finished_encoder(e, w));
+  const auto psi = train_classifier(e, w, Mode::Fresh);
+  train_transform(e, w, psi, Mode::Fresh);
+  const auto encoder = finished_encoder(e, w);
+  ASSERT_TRUE(encoder);
+  EXPECT_EQ(encoder->card.notes.at("teacher"), nn::content_hash(psi));
+  EXPECT_TRUE(finished_transform(e, w));
+  // Another temperature or another teacher, and it is another encoder.
+  auto other = e;
+  other.transform.encoder_temperature = 2;
+  EXPECT_THROW(finished_encoder(other, w), Error);
+  other = e;
+  other.classifier.recipe.epochs += 1;  // psi's alone
+  train_classifier(other, w, Mode::Force);
+  EXPECT_THROW(finished_encoder(other, w), Error);
+}
+
 TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
   const test::TemporaryFolder folder;
   auto e = tiny(folder.path(), "");

@@ -43,6 +43,20 @@ TEST(TransformLoss, FeatureLossIsZeroForEqualPicturesAndPositiveOtherwise) {
   EXPECT_GT(feature_loss(phi, model::Card{}, x, 1 - x).item<double>(), 0);
 }
 
+TEST(Losses, DistillationIsTheDivergenceFromWhatTheTeacherSays) {
+  const auto answers = torch::tensor({{0.0f, 0.0f}});
+  auto logits = torch::tensor({{2.0f, 0.0f}}).requires_grad_(true);
+  // -ln 2 - (ln softmax(2 / T)_1 + ln softmax(2 / T)_2) / 2, times T^2
+  EXPECT_NEAR(distillation_loss(logits, answers, 1).item<double>(), 0.433781, 1e-5);
+  EXPECT_NEAR(distillation_loss(logits, answers, 2).item<double>(), 0.480459, 1e-5);
+  EXPECT_NEAR(distillation_loss(logits, logits, 2).item<double>(), 0, 1e-6);
+  const auto taught = torch::tensor({{1.0f, 3.0f}}).requires_grad_(true);
+  distillation_loss(logits, taught, 4).backward();
+  EXPECT_FALSE(taught.grad().defined());
+  // T^2 keeps the gradient's size: T (softmax(logits / T) - softmax(answers / T)).
+  EXPECT_NEAR(logits.grad()[0][0].item<double>(), 4 * (0.622459 - 0.377541), 1e-4);
+}
+
 TEST(Losses, DistanceCorrelationTellsTurnedFromIndependent) {
   torch::manual_seed(4);
   const auto a = torch::rand({40, 3, 2, 2});

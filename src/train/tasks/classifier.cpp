@@ -11,8 +11,20 @@ double accuracy(const torch::Tensor& logits, const torch::Tensor& labels) {
 
 Losses ClassifierTask::training_losses(const Batch& batch, const StepInfo&) {
   const auto& [pictures, labels, plain] = batch;
-  const auto loss = classification_loss(nn::classify(model_, pictures), labels, label_smoothing_);
+  const auto logits = nn::classify(model_, pictures);
+  auto loss = classification_loss(logits, labels, label_smoothing_);
   Losses losses{loss, {{"class_loss", loss.detach()}}};
+  if (teacher_) {
+    torch::Tensor answers;
+    {
+      torch::NoGradGuard no_grad;
+      answers = nn::classify(teacher_->model, pictures);
+    }
+    const auto taught = distillation_loss(logits, answers, teacher_->temperature);
+    losses.parts.emplace_back("distillation_loss", taught.detach());
+    loss = (1 - teacher_->weight) * loss + teacher_->weight * taught;
+    losses.total = loss;
+  }
   const auto* adapted = dynamic_cast<const nn::AdaptedClassifier*>(model_.net.get());
   if (adapted && adapted->regularisation().defined()) {
     losses.parts.emplace_back("adaptation_loss", adapted->regularisation().detach());

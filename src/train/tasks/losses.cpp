@@ -11,6 +11,13 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tens
       torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(label_smoothing));
 }
 
+torch::Tensor distillation_loss(const torch::Tensor& logits, const torch::Tensor& answers,
+                                double temperature) {
+  const auto said = torch::log_softmax(nn::at_least_float32(logits) / temperature, 1);
+  const auto taught = torch::log_softmax(nn::at_least_float32(answers.detach()) / temperature, 1);
+  return temperature * temperature * (taught.exp() * (taught - said)).sum(1).mean();
+}
+
 torch::Tensor feature_loss(nn::FeatureExtractor& phi, const model::Card& psi_card,
                            const torch::Tensor& protected_pictures,
                            const torch::Tensor& plain_pictures) {

@@ -11,6 +11,11 @@ namespace veilnet::train {
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels,
                                   double label_smoothing = 0);
 
+/// T^2 times the mean over the batch of the Kullback-Leibler divergence of softmax(logits / T) from
+/// softmax(answers / T) (arXiv 1503.02531). Both [N, classes]; gradients flow into `logits` only.
+torch::Tensor distillation_loss(const torch::Tensor& logits, const torch::Tensor& answers,
+                                double temperature);
+
 /// L_feat of arXiv 2008.03143 eq. 6: mean over batch, channels and positions of (phi(n(protected))
 /// - phi(n(plain)))^2. Both inputs are pictures in [0, 1]; n is psi's normalisation. Gradients flow
 /// into `protected_pictures` only.
