@@ -234,7 +234,8 @@ void add_bench(CLI::App& command) {
   const auto options = std::make_shared<BenchOptions>();
   command
       .add_option("--model", options->model,
-                  "Model (model.safetensors), or the name of one that `veilnet models` lists")
+                  "Model (model.safetensors), or the name of one that `veilnet models` lists; of a "
+                  "coded h encoder and decoder are timed, as protect needs them without --codebook")
       ->required()
       ->type_name("FILE");
   command.add_option("--batch", options->batches, "Pictures that go through at once")
