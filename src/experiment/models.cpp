@@ -114,7 +114,8 @@ Recipe encoder_recipe(const Experiment& e) {
   recipe.epochs = e.transform.options.encoder_epochs;
   recipe.cutout = e.transform.encoder_cutout;
   recipe.label_smoothing = e.transform.encoder_label_smoothing;
-  recipe.lr = std::min(recipe.lr, 0.15);  // no shortcuts
+  recipe.lr = e.transform.encoder_lr > 0 ? e.transform.encoder_lr
+                                         : std::min(recipe.lr, 0.15);  // no shortcuts
   return recipe;
 }
 

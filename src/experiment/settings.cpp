@@ -237,6 +237,7 @@ Experiment read_experiment(Config& config) {
   e.transform.encoder_least_steps =
       least_steps("transform.encoder_least_steps", "transform.encoder_epochs", train::kLeastSteps);
   e.transform.encoder_from = config.get_string("transform.encoder_from", "");
+  e.transform.encoder_lr = config.get_double("transform.encoder_lr", 0, 0, 100);
   e.transform.encoder_cutout = static_cast<int>(
       config.get_int("transform.encoder_cutout", e.classifier.recipe.cutout, 0, 1024));
   e.transform.encoder_label_smoothing = config.get_double(

@@ -64,6 +64,7 @@ struct Experiment {
     int64_t encoder_least_steps = 0;
     std::string encoder_from;  ///< as Classifier::from; a U-Net serves too
     /// Of the encoder's training, which is psi's but for these: it has many more weights.
+    double encoder_lr = 0;  ///< 0: psi's, at most 0.15
     int encoder_cutout = 0;
     double encoder_label_smoothing = 0;
     /// psi teaches the encoder: train::Teacher; 0: not.

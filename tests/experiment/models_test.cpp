@@ -401,7 +401,12 @@ TEST(Models, StartsFromGivenWeights) {
   EXPECT_TRUE(torch::equal(same.net->parameters().front(), psi.net->parameters().front()));
   EXPECT_EQ(same.card.notes.at("from"), nn::content_hash(psi));
   train_transform(again, w, same, Mode::Fresh);
-  EXPECT_TRUE(finished_encoder(again, w));
+  const auto encoder = finished_encoder(again, w);
+  ASSERT_TRUE(encoder);
+  again.transform.encoder_lr = 0.1;  // psi stays
+  train_transform(again, w, same, Mode::Force);
+  EXPECT_FALSE(torch::equal(finished_encoder(again, w)->net->parameters().front(),
+                            encoder->net->parameters().front()));
   auto wrong = tiny(folder.path() / "c");
   wrong.classifier.from = (e.transform_folder() / "model.safetensors").string();
   test::expect_error(ErrorCode::InvalidArgument,
