@@ -15,12 +15,12 @@ scripts/bootstrap.sh
 # Each -dev package with the packages of its shared libraries; pkgconf because CMake finds webp and sodium through it.
 packages=(
   libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libkainjow-mustache-dev
-  libpng-dev zlib1g-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev libdnnl-dev libgtest-dev libgmock-dev
+  libpng-dev zlib1g-dev libjpeg62-turbo-dev libwebp-dev libsodium-dev libssl-dev libdnnl-dev libgtest-dev libgmock-dev
   pkgconf-bin
 )
 for package in "${packages[@]}"; do
   packages+=($(dpkg-query -W -f '${Depends}' "$package" | tr ',|' '\n\n' | sed -E 's/ *([^ :(]+).*/\1/' |
-    grep -E '^lib(tomlplusplus|spdlog|fmt|png|jpeg|webp|sodium|dnnl|pkgconf)[^ ]*([0-9]|-turbo)$' || true))
+    grep -E '^lib(tomlplusplus|spdlog|fmt|png|jpeg|webp|sodium|ssl|dnnl|pkgconf)[^ ]*([0-9]|-turbo)$' || true))
 done
 packages+=(zlib1g)
 
@@ -36,8 +36,8 @@ dpkg -L "${packages[@]}" | sed 's|^/lib/|/usr/lib/|' | sort -u |
 # A compiler looks into include/<triplet> below /usr only.
 triplet=$(basename "$(dirname "$(find "$out/lib" -name 'libsodium.so')")")
 if [[ -d $out/include/$triplet ]]; then
-  mv "$out/include/$triplet/"* "$out/include/"
-  rmdir "$out/include/$triplet"
+  cp -r "$out/include/$triplet/." "$out/include/"
+  rm -r "$out/include/$triplet"
 fi
 sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr/|=${prefix}/|g' "$out/lib/$triplet/pkgconfig/"*.pc
 

@@ -105,12 +105,14 @@ void check_sides(const Image& image, int height, int width, const char* function
 
 Image resize(const Image& image, int height, int width) {
   check_sides(image, height, width, "resize");
+  if (image.height == height && image.width == width) return image;
   return resample(image, {image.height, height, 0, static_cast<double>(image.height) / height},
                   {image.width, width, 0, static_cast<double>(image.width) / width});
 }
 
 Image resize_and_crop(const Image& image, int height, int width) {
   check_sides(image, height, width, "resize_and_crop");
+  if (image.height == height && image.width == width) return image;
   // Only the crop is computed: the scaled picture itself could be far larger than input and output.
   const double scale = std::max(static_cast<double>(height) / image.height,
                                 static_cast<double>(width) / image.width);
