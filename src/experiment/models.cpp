@@ -91,6 +91,13 @@ Stage classifier_stage(const Experiment& e, const Workspace& w) {
               {"classifier.mean_rgb", text(e.classifier.mean_rgb)},
               {"classifier.std_rgb", text(e.classifier.std_rgb)}});
   add_start(stage, e.classifier.from);
+  if (!e.classifier.teachers.empty()) {
+    add(stage, {{"classifier.distillation", fmt::format("{}", e.classifier.distillation)},
+                {"classifier.temperature", fmt::format("{}", e.classifier.temperature)}});
+    int teacher = 0;
+    for (const auto& name : e.classifier.teachers)
+      stage.inputs[fmt::format("teacher {}", ++teacher)] = nn::content_hash(*start_of(name));
+  }
   return stage;
 }
 
@@ -266,7 +273,7 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
                               const Workspace& w, const model::Card& network, const Recipe& recipe,
                               const std::string& title, Mode mode, const std::string& from = "",
                               const std::function<train::EncryptedTraining()>& encrypted = {},
-                              const std::optional<train::Teacher>& teacher = std::nullopt) {
+                              const train::Teachers& teachers = {}) {
   require_sides(w.data, network.architecture);
   auto model = train_stage(
       e, folder, stage, model::Role::Classifier, title, mode, [&](const train::Run& run) {
@@ -293,8 +300,11 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
                        nn::state_tensors(*fresh.net).size(), from);
           fresh.card.notes["from"] = nn::content_hash(*start);
         }
-        if (teacher) fresh.card.notes["teacher"] = nn::content_hash(teacher->model);
-        train::ClassifierTask task(std::move(fresh), recipe.label_smoothing, teacher);
+        for (const auto& teacher : teachers.models) {
+          auto& note = fresh.card.notes["teacher"];
+          note += (note.empty() ? "" : ", ") + nn::content_hash(teacher);
+        }
+        train::ClassifierTask task(std::move(fresh), recipe.label_smoothing, teachers);
         const auto& pictures = encrypted ? training.pictures : w.data.train;
         run_training(task, {pictures, w.split, training.encrypt}, recipe, e.compute, run);
         if (!encrypted && !run.rehearsal)
@@ -602,8 +612,17 @@ nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
   model::Card network;
   network.architecture = e.classifier.architecture;
   network.depth = e.classifier.depth;
+  train::Teachers teachers{{}, e.classifier.distillation, e.classifier.temperature};
+  naming("classifier.teachers", [&] {
+    for (const auto& name : e.classifier.teachers) {
+      const auto file = model::file_of(name);
+      teachers.models.push_back(nn::load_model(file, model::Role::Classifier, e.compute.device));
+      check_fits(teachers.models.back(), w.data, file);
+    }
+  });
   return train_classifier_in(e.classifier_folder(), classifier_stage(e, w), e, w, network,
-                             e.classifier.recipe, "train psi", mode, e.classifier.from);
+                             e.classifier.recipe, "train psi", mode, e.classifier.from, {},
+                             teachers);
 }
 
 std::optional<nn::Model> finished_classifier(const Experiment& e, const Workspace& w) {
@@ -680,12 +699,12 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     model::Card network;
     network.architecture = "unet_encoder";
     network.base_width = e.transform.width;
-    std::optional<train::Teacher> teacher;
+    train::Teachers teachers;
     if (e.transform.encoder_distillation > 0)
-      teacher = {psi, e.transform.encoder_distillation, e.transform.encoder_temperature};
+      teachers = {{psi}, e.transform.encoder_distillation, e.transform.encoder_temperature};
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w, nn::content_hash(psi)), e,
                                   w, network, encoder_recipe(e), "train the encoder of h",
-                                  of_needed(mode), e.transform.encoder_from, {}, teacher);
+                                  of_needed(mode), e.transform.encoder_from, {}, teachers);
     const auto check = [&] {  // the first of several processes alone knows its verdict
       check_learned(e, encoder, e.encoder_folder(), "the encoder of h");
       return std::string();

@@ -206,6 +206,11 @@ Experiment read_experiment(Config& config) {
       three(config.get_doubles("classifier.std_rgb", {0.229, 0.224, 0.225}, 1e-6, 10),
             "classifier.std_rgb");
   e.classifier.from = config.get_string("classifier.from", "");
+  e.classifier.teachers = config.get_strings("classifier.teachers", {});
+  e.classifier.distillation =
+      config.get_double("classifier.distillation", e.classifier.distillation, 0, 1);
+  e.classifier.temperature =
+      config.get_double("classifier.temperature", e.classifier.temperature, 0.1, 100);
   e.classifier.recipe = train::read_recipe(config, Subject::Classifier, e.classifier.architecture);
 
   e.phi.file = config.get_path("phi.file", "");

@@ -44,6 +44,10 @@ struct Experiment {
     int64_t depth = 20;
     std::array<double, 3> mean_rgb, std_rgb;
     std::string from;  ///< model file or name whose weights it starts with; empty for none
+    /// Classifiers of the same classes that teach it: train::Teachers; files or names.
+    std::vector<std::string> teachers;
+    double distillation = 0.9;
+    double temperature = 4;
     train::Recipe recipe;
   } classifier;
 
@@ -67,7 +71,7 @@ struct Experiment {
     double encoder_lr = 0;  ///< 0: psi's, at most 0.15
     int encoder_cutout = 0;
     double encoder_label_smoothing = 0;
-    /// psi teaches the encoder: train::Teacher; 0: not.
+    /// psi teaches the encoder: train::Teachers; 0: not.
     double encoder_distillation = 0;
     double encoder_temperature = 4;
     /// Classifiers besides psi that h serves: model files or names of models.

@@ -414,6 +414,39 @@ TEST(Models, StartsFromGivenWeights) {
                      [&] { train_classifier(wrong, w, Mode::Fresh); });
 }
 
+TEST(Models, OthersTeachPsi) {
+  const test::TemporaryFolder folder;
+  auto e = tiny(folder.path() / "a");
+  const auto w = open_workspace(e);
+  const auto first = train_classifier(e, w, Mode::Fresh);
+  auto taught = tiny(folder.path() / "b");
+  taught.classifier.recipe.seed += 1;
+  const auto alone = train_classifier(taught, w, Mode::Fresh);
+  const auto file = [](const Experiment& of) {
+    return (of.classifier_folder() / "model.safetensors").string();
+  };
+  taught.name += "-taught";
+  taught.classifier.teachers = {file(e), file(e)};
+  const auto psi = train_classifier(taught, w, Mode::Fresh);
+  const auto hash = nn::content_hash(first);
+  EXPECT_EQ(psi.card.notes.at("teacher"), hash + ", " + hash);
+  EXPECT_NE(nn::content_hash(psi), nn::content_hash(alone));
+  ASSERT_TRUE(finished_classifier(taught, w));
+  // Another temperature or teacher, and it is another psi; two that agree are as one.
+  auto other = taught;
+  other.classifier.temperature = 2;
+  EXPECT_THROW(finished_classifier(other, w), Error);
+  other = taught;
+  other.classifier.teachers = {file(e)};
+  EXPECT_THROW(finished_classifier(other, w), Error);
+  EXPECT_EQ(nn::content_hash(train_classifier(other, w, Mode::Force)), nn::content_hash(psi));
+
+  auto wrong = tiny(folder.path() / "c");
+  wrong.classifier.teachers = {(folder / "none.safetensors").string()};
+  test::expect_error(ErrorCode::NotFound, {"none.safetensors"},
+                     [&] { train_classifier(wrong, w, Mode::Fresh); });
+}
+
 TEST(Models, PsiTeachesTheEncoder) {
   const test::TemporaryFolder folder;
   auto e = with_drawn_phi(tiny(folder.path()), folder);

@@ -1,29 +1,31 @@
 // Training a classifier: psi on plain pictures, or one that learns from encrypted pictures.
 #pragma once
 
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include "train/task.h"
 
 namespace veilnet::train {
 
-/// A frozen classifier, in evaluation mode on the compute device, whose answers another learns
-/// (distillation, arXiv 1503.02531): `weight` of the loss is T^2 times the Kullback-Leibler
-/// divergence of both answers at temperature T, the rest the cross entropy with the labels.
-struct Teacher {
-  nn::Model model;
-  double weight;       ///< 0 to 1
-  double temperature;  ///< T, above 0
+/// Frozen classifiers of the same classes, in evaluation mode on the compute device, whose answers
+/// (the mean of their logits) another learns (distillation, arXiv 1503.02531): `weight` of the loss
+/// is T^2 times the Kullback-Leibler divergence of both answers at temperature T, the rest the
+/// cross entropy with the labels.
+struct Teachers {
+  std::vector<nn::Model> models;  ///< empty: nobody teaches
+  double weight = 0;              ///< 0 to 1
+  double temperature = 1;         ///< T, above 0
 };
 
 /// Cross entropy on normalised pictures, plus the regularisation of an adaptation network that has
 /// one; validation "loss" is the cross entropy without label smoothing, and "accuracy".
 class ClassifierTask : public Task {
  public:
-  /// @param teacher null, or the classifier of the same classes that this one learns from as well.
-  ClassifierTask(nn::Model model, double label_smoothing,
-                 std::optional<Teacher> teacher = std::nullopt)
-      : model_(std::move(model)), label_smoothing_(label_smoothing), teacher_(std::move(teacher)) {}
+  ClassifierTask(nn::Model model, double label_smoothing, Teachers teachers = {})
+      : model_(std::move(model)),
+        label_smoothing_(label_smoothing),
+        teachers_(std::move(teachers)) {}
   nn::Model& model() override { return model_; }
   Losses training_losses(const Batch& batch, const StepInfo& info) override;
   std::vector<std::pair<std::string, double>> validation_means(const Batch& batch,
@@ -32,7 +34,7 @@ class ClassifierTask : public Task {
  private:
   nn::Model model_;
   double label_smoothing_;
-  std::optional<Teacher> teacher_;
+  Teachers teachers_;
 };
 
 /// Share of rows of logits [N, classes] whose largest value is at the label, 0 to 1.
