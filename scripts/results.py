@@ -579,9 +579,11 @@ def readme_row(p, record=None, cells=(), matrices=()):
                   percent(jpeg, 1)]
 
 
-def is_matrix_of(name, data):
-    """Whether it is a record of attacks or defences on this data, cifar10 or cifar100."""
-    return re.fullmatch(rf"(attacks|defences)-{data}(-.+)?", name) is not None
+def is_matrix_of(name, record, data):
+    """Whether it is a record of attacks or defences on this data, cifar10 or cifar100; the same
+    pictures under other labels (cifar100-coarse) are other data."""
+    return (re.fullmatch(rf"(attacks|defences)-{data}(-.+)?", name) is not None
+            and record["data"]["name"] == data)
 
 
 def has_bound_alone(p):
@@ -592,7 +594,7 @@ def readme_rows(records, data, first):
     """Each protection once, from the first record that has it: those named, then the comparison
     table's rows, then what has a bound."""
     # The newest first; the others have what it lacks.
-    matrices = sorted((r for name, r in records.items() if is_matrix_of(name, data)),
+    matrices = sorted((r for name, r in records.items() if is_matrix_of(name, r, data)),
                       key=lambda r: r is not records.get(f"attacks-{data}"))
     rows = [r for name, r in records.items() if name.startswith(f"table1-{data}-")]
     protections = {}
@@ -604,7 +606,7 @@ def readme_rows(records, data, first):
         if has_bound_alone(p):
             protections.setdefault(p["label"], (p, None))
     cells = [c for name, record in records.items()
-             if is_matrix_of(name, data) and not name.endswith("-old") for c in record["cells"]]
+             if is_matrix_of(name, record, data) and not name.endswith("-old") for c in record["cells"]]
     out = []
     for label in sorted(protections, key=place):
         p, own = protections[label]

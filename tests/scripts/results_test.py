@@ -135,11 +135,16 @@ class Records(unittest.TestCase):
         self.assertNotIn("attributes_elsewhere", without_key)
 
     def test_of_cifar100_are_not_those_of_cifar10(self):
+        def belongs(name, data, of):
+            return results.is_matrix_of(name, {"data": {"name": of}}, data)
+
         for name in ("attacks-cifar10-h-standard", "defences-cifar10"):
-            self.assertTrue(results.is_matrix_of(name, "cifar10"), name)
-        self.assertTrue(results.is_matrix_of("defences-cifar100", "cifar100"))
-        for name in ("attacks-cifar100", "defences-cifar100", "cifar10-cpu"):
-            self.assertFalse(results.is_matrix_of(name, "cifar10"), name)
+            self.assertTrue(belongs(name, "cifar10", "cifar10"), name)
+        self.assertTrue(belongs("defences-cifar100", "cifar100", "cifar100"))
+        self.assertFalse(belongs("defences-cifar100-coarse", "cifar100", "cifar100-coarse"))
+        for name in ("attacks-cifar100", "defences-cifar100"):
+            self.assertFalse(belongs(name, "cifar10", "cifar100"), name)
+        self.assertFalse(belongs("cifar10-cpu", "cifar10", "cifar10"))
 
     def test_codes_stand_in_the_order_of_their_bits(self):
         order = ["plain", "transform-a0.0", "transform-a0.05", "coded4-a0.005", "coded10-a0.005",
