@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 using train::Recipe;
 
 // Raised when the same settings and inputs give other results.
-constexpr int kClassifierVersion = 1, kPhiVersion = 1, kEncoderVersion = 1, kTransformVersion = 1,
+constexpr int kClassifierVersion = 1, kPhiVersion = 1, kEncoderVersion = 2, kTransformVersion = 1,
               kSchemeVersion = 1, kGanVersion = 1, kItnVersion = 1;
 
 // The model of a finished stage, if it is still the one that was recorded.
@@ -130,9 +130,7 @@ Recipe encoder_recipe(const Experiment& e) {
 Stage encoder_stage(const Experiment& e, const Workspace& w, const std::string& psi) {
   auto stage = training_stage(e, w, "encoder", kEncoderVersion);
   add(stage, recipe_settings(encoder_recipe(e), "classifier.", "transform.encoder_epochs"));
-  add(stage, {{"classifier.mean_rgb", text(e.classifier.mean_rgb)},
-              {"classifier.std_rgb", text(e.classifier.std_rgb)},
-              {"transform.width", std::to_string(e.transform.width)}});
+  add(stage, {{"transform.width", std::to_string(e.transform.width)}});
   add_start(stage, e.transform.encoder_from);
   if (e.transform.encoder_distillation > 0) {
     add(stage,
@@ -291,6 +289,12 @@ nn::Model train_classifier_in(const fs::path& folder, const Stage& stage, const 
           // Encrypted values are spread over the whole range.
           card.mean_rgb.fill(0.5);
           card.std_rgb.fill(0.25);
+        }
+        if (network.architecture == "unet_encoder") {
+          // It learns pictures as h gets them: to one that learned normalised pictures, the zeros
+          // with which convolutions fill up the edge are grey, and in h they are black.
+          card.mean_rgb.fill(0);
+          card.std_rgb.fill(1);
         }
         torch::manual_seed(recipe.seed);
         auto fresh = nn::make_model(card);

@@ -77,11 +77,7 @@ torch::Tensor CodedTransform::values(const torch::Tensor& pictures, bool train_e
   if (pictures.size(2) != side_ || pictures.size(3) != side_)
     fail(ErrorCode::InvalidArgument, "pictures are {}x{}; this network is for {}x{}",
          pictures.size(2), pictures.size(3), side_, side_);
-  torch::Tensor features;
-  {
-    torch::AutoGradMode gradients(train_encoder && torch::GradMode::is_enabled());
-    features = nn::encode(encoder_, pictures).back().mean({2, 3});
-  }
+  const auto features = nn::encode(encoder_, pictures, train_encoder).back().mean({2, 3});
   return code_norm_(code_(features).unsqueeze(2).unsqueeze(3));
 }
 

@@ -29,11 +29,7 @@ TransformNetwork::Output UNet::forward_in_training(torch::Tensor input, bool tra
   if (pad_bottom != 0 || pad_right != 0) {
     input = torch::replication_pad2d(input, {0, pad_right, 0, pad_bottom});
   }
-  std::vector<torch::Tensor> levels;
-  {
-    torch::AutoGradMode gradients(train_encoder && torch::GradMode::is_enabled());
-    levels = encode(encoder_, input);
-  }
+  const auto levels = encode(encoder_, input, train_encoder);
   auto x = levels.back();
   for (size_t i = 0; i < up_.size(); ++i) {
     x = run_fused(*up_[i], x);

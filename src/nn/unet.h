@@ -17,8 +17,8 @@ class TransformNetwork : public Network {
     torch::Tensor bottleneck;  ///< [N, bottleneck_size, h, w]: all or most of what the picture is
                                ///< drawn from
   };
-  /// @param train_encoder false computes the encoder without gradients, so that a training changes
-  /// the rest alone.
+  /// @param train_encoder false leaves the encoder as it is, running statistics too, so that a
+  /// training changes the rest alone.
   virtual Output forward_in_training(torch::Tensor input, bool train_encoder) = 0;
   virtual int64_t bottleneck_size() const = 0;
   /// What makes the bottleneck of the encoder's features, and learns even where the encoder does
@@ -59,8 +59,8 @@ class UNet : public TransformNetwork {
 /// average-pooled deepest level: what the `quick` recipe trains first, so that h starts from an
 /// encoder that knows the classes.
 ///
-/// forward: [N, 3, H, W] normalised or not (batch normalisation follows), sides at least 16 -> [N,
-/// classes] logits.
+/// forward: [N, 3, H, W] in [0, 1], not normalised, as a UNet's; sides at least 16 -> [N, classes]
+/// logits.
 class UNetEncoder : public Network {
  public:
   /// @throws Error{InvalidArgument} as UNet, and unless classes >= 2.

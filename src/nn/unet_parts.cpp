@@ -57,11 +57,13 @@ std::vector<torch::nn::Sequential> add_unet_encoder(torch::nn::Module& parent, i
   return levels;
 }
 
-std::vector<torch::Tensor> encode(const std::vector<torch::nn::Sequential>& levels,
-                                  torch::Tensor x) {
+std::vector<torch::Tensor> encode(const std::vector<torch::nn::Sequential>& levels, torch::Tensor x,
+                                  bool learns) {
+  torch::AutoGradMode gradients(learns && torch::GradMode::is_enabled());
   std::vector<torch::Tensor> outputs;
   for (size_t level = 0; level < levels.size(); ++level) {
     if (level > 0) x = max_pool(x);
+    if (!learns) levels[level].ptr()->eval();
     x = run_fused(*levels[level].ptr(), x);
     outputs.push_back(x);
   }

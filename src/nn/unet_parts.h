@@ -22,7 +22,9 @@ torch::nn::Sequential add_part(torch::nn::Module& parent, const std::string& nam
 std::vector<torch::nn::Sequential> add_unet_encoder(torch::nn::Module& parent, int64_t width);
 
 /// Outputs of all levels, the deepest last: [N, 16 width, H/16, W/16].
+/// @param learns false: without gradients, and with the statistics that are there, whatever mode
+/// the levels are in; they are left in evaluation mode.
 std::vector<torch::Tensor> encode(const std::vector<torch::nn::Sequential>& levels,
-                                  torch::Tensor pictures);
+                                  torch::Tensor pictures, bool learns = true);
 
 }  // namespace veilnet::nn

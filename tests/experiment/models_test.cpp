@@ -458,6 +458,8 @@ TEST(Models, PsiTeachesTheEncoder) {
   const auto encoder = finished_encoder(e, w);
   ASSERT_TRUE(encoder);
   EXPECT_EQ(encoder->card.notes.at("teacher"), nn::content_hash(psi));
+  EXPECT_EQ(encoder->card.mean_rgb[0], 0) << "its pictures are as h gets them";
+  EXPECT_NE(psi.card.mean_rgb[0], 0);
   EXPECT_TRUE(finished_transform(e, w));
   // Another temperature or another teacher, and it is another encoder.
   auto other = e;

@@ -21,7 +21,7 @@ CodedTransform coded(int64_t bits, bool categorical = false, int64_t width = 2) 
   torch::manual_seed(1);
   CodedTransform net(width, bits, 16, categorical);
   torch::NoGradGuard no_grad;
-  for (int i = 0; i < 60; ++i) net.forward_in_training(pictures_of(64), false);
+  for (int i = 0; i < 60; ++i) net.forward_in_training(pictures_of(64), true);
   net.eval();
   return net;
 }

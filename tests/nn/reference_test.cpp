@@ -68,6 +68,25 @@ TEST(UNet, PadsByReplicationAndCropsBack) {
   EXPECT_TRUE(torch::equal(out, net.forward(padded).slice(2, 0, 33).slice(3, 0, 50)));
 }
 
+TEST(UNet, AFrozenEncoderStaysAsItIs) {
+  torch::manual_seed(3);
+  UNet net(2);
+  const auto pictures = torch::rand({4, 3, 16, 16});
+  const auto mean = net.named_buffers()["conv1.conv.1.running_mean"];
+  const auto before = mean.clone();
+  net.forward_in_training(pictures, false).picture.sum().backward();
+  EXPECT_TRUE(torch::equal(mean, before));
+  EXPECT_FALSE(net.named_parameters()["conv1.conv.0.weight"].grad().defined());
+  EXPECT_TRUE(net.named_parameters()["up5.up.1.weight"].grad().defined());
+  // The same features as in use.
+  const auto learned_on = net.forward_in_training(pictures, false).bottleneck;
+  net.eval();
+  EXPECT_TRUE(torch::equal(net.forward_in_training(pictures, false).bottleneck, learned_on));
+  net.train();
+  net.forward_in_training(pictures, true);
+  EXPECT_FALSE(torch::equal(mean, before));
+}
+
 TEST(UNet, EncoderCopiesIntoAUNetOfTheSameWidth) {
   torch::manual_seed(2);
   UNetEncoder encoder(2, 5);

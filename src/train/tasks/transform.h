@@ -27,9 +27,8 @@ struct TransformOptions {
   /// a coded h's code (deep supervision: the encoder learns the classes directly instead of through
   /// psi). The linear classifier is dropped after training. 0 in the paper.
   double bottleneck_weight = 0;
-  /// Leaves the encoder's weights as they were pre-trained and trains the rest alone; its running
-  /// statistics are taken again, of pictures as h gets them. bottleneck_weight then has nothing to
-  /// do in a U-Net. False in the paper.
+  /// Leaves the encoder as it was pre-trained, running statistics too, and trains the rest alone.
+  /// bottleneck_weight then has nothing to do in a U-Net. False in the paper.
   bool freeze_encoder = false;
   /// Standard deviation of Gaussian noise on what psi is shown in the first `alpha_start_share` of
   /// all steps. Without it a decoder easily stays where two classes share one pattern, since psi's
