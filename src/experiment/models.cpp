@@ -733,7 +733,8 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
         train::TransformTask task(
             make_transform(e, w, phi,
                            {{"alpha", alpha}, {"classifier_sha256", nn::content_hash(psi)}}),
-            psi, phi.net, options, encoder, std::move(services));
+            psi, phi.net, options, dynamic_cast<const nn::UNetEncoder*>(encoder.net.get()),
+            std::move(services));
         if (options.drive == "protection")
           task.judge_by(judge_of(*phi.net, psi.card, w, e.compute.group.get()));
         run_training(task, {w.data.train, w.split}, e.transform.recipe, e.compute, run);

@@ -103,29 +103,6 @@ TEST(TransformOptions, TheQuickRecipeStartsWithNoiseUnlessSaidOtherwise) {
   EXPECT_EQ(options_of("[transform]\nstart_noise = 0.3\n").start_noise, 0.3);
 }
 
-TEST(TransformTask, TheEncoderTeachesWhatPsiIsToSay) {
-  Parts parts;
-  auto card = parts.psi.card;
-  card.architecture = "unet_encoder";
-  card.base_width = 2;
-  card.depth = 0;
-  const auto encoder = nn::make_model(card);
-  parts.h.net->eval();  // the same picture whoever looks
-  TransformTask task(parts.h, parts.psi, parts.phi,
-                     options_of("[transform]\nrecipe = 'paper'\nencoder_epochs = 1\n"
-                                "distillation = 0.75\ntemperature = 2\n"),
-                     encoder);
-  const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {});
-  torch::NoGradGuard no_grad;
-  const auto said = nn::classify(parts.psi, nn::transform(parts.h, parts.pictures));
-  EXPECT_FALSE(encoder.net->is_training());
-  const auto taught = distillation_loss(said, nn::classify(encoder, parts.pictures), 2);
-  const auto expected = 0.25 * classification_loss(said, parts.labels) + 0.75 * taught;
-  EXPECT_NEAR(losses.parts.front().second.item<double>(), expected.item<double>(), 1e-5);
-  test::expect_error(ErrorCode::InvalidArgument, {"transform.distillation", "encoder_epochs"},
-                     [] { options_of("[transform]\nrecipe = 'paper'\ndistillation = 0.5\n"); });
-}
-
 TEST(TransformTask, ServesSeveralClassifiersByTheirAnswersToPlainPictures) {
   Parts parts;
   auto card = parts.psi.card;
@@ -141,7 +118,7 @@ TEST(TransformTask, ServesSeveralClassifiersByTheirAnswersToPlainPictures) {
   parts.h.net->eval();  // the same picture whoever looks
   std::vector<nn::Model> further;
   further.push_back(other());
-  TransformTask task(parts.h, parts.psi, parts.phi, options, {}, std::move(further));
+  TransformTask task(parts.h, parts.psi, parts.phi, options, nullptr, std::move(further));
   const auto losses = task.training_losses({parts.pictures, parts.labels, {}}, {});
   torch::NoGradGuard no_grad;
   const auto shown = nn::transform(parts.h, parts.pictures);

@@ -11,13 +11,17 @@ double accuracy(const torch::Tensor& logits, const torch::Tensor& labels) {
   return logits.argmax(1).eq(labels).to(torch::kDouble).mean().item<double>();
 }
 
-torch::Tensor answers_of(const Teachers& teachers, const torch::Tensor& pictures) {
+namespace {
+
+torch::Tensor answers_of(Teachers& teachers, const torch::Tensor& pictures) {
   torch::NoGradGuard no_grad;
   auto sum = nn::classify(teachers.models.front(), pictures);
-  for (const auto& model : std::span(teachers.models).subspan(1))
+  for (auto& model : std::span(teachers.models).subspan(1))
     sum = sum + nn::classify(model, pictures);
   return sum / static_cast<double>(teachers.models.size());
 }
+
+}  // namespace
 
 Losses ClassifierTask::training_losses(const Batch& batch, const StepInfo&) {
   const auto& [pictures, labels, plain] = batch;

@@ -18,9 +18,6 @@ struct Teachers {
   double temperature = 1;         ///< T, above 0
 };
 
-/// The mean of the teachers' logits, without gradients. @param pictures [N, 3, H, W] in [0, 1].
-torch::Tensor answers_of(const Teachers& teachers, const torch::Tensor& pictures);
-
 /// Cross entropy on normalised pictures, plus the regularisation of an adaptation network that has
 /// one; validation "loss" is the cross entropy without label smoothing, and "accuracy".
 class ClassifierTask : public Task {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "nn/coded.h"
+#include "train/tasks/classifier.h"
 #include "train/tasks/losses.h"
 
 namespace veilnet::train {
@@ -64,16 +65,11 @@ TransformOptions read_transform_options(Config& config, const std::string& recip
          "transform.freeze_encoder is true with transform.encoder_epochs 0; an encoder that "
          "was never trained would stay so");
   }
-  if (o.distillation > 0 && o.encoder_epochs == 0)
-    fail(ErrorCode::InvalidArgument,
-         "transform.distillation is {} with transform.encoder_epochs 0; it is the encoder that "
-         "teaches",
-         o.distillation);
   return o;
 }
 
 TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
-                             const TransformOptions& options, const nn::Model& start,
+                             const TransformOptions& options, const nn::UNetEncoder* encoder,
                              std::vector<nn::Model> further)
     : h_(std::move(h)),
       psi_(std::move(psi)),
@@ -103,11 +99,7 @@ TransformTask::TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::Fea
       driven_ = auxiliary_->register_buffer(
           "driven", torch::tensor({options_.alpha_start, 0.0}, torch::kDouble));
   }
-  if (options_.distillation > 0 && start.net) {
-    start.net->eval();
-    teachers_ = {{start}, options_.distillation, options_.temperature};
-  }
-  if (const auto* encoder = dynamic_cast<const nn::UNetEncoder*>(start.net.get())) {
+  if (encoder) {
     encoder->copy_into(*net_);
     if (const auto coded = std::dynamic_pointer_cast<nn::CodedTransform>(h_.net)) {
       const auto classes = static_cast<int64_t>(psi_.card.class_names.size());
@@ -187,13 +179,8 @@ std::vector<torch::Tensor> TransformTask::answers_to(const torch::Tensor& plain,
 }
 
 torch::Tensor TransformTask::class_loss_of(const torch::Tensor& shown,
-                                           const std::vector<torch::Tensor>& answers,
-                                           const torch::Tensor& taught) {
-  const auto logits = nn::classify(psi_, shown);
-  auto loss = classification_loss(logits, answers.front());
-  if (taught.defined())
-    loss = (1 - teachers_.weight) * loss +
-           teachers_.weight * distillation_loss(logits, taught, teachers_.temperature);
+                                           const std::vector<torch::Tensor>& answers) {
+  auto loss = classification_loss(nn::classify(psi_, shown), answers.front());
   for (size_t i = 0; i < further_.size(); ++i)
     loss = loss + classification_loss(nn::classify(further_[i], shown), answers[i + 1]);
   return loss / static_cast<double>(answers.size());
@@ -207,8 +194,7 @@ Losses TransformTask::training_losses(const Batch& batch, const StepInfo& info) 
   if (options_.start_noise > 0 && is_start(info))
     shown = (shown + options_.start_noise * noise_like(shown, info)).clamp(0, 1);
   const auto answers = answers_to(pictures, labels);
-  const auto taught = teachers_.models.empty() ? torch::Tensor() : answers_of(teachers_, pictures);
-  const auto class_loss = class_loss_of(shown, answers, taught);
+  const auto class_loss = class_loss_of(shown, answers);
 
   // Of the whole batch's first pictures those that are here, weighted such that the mean over them
   // is the whole's (Task::training_losses).

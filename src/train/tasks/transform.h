@@ -8,7 +8,6 @@
 #include "core/settings.h"
 #include "nn/unet.h"
 #include "train/task.h"
-#include "train/tasks/classifier.h"
 
 namespace veilnet::train {
 
@@ -52,18 +51,12 @@ struct TransformOptions {
   /// Weight of the distance correlation between the plain and the protected pictures of a batch:
   /// NoPeek, arXiv 2008.09161. 0 in the paper.
   double correlation_weight = 0;
-  /// Share of psi's L_class that is learned from what the encoder, as it was pre-trained, says of
-  /// the plain picture (Teachers); of `temperature`. 0 in the paper.
-  double distillation = 0;
-  double temperature = 4;
 
   /// Apart from `fields`: added_settings_of.
   template <class Visit>
   void additions(Visit&& visit) {
     visit("adversary_weight", adversary_weight, 0, 1000);
     visit("correlation_weight", correlation_weight, 0, 1000);
-    visit("distillation", distillation, 0, 1);
-    visit("temperature", temperature, 0.1, 100);
     visit("start_noise", start_noise, 0, 1);
     visit("code_rate", code_rate, 0.01, 1000);
     visit("drive", drive, {"steps", "protection"});
@@ -92,11 +85,11 @@ TransformOptions transform_options_for(TransformOptions options, const std::stri
 class TransformTask : public Task {
  public:
   /// @param h an nn::TransformNetwork. @param psi frozen, evaluation mode, on the compute device,
-  /// as is phi. @param encoder the nn::UNetEncoder that h starts from, or without a network.
-  /// @param further other classifiers that are to say of protected pictures what they say of plain
-  /// ones, frozen likewise: L_class is the mean over all of them.
+  /// as is phi. @param encoder what h starts from, or null. @param further other classifiers that
+  /// are to say of protected pictures what they say of plain ones, frozen likewise: L_class is the
+  /// mean over all of them.
   TransformTask(nn::Model h, nn::Model psi, std::shared_ptr<nn::FeatureExtractor> phi,
-                const TransformOptions& options, const nn::Model& encoder = {},
+                const TransformOptions& options, const nn::UNetEncoder* encoder = nullptr,
                 std::vector<nn::Model> further = {});
 
   /// How well h hides pictures that it does not learn from: measure::Hiding::margin.
@@ -125,14 +118,12 @@ class TransformTask : public Task {
 
   /// What each classifier is to say: the labels, then the answers of `further_` to plain pictures.
   std::vector<torch::Tensor> answers_to(const torch::Tensor& plain, const torch::Tensor& labels);
-  /// L_class: the mean over the classifiers. @param taught the teachers' answers to the plain
-  /// pictures, or undefined.
-  torch::Tensor class_loss_of(const torch::Tensor& shown, const std::vector<torch::Tensor>& answers,
-                              const torch::Tensor& taught = {});
+  /// L_class: the mean over the classifiers.
+  torch::Tensor class_loss_of(const torch::Tensor& shown,
+                              const std::vector<torch::Tensor>& answers);
 
   nn::Model h_, psi_;
   std::vector<nn::Model> further_;
-  Teachers teachers_;
   std::shared_ptr<nn::TransformNetwork> net_;
   std::shared_ptr<nn::FeatureExtractor> phi_;
   TransformOptions options_;
