@@ -74,6 +74,12 @@ void add_start(Stage& stage, const std::string& from) {
   if (const auto model = start_of(from)) stage.inputs["from"] = nn::content_hash(*model);
 }
 
+void add_teachers(Stage& stage, const std::vector<std::string>& names) {
+  int teacher = 0;
+  for (const auto& name : names)
+    stage.inputs[fmt::format("teacher {}", ++teacher)] = nn::content_hash(*start_of(name));
+}
+
 // A recipe whose epochs are those of another key.
 Settings recipe_settings(const Recipe& recipe, const std::string& table,
                          const std::string& epochs_key) {
@@ -94,9 +100,7 @@ Stage classifier_stage(const Experiment& e, const Workspace& w) {
   if (!e.classifier.teachers.empty()) {
     add(stage, {{"classifier.distillation", fmt::format("{}", e.classifier.distillation)},
                 {"classifier.temperature", fmt::format("{}", e.classifier.temperature)}});
-    int teacher = 0;
-    for (const auto& name : e.classifier.teachers)
-      stage.inputs[fmt::format("teacher {}", ++teacher)] = nn::content_hash(*start_of(name));
+    add_teachers(stage, e.classifier.teachers);
   }
   return stage;
 }
@@ -136,7 +140,8 @@ Stage encoder_stage(const Experiment& e, const Workspace& w, const std::string& 
     add(stage,
         {{"transform.encoder_distillation", fmt::format("{}", e.transform.encoder_distillation)},
          {"transform.encoder_temperature", fmt::format("{}", e.transform.encoder_temperature)}});
-    stage.inputs["classifier"] = psi;
+    add_teachers(stage, e.transform.encoder_teachers);
+    if (e.transform.encoder_teachers.empty()) stage.inputs["classifier"] = psi;
   }
   return stage;
 }
@@ -612,18 +617,34 @@ void check_fits(const nn::Model& psi, const data::TrainTest& data, const fs::pat
          data.train.pictures.height());
 }
 
+namespace {
+
+// The classifiers that teach, whose names `key` holds.
+std::vector<nn::Model> teachers_of(const char* key, const std::vector<std::string>& names,
+                                   const Experiment& e, const Workspace& w) {
+  std::vector<nn::Model> models;
+  naming(key, [&] {
+    for (const auto& name : names) {
+      const auto file = model::file_of(name);
+      models.push_back(nn::load_model(file, model::Role::Classifier, e.compute.device));
+      check_fits(models.back(), w.data, file);
+    }
+  });
+  return models;
+}
+
+std::vector<nn::Model> encoder_teachers_of(const Experiment& e, const Workspace& w) {
+  return teachers_of("transform.encoder_teachers", e.transform.encoder_teachers, e, w);
+}
+
+}  // namespace
+
 nn::Model train_classifier(const Experiment& e, const Workspace& w, Mode mode) {
   model::Card network;
   network.architecture = e.classifier.architecture;
   network.depth = e.classifier.depth;
-  train::Teachers teachers{{}, e.classifier.distillation, e.classifier.temperature};
-  naming("classifier.teachers", [&] {
-    for (const auto& name : e.classifier.teachers) {
-      const auto file = model::file_of(name);
-      teachers.models.push_back(nn::load_model(file, model::Role::Classifier, e.compute.device));
-      check_fits(teachers.models.back(), w.data, file);
-    }
-  });
+  const train::Teachers teachers{teachers_of("classifier.teachers", e.classifier.teachers, e, w),
+                                 e.classifier.distillation, e.classifier.temperature};
   return train_classifier_in(e.classifier_folder(), classifier_stage(e, w), e, w, network,
                              e.classifier.recipe, "train psi", mode, e.classifier.from, {},
                              teachers);
@@ -684,6 +705,7 @@ void check_transform(const Experiment& e, const Workspace& w) {
       auto fresh = nn::make_model(card);
       take_start(fresh, *start_of(from), from);
     });
+  encoder_teachers_of(e, w);
   services_of(e, w);
 }
 
@@ -704,8 +726,11 @@ nn::Model train_transform(const Experiment& e, const Workspace& w, const nn::Mod
     network.architecture = "unet_encoder";
     network.base_width = e.transform.width;
     train::Teachers teachers;
-    if (e.transform.encoder_distillation > 0)
-      teachers = {{psi}, e.transform.encoder_distillation, e.transform.encoder_temperature};
+    if (e.transform.encoder_distillation > 0) {
+      teachers = {encoder_teachers_of(e, w), e.transform.encoder_distillation,
+                  e.transform.encoder_temperature};
+      if (teachers.models.empty()) teachers.models = {psi};
+    }
     encoder = train_classifier_in(e.encoder_folder(), encoder_stage(e, w, nn::content_hash(psi)), e,
                                   w, network, encoder_recipe(e), "train the encoder of h",
                                   of_needed(mode), e.transform.encoder_from, {}, teachers);

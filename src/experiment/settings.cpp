@@ -247,7 +247,10 @@ Experiment read_experiment(Config& config) {
       config.get_int("transform.encoder_cutout", e.classifier.recipe.cutout, 0, 1024));
   e.transform.encoder_label_smoothing = config.get_double(
       "transform.encoder_label_smoothing", e.classifier.recipe.label_smoothing, 0, 0.9);
-  e.transform.encoder_distillation = config.get_double("transform.encoder_distillation", 0, 0, 1);
+  e.transform.encoder_teachers = config.get_strings("transform.encoder_teachers", {});
+  e.transform.encoder_distillation =
+      config.get_double("transform.encoder_distillation",
+                        e.transform.encoder_teachers.empty() ? 0 : e.classifier.distillation, 0, 1);
   e.transform.encoder_temperature =
       config.get_double("transform.encoder_temperature", e.transform.encoder_temperature, 0.1, 100);
   e.transform.services = config.get_strings("transform.services", {});

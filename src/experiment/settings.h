@@ -71,7 +71,8 @@ struct Experiment {
     double encoder_lr = 0;  ///< 0: psi's, at most 0.15
     int encoder_cutout = 0;
     double encoder_label_smoothing = 0;
-    /// psi teaches the encoder: train::Teachers; 0: not.
+    /// As Classifier::teachers; psi where there are none and the weight is above 0.
+    std::vector<std::string> encoder_teachers;
     double encoder_distillation = 0;
     double encoder_temperature = 4;
     /// Classifiers besides psi that h serves: model files or names of models.

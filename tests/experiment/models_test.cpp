@@ -469,6 +469,17 @@ TEST(Models, PsiTeachesTheEncoder) {
   other.classifier.recipe.epochs += 1;  // psi's alone
   train_classifier(other, w, Mode::Force);
   EXPECT_THROW(finished_encoder(other, w), Error);
+
+  // Others may teach it, whatever psi is: an encoder that has learned, say.
+  const auto file = (e.encoder_folder() / "model.safetensors").string();
+  auto taught = with_drawn_phi(tiny(folder / "taught"), folder);
+  taught.transform.encoder_teachers = {file};
+  taught.transform.encoder_distillation = 0.9;
+  train_transform(taught, w, train_classifier(taught, w, Mode::Fresh), Mode::Fresh);
+  EXPECT_EQ(finished_encoder(taught, w)->card.notes.at("teacher"), nn::content_hash(*encoder));
+  taught.transform.encoder_teachers = {(e.transform_folder() / "model.safetensors").string()};
+  test::expect_error(ErrorCode::BadData, {"transform.encoder_teachers", "transform"},
+                     [&] { train_transform(taught, w, psi, Mode::Force); });
 }
 
 TEST(Models, ALossThatExplodesStopsTheTrainingWithStepAndCause) {
