@@ -109,19 +109,26 @@ torch::Tensor products(const image::Batch& pictures) {
 }
 
 // Of fewer, the mean of a class is hardly known.
-constexpr double kFewestOfAClass = 4;
+constexpr int64_t kFewestOfAClass = 4;
+
+// The pictures of each class that has enough.
+std::vector<std::vector<uint32_t>> members_of(std::span<const int32_t> labels) {
+  std::map<int32_t, std::vector<uint32_t>> classes;
+  for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<uint32_t>(i));
+  std::vector<std::vector<uint32_t>> members;
+  for (auto& [label, those] : classes)
+    if (std::ssize(those) >= kFewestOfAClass) members.push_back(std::move(those));
+  return members;
+}
 
 // What is left of the variance about the mean picture, 0 to 1, about the means of the classes: of
 // true means, not of those of a few pictures. 1 where every class has fewer.
 double share_within(const torch::Tensor& plain, std::span<const int32_t> labels) {
-  std::map<int32_t, std::vector<int64_t>> classes;
-  for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<int64_t>(i));
   const double n = static_cast<double>(labels.size());
   double within = 0, all = 0;
-  for (const auto& [label, members] : classes) {
+  for (const auto& members : members_of(labels)) {
     const double k = static_cast<double>(members.size());
-    if (k < kFewestOfAClass) continue;
-    const auto those = torch::tensor(members);
+    const auto those = torch::tensor(std::vector<int64_t>(members.begin(), members.end()));
     const auto own = plain.index_select(0, those).index_select(1, those);
     const double squares = own.trace().item<double>();
     within += (squares - own.sum().item<double>() / k) * k / (k - 1);
@@ -150,6 +157,31 @@ double ridge_error(const torch::Tensor& seen, const torch::Tensor& plain) {
   return least / std::max(plain.trace().item<double>() * n / (n - 1), 1e-12);
 }
 
+// Lengths of the gradients of brightness, without their mean and as long as 1: [n, pixels].
+torch::Tensor outlines(const torch::Tensor& pictures) {
+  const auto grey = pictures.mean(1);
+  const auto down = (grey.slice(1, 1) - grey.slice(1, 0, -1)).slice(2, 0, -1),
+             right = (grey.slice(2, 1) - grey.slice(2, 0, -1)).slice(1, 0, -1);
+  auto lengths = (down.square() + right.square()).sqrt().flatten(1);
+  lengths = lengths - lengths.mean(1, true);
+  return lengths / lengths.norm(2, 1, true).clamp_min(1e-9);
+}
+
+// Hiding::outline_gain.
+double outline_gain(const image::Batch& seen, const image::Batch& plain,
+                    std::span<const int32_t> labels) {
+  double found = 0, by_chance = 0;
+  for (const auto& members : members_of(labels)) {
+    const auto alike = torch::mm(outlines(floats(seen.subset(members))),
+                                 outlines(floats(plain.subset(members))).t());
+    // How much each plain picture is like all of them says nothing of one.
+    const auto likest = (alike - alike.mean(0, true)).argmax(1);
+    found += likest.eq(torch::arange(alike.size(0))).sum().item<double>();
+    by_chance += 1;
+  }
+  return by_chance > 0 ? found / by_chance : 1;
+}
+
 }  // namespace
 
 std::string Hiding::broken_limits() const {
@@ -164,6 +196,7 @@ std::string Hiding::broken_limits() const {
       fmt::format("rebuilt by more than {} dB", kMostProbeGainDb));
   add(ridge_gain_db > kMostRidgeGainDb,
       fmt::format("rebuilt by more than {} dB beyond its class", kMostRidgeGainDb));
+  add(outline_gain > kMostOutlineGain, "outlines show");
   return broken;
 }
 
@@ -178,8 +211,11 @@ std::string Hiding::text() const {
   const auto figures = fmt::format(
       "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
       "picture's, a small inverse network rebuilds {:.1f} dB beyond the mean picture, ridge "
-      "regression {:.1f} dB beyond the mean of the class",
-      ssim, feature_distance, std::max(probe_gain_db, 0.0), std::max(ridge_gain_db, 0.0));
+      "regression {:.1f} dB beyond the mean of the class, outlines tell it from others of its "
+      "class "
+      "{:.1f} times as often as chance",
+      ssim, feature_distance, std::max(probe_gain_db, 0.0), std::max(ridge_gain_db, 0.0),
+      outline_gain);
   const auto broken = broken_limits();
   if (broken.empty()) return "protects: " + figures;
   return fmt::format("does not protect: {} ({})", broken, figures);
@@ -213,6 +249,7 @@ Hiding look_at(const nn::Model& h, nn::FeatureExtractor& phi, const model::Card&
   const auto of_plain = products(plain);
   hiding.ridge_gain_db =
       gain_db(ridge_error(products(seen), of_plain) / share_within(of_plain, labels));
+  hiding.outline_gain = outline_gain(seen, plain, labels);
   return hiding;
 }
 

@@ -67,6 +67,28 @@ TEST(Hiding, WhatOnlyItsSizeTellsIsRebuilt) {
   EXPECT_GT(unsigned_.probe_gain_db, kMostProbeGainDb) << unsigned_.text();
 }
 
+TEST(Hiding, OutlinesShowWhateverTheColours) {
+  // Lines where brightness changes, on a pattern and lighter or darker than it by chance.
+  const auto pattern = torch::rand({1, 3, 32, 32}).round() * 0.5 + 0.25;
+  const auto outlined = of(
+      [&](torch::Tensor x) {
+        const auto grey = x.mean(1, true);
+        const auto steps = torch::constant_pad_nd(
+            (grey.slice(3, 1) - grey.slice(3, 0, -1)).abs().gt(0.1).to(torch::kFloat),
+            {0, 1, 0, 0});
+        const auto sign = torch::randint(0, 2, {x.size(0), 1, 1, 1}) * 2 - 1;
+        return (pattern + 0.25 * sign * steps).clamp(0, 1);
+      },
+      300);
+  EXPECT_GT(outlined.outline_gain, 2 * kMostOutlineGain) << outlined.text();
+  EXPECT_NE(outlined.text().find("outlines show"), std::string::npos) << outlined.text();
+  const auto pattern_alone =
+      of([&](torch::Tensor x) { return pattern.expand_as(x).contiguous(); }, 300);
+  EXPECT_LT(pattern_alone.outline_gain, kMostOutlineGain) << "by chance";
+  const auto few = of([](torch::Tensor x) { return x; }, 20);
+  EXPECT_DOUBLE_EQ(few.outline_gain, 1) << "no class has enough";
+}
+
 TEST(Hiding, PixelsInOtherPlacesAreRebuilt) {
   // And every second one inverted: no place tells what is around it.
   const auto order = torch::randperm(32 * 32);
@@ -115,6 +137,10 @@ TEST(Hiding, TheMarginIsThatOfTheWorstFigure) {
   hiding.ridge_gain_db = 2 * kMostRidgeGainDb;
   EXPECT_DOUBLE_EQ(hiding.margin(), 1) << "alpha cannot help it";
   EXPECT_FALSE(hiding.hides());
+  hiding.ridge_gain_db = 0;
+  hiding.outline_gain = 2 * kMostOutlineGain;
+  EXPECT_DOUBLE_EQ(hiding.margin(), 1) << "a look has too few pictures for it";
+  EXPECT_FALSE(hiding.hides());
   hiding.probe_gain_db = 2 * kMostProbeGainDb;
   EXPECT_DOUBLE_EQ(hiding.margin(), 0.5);
   EXPECT_FALSE(hiding.hides());
@@ -125,6 +151,7 @@ TEST(Hiding, NoiseHides) {
   EXPECT_LT(std::abs(noise.ssim), kMostSsim);
   EXPECT_GT(noise.feature_distance, kLeastFeatureDistance);
   EXPECT_LT(noise.probe_gain_db, kMostProbeGainDb);
+  EXPECT_LT(noise.outline_gain, kMostOutlineGain);
   EXPECT_TRUE(noise.hides()) << noise.text();
 }
 
