@@ -212,8 +212,7 @@ std::string Hiding::text() const {
       "SSIM with the plain picture {:.2f}, phi's features {:.1f} times as far as another "
       "picture's, a small inverse network rebuilds {:.1f} dB beyond the mean picture, ridge "
       "regression {:.1f} dB beyond the mean of the class, outlines tell it from others of its "
-      "class "
-      "{:.1f} times as often as chance",
+      "class {:.1f} times as often as chance",
       ssim, feature_distance, std::max(probe_gain_db, 0.0), std::max(ridge_gain_db, 0.0),
       outline_gain);
   const auto broken = broken_limits();
